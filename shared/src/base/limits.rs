@@ -1,0 +1,96 @@
+//! Every bound in the product, with the relations between them asserted at compile time.
+//!
+//! Sizes are bytes, times are milliseconds.
+
+/// An event's id.
+pub const EVENT_ID_BYTES_MAX: usize = 64;
+/// An event's type.
+pub const EVENT_TYPE_BYTES_MAX: usize = 200;
+/// An event's ordering key.
+pub const EVENT_KEY_BYTES_MAX: usize = 200;
+/// An event's correlation id.
+pub const CORRELATION_BYTES_MAX: usize = 200;
+/// An event's body, as JSON text.
+pub const EVENT_DATA_BYTES_MAX: usize = 256 * 1024;
+/// One sealed event, body and all.
+pub const EVENT_BYTES_MAX: usize = EVENT_DATA_BYTES_MAX + 2 * 1024;
+/// Names of sessions, users and channels.
+pub const NAME_BYTES_MAX: usize = 200;
+/// A server's base URL.
+pub const URL_BYTES_MAX: usize = 2_000;
+/// A bearer token.
+pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
+
+/// Events in one batch.
+pub const BATCH_EVENTS_MAX: usize = 500;
+/// Sealed bytes in one batch, unless a single event alone is larger.
+pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
+/// The body of one push, with room for everything around the events.
+pub const PUSH_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// The body of one answer.
+pub const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// One message between a page and the coordinator.
+pub const BUS_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// A result that the app's effect gives back for one event, as JSON text.
+pub const RESULT_BYTES_MAX: usize = 16 * 1024;
+
+/// Rows in one read of the journal.
+pub const READ_ROWS_MAX: u32 = 1_000;
+/// Unsealed rows that one stream keeps in memory; what is beyond is read again later.
+pub const BACKLOG_ROWS_MAX: usize = 2_048;
+/// Unsealed bytes that one stream keeps in memory.
+pub const BACKLOG_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Rows that a page writes in one transaction.
+pub const GROUP_ROWS_MAX: usize = 4_096;
+/// Bytes that a page writes in one transaction.
+pub const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Events a page holds while the disk does not answer; at the bound `enqueue` refuses.
+pub const PAGE_QUEUE_ROWS_MAX: usize = 100_000;
+
+/// Answered events whose outcomes are kept on the device.
+pub const DONE_EVENTS_MAX: u64 = 10_000;
+/// How long outcomes are kept on the device.
+pub const DONE_AGE_MS_MAX: u64 = 7 * 24 * 3_600_000;
+/// Acknowledged events that are kept for a server that loses them.
+pub const RETAINED_EVENTS_MAX: u64 = 5_000;
+/// How long acknowledged events are kept for a server that loses them.
+pub const RETAINED_AGE_MS_MAX: u64 = 24 * 3_600_000;
+
+/// Dead letters kept, by default.
+pub const DEAD_LETTERS_MAX: u32 = 50;
+/// Tries of one event, by default.
+pub const TRIES_MAX: u32 = 5;
+/// First delay after a failure, by default.
+pub const DELAY_MS_BASE: u32 = 1_000;
+/// Longest delay after a failure, by default.
+pub const DELAY_MS_MAX: u32 = 30_000;
+/// Longest `Retry-After` that is believed.
+pub const RETRY_AFTER_MS_MAX: u32 = 600_000;
+/// How long a batch waits to be filled, by default.
+pub const BATCH_AGE_MS: u32 = 50;
+/// How long one request to the server is left open.
+pub const PUSH_TIMEOUT_MS: u32 = 15_000;
+
+/// How long the coordinator works for one event of its host.
+pub const SLICE_MS_MAX: u64 = 20_000;
+/// How often the leading page wakes the coordinator at the most.
+pub const PUMP_MS_MIN: u64 = 1_000;
+/// Without news for this long beyond `wakeAt`, a page that does not lead wakes the coordinator.
+pub const PUMP_PATIENCE_MS: u64 = 30_000;
+/// A page that was not heard of for this long, and that the browser does not list, is gone.
+pub const ROSTER_AGE_MS_MAX: u64 = 60_000;
+
+/// How far beyond corrected wall time a peer's stamp may move our clock.
+pub const STAMP_AHEAD_MS_MAX: u64 = 60_000;
+/// A page-held lease that has not changed for this long may pass to a worker.
+pub const LEASE_PATIENCE_MS: u64 = 10_000;
+/// A realm takes the host's role at most this often.
+pub const TAKE_MS_MIN: u64 = 60_000;
+
+const _: () = assert!(PUSH_TIMEOUT_MS as u64 <= SLICE_MS_MAX);
+const _: () = assert!(BATCH_BYTES_MAX + EVENT_BYTES_MAX <= PUSH_BYTES_MAX);
+const _: () = assert!(EVENT_BYTES_MAX <= BACKLOG_BYTES_MAX);
+const _: () = assert!(RETAINED_EVENTS_MAX <= DONE_EVENTS_MAX);
+const _: () = assert!(RETAINED_AGE_MS_MAX <= DONE_AGE_MS_MAX);
+const _: () = assert!(BATCH_EVENTS_MAX <= BACKLOG_ROWS_MAX);
+const _: () = assert!(DELAY_MS_MAX <= RETRY_AFTER_MS_MAX);

@@ -1,0 +1,18 @@
+//! The vocabulary every other module speaks: times, ids, counters, bounds, faults.
+//!
+//! Nothing here decides anything, and nothing here asks the world for time or randomness.
+
+mod fault;
+mod hlc;
+mod ids;
+pub mod limits;
+mod rng;
+mod seq;
+mod time;
+
+pub use fault::{Culprit, Fault};
+pub use hlc::{Hlc, Stamp};
+pub use ids::{DeviceId, EventId, IdUnfit, Incarnation, LogEpoch, PageId, RequestId, uuid_v7};
+pub use rng::Rng;
+pub use seq::{Epoch, Generation, Position, Seq};
+pub use time::{Mono, Now, Wall};

@@ -1,0 +1,3 @@
+//! Pure rules that coordinator and server must agree on.
+
+pub mod chain;
