@@ -51,9 +51,6 @@ pub struct Event<'b> {
     /// What the app ties together with it.
     #[b(9)]
     pub correlation: Option<&'b str>,
-    /// The event that must have been accepted before this one is sent.
-    #[n(10)]
-    pub after: Option<EventId>,
 }
 
 /// What the app asked to enqueue breaks a bound.
