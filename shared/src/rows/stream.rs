@@ -1,0 +1,173 @@
+//! A stream as this device knows it, and how far each session's log is known.
+//!
+//! The row says what the server has confirmed. What is sealed beyond that stands in the stream's
+//! flight row, and there is at most one.
+
+use minicbor::bytes::ByteArray;
+use minicbor::{Decode, Encode};
+
+use super::{Key, ROW_VERSION};
+use crate::base::{DeviceId, Incarnation, LogEpoch, Seq};
+use crate::rules::chain;
+use crate::wire::{Former, Lane, StreamId};
+
+/// A stream of this device, whatever its incarnation.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamKey {
+    /// The session.
+    pub session: Box<str>,
+    /// The user; empty where the app names none.
+    pub user: Box<str>,
+    /// The lane.
+    pub lane: Lane,
+}
+
+impl StreamKey {
+    /// Its key in the stores `stream` and `flight`: lengths before texts, so that no two collide.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        let Self { session, user, lane } = self;
+        let mut text = String::with_capacity(session.len() + user.len() + 16);
+        text.push_str(lane.name());
+        for name in [session, user] {
+            text.push(' ');
+            push_decimal(&mut text, name.len());
+            text.push(' ');
+            text.push_str(name);
+        }
+        Key::Text(text.into())
+    }
+
+    /// The stream with its device and incarnation, as the wire names it.
+    #[must_use]
+    pub fn id(&self, device: DeviceId, incarnation: Incarnation) -> StreamId {
+        let (session, user) = (self.session.clone(), self.user.clone());
+        StreamId { device, session, user, lane: self.lane, incarnation }
+    }
+}
+
+// Without the formatting machinery, which the page's wasm does not otherwise need here.
+fn push_decimal(text: &mut String, number: usize) {
+    if number >= 10 {
+        push_decimal(text, number / 10);
+    }
+    text.push(char::from(b'0' + (number % 10) as u8));
+}
+
+/// Acknowledged events that the server has lost, to be sent again before anything newer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Replay {
+    /// Key of the first row of `retained` that is still to be sent.
+    #[n(0)]
+    pub from: u64,
+    /// Key of the last.
+    #[n(1)]
+    pub through: u64,
+}
+
+/// What the server has confirmed of a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct StreamRow {
+    /// Version of the row.
+    #[n(0)]
+    pub version: u16,
+    /// The session.
+    #[n(1)]
+    pub session: Box<str>,
+    /// The user.
+    #[n(2)]
+    pub user: Box<str>,
+    /// The lane.
+    #[n(3)]
+    pub lane: Lane,
+    /// Its present life.
+    #[n(4)]
+    pub incarnation: Incarnation,
+    /// The last place that the server has consumed.
+    #[n(5)]
+    pub confirmed: Seq,
+    /// The chain head there.
+    #[n(6)]
+    pub head: ByteArray<32>,
+    /// The life before this one.
+    #[n(7)]
+    pub former: Option<Former>,
+    /// What has to be sent again first.
+    #[n(8)]
+    pub replay: Option<Replay>,
+}
+
+impl StreamRow {
+    /// A stream without events.
+    #[must_use]
+    pub fn begin(
+        key: &StreamKey,
+        device: DeviceId,
+        incarnation: Incarnation,
+        former: Option<Former>,
+        replay: Option<Replay>,
+    ) -> Self {
+        let id = key.id(device, incarnation);
+        let head = chain::genesis(&id, former.as_ref().map(|former| &*former.head));
+        Self {
+            version: ROW_VERSION,
+            session: key.session.clone(),
+            user: key.user.clone(),
+            lane: key.lane,
+            incarnation,
+            confirmed: Seq(0),
+            head: head.into(),
+            former,
+            replay,
+        }
+    }
+
+    /// Which stream it is.
+    #[must_use]
+    pub fn key(&self) -> StreamKey {
+        StreamKey { session: self.session.clone(), user: self.user.clone(), lane: self.lane }
+    }
+}
+
+/// How far a session's log is known.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct CursorRow {
+    /// Version of the row.
+    #[n(0)]
+    pub version: u16,
+    /// The session.
+    #[n(1)]
+    pub session: Box<str>,
+    /// Which life of the log.
+    #[n(2)]
+    pub epoch: LogEpoch,
+    /// The last offset heard of.
+    #[n(3)]
+    pub offset: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_streams_share_a_key() {
+        let key = |session: &str, user: &str, lane| {
+            StreamKey { session: session.into(), user: user.into(), lane }.key()
+        };
+        let keys = [
+            key("a", "", Lane::Normal),
+            key("", "a", Lane::Normal),
+            key("a", "", Lane::Bulk),
+            key("a 1 b", "", Lane::Normal),
+            key("a", "b", Lane::Normal),
+            key("a 1", "b", Lane::Normal),
+        ];
+        for (at, one) in keys.iter().enumerate() {
+            assert!(keys[at + 1..].iter().all(|other| other != one), "{one:?}");
+        }
+        assert_eq!(keys[0], Key::from("normal 1 a 0 "));
+    }
+}
