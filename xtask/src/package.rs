@@ -1,0 +1,259 @@
+//! Builds the npm package: TypeScript and wasm glue become `npm/dist`.
+//!
+//! ```text
+//! npm/src/*.ts ──tsc──▶ *.js, *.d.ts ─┐
+//! page glue and wasm ─────────────────┼──▶ npm/dist/
+//! worker glue + worker.ts + wasm ─────┘      bellwether-sw.js, bellwether-sw.<hash>.wasm
+//! ```
+//!
+//! What always holds:
+//! - `npm/dist` holds exactly what this build made; nothing stale stays behind;
+//! - the worker's script is one classic script without imports, so all of its listeners are
+//!   attached in its first synchronous run;
+//! - one build id stands for the whole package and changes with any of its bytes.
+
+use std::path::{Path, PathBuf};
+
+use crate::fault::{Fault, Outcome};
+use crate::file;
+use crate::hash::{self, Stamp};
+use crate::need;
+use crate::repo::Repo;
+use crate::step::run;
+use crate::wasm::{self, Profile, Runtime};
+
+/// Stands in the worker's source for the file name of its wasm.
+const WASM_PLACE: &str = "__BELLWETHER_WASM__";
+
+/// Stands in the sources for the id of the build.
+const BUILD_PLACE: &str = "__BELLWETHER_BUILD__";
+
+/// The name of the worker's script, where apps look for it.
+pub(crate) const WORKER_SCRIPT: &str = "bellwether-sw.js";
+
+/// A file of the package: its name inside `dist`, and its content.
+type Built = (String, Vec<u8>);
+
+/// Builds all of `npm/dist`, and returns that folder.
+pub(crate) fn build(repo: &Repo, profile: Profile) -> Outcome<PathBuf> {
+    if !repo.at("npm/package.json").exists() {
+        return Err(Fault::new("npm/package.json is missing, so there is no package to build"));
+    }
+    let glue = wasm::build(repo, profile)?;
+    install(repo, "npm")?;
+    // The sources import the glue by the place it has in the package.
+    let dist = repo.at("npm/dist");
+    let page = page_glue(&glue)?;
+    for (name, content) in &page {
+        file::write(&dist.join(name), content)?;
+    }
+    let scripts = scripts(repo, &page)?;
+    let shim = worker_shim(repo)?;
+    let worker_glue = file::read(&glue.join(format!("{}.js", Runtime::Worker.name())))?;
+    let worker_wasm = file::read(&glue.join(format!("{}_bg.wasm", Runtime::Worker.name())))?;
+    let parts = Parts { page, scripts, worker_glue, shim, worker_wasm };
+    file::make_exactly(&dist, &assemble(parts)?)?;
+    Ok(dist)
+}
+
+/// Installs what `folder/package-lock.json` names, if it is not what was installed last.
+pub(crate) fn install(repo: &Repo, folder: &str) -> Outcome {
+    need::node(repo)?;
+    let lock = repo.at(folder).join("package-lock.json");
+    let manifest = file::read(&repo.at(folder).join("package.json"))?;
+    let (command, locked) = match lock.exists() {
+        true => ("ci", file::read(&lock)?),
+        false => ("install", Vec::new()),
+    };
+    let name = format!("install-{}", folder.replace('/', "-"));
+    let stamp = Stamp::new(repo, &name, [&manifest[..], &locked]);
+    if stamp.is_current() && repo.at(folder).join("node_modules").exists() {
+        return Ok(());
+    }
+    let mut npm = repo.node("npm", folder);
+    npm.args([command, "--no-audit", "--no-fund", "--loglevel=error"]);
+    run(&format!("npm {command} in {folder}"), &mut npm)?;
+    stamp.keep()
+}
+
+fn page_glue(glue: &Path) -> Outcome<Vec<Built>> {
+    let endings = [".js", ".d.ts", "_bg.wasm", "_bg.wasm.d.ts"];
+    let names = endings.map(|ending| format!("{}{ending}", Runtime::Page.name()));
+    names.into_iter().map(|name| Ok((name.clone(), file::read(&glue.join(name))?))).collect()
+}
+
+/// The package's modules and declarations, compiled.
+fn scripts(repo: &Repo, page: &[Built]) -> Outcome<Vec<Built>> {
+    let declared = page.iter().filter(|(name, _)| name.ends_with(".d.ts"));
+    let declared: Vec<&[u8]> = declared.map(|(_, content)| &content[..]).collect();
+    let folder = compile(repo, "tsconfig.json", "package-js", &declared)?;
+    let names = file::below(&folder, &|name| !name.ends_with(".tsbuildinfo"))?;
+    names.into_iter().map(|name| Ok((name.clone(), file::read(&folder.join(name))?))).collect()
+}
+
+/// The worker's own few lines, compiled to a classic script.
+fn worker_shim(repo: &Repo) -> Outcome<Vec<u8>> {
+    let folder = compile(repo, "tsconfig.worker.json", "worker-js", &[])?;
+    let names = file::below(&folder, &|_| true)?;
+    let is_worker = |name: &&String| name.as_str() == "worker.js" || name.ends_with("/worker.js");
+    let Some(name) = names.iter().find(is_worker) else {
+        return Err(Fault::new(
+            "npm/tsconfig.worker.json compiled no worker.js; it must include src/worker.ts",
+        ));
+    };
+    file::read(&folder.join(name))
+}
+
+/// Runs the TypeScript compiler, unless nothing it reads has changed; returns what it wrote to.
+fn compile(repo: &Repo, config: &str, name: &str, also: &[&[u8]]) -> Outcome<PathBuf> {
+    let npm = repo.at("npm");
+    let folder = repo.built(name);
+    let is_source = |path: &str| {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        !matches!(name, "dist" | "node_modules") && (!name.contains('.') || is_typescript(name))
+    };
+    let mut inputs: Vec<Vec<u8>> = also.iter().map(|part| part.to_vec()).collect();
+    for path in file::below(&npm, &is_source)? {
+        inputs.push(file::read(&npm.join(&path))?);
+        inputs.push(path.into_bytes());
+    }
+    let stamp = Stamp::new(repo, name, inputs.iter().map(Vec::as_slice));
+    if stamp.is_current() && folder.exists() {
+        return Ok(folder);
+    }
+    file::remove_folder(&folder)?;
+    let mut tsc = repo.node("node_modules/.bin/tsc", "npm");
+    if !npm.join("node_modules/.bin/tsc").exists() {
+        return Err(Fault::new(
+            "the TypeScript compiler is missing; add `typescript` to npm/package.json's \
+             devDependencies and run `npm install` in npm/",
+        ));
+    }
+    tsc.args(["-p", config, "--outDir"]).arg(&folder);
+    run(&format!("compiling npm/{config}"), &mut tsc)?;
+    stamp.keep()?;
+    Ok(folder)
+}
+
+/// Everything that goes into the package, before the placeholders are filled.
+struct Parts {
+    page: Vec<Built>,
+    scripts: Vec<Built>,
+    worker_glue: Vec<u8>,
+    shim: Vec<u8>,
+    worker_wasm: Vec<u8>,
+}
+
+/// The finished files of the package.
+fn assemble(parts: Parts) -> Outcome<Vec<Built>> {
+    let Parts { page, mut scripts, worker_glue, shim, worker_wasm } = parts;
+    let wasm_name = format!("bellwether-sw.{}.wasm", hash::of_content(&worker_wasm));
+    let mut worker = worker_glue;
+    // The glue ends inside a statement's line or a comment for all we know.
+    worker.extend_from_slice(b"\n;\n");
+    worker.extend_from_slice(&shim);
+
+    scripts.retain(|(name, _)| !page.iter().any(|(glue, _)| glue == name));
+    let everything = page.iter().chain(&scripts);
+    let everything = everything.flat_map(|(name, content)| [name.as_bytes(), content]);
+    let build = hash::short(everything.chain([&worker[..], &worker_wasm]));
+
+    for (name, content) in &mut scripts {
+        if name.ends_with(".js") {
+            *content = fill(content, &[(BUILD_PLACE, &build)]);
+        }
+    }
+    let worker = fill(&worker, &[(WASM_PLACE, &wasm_name), (BUILD_PLACE, &build)]);
+    check_is_classic(&worker)?;
+
+    let mut files = page;
+    files.extend(scripts);
+    files.push((WORKER_SCRIPT.to_owned(), worker));
+    files.push((wasm_name, worker_wasm));
+    Ok(files)
+}
+
+/// The text with each placeholder replaced wherever it stands.
+fn fill(text: &[u8], places: &[(&str, &str)]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(text).into_owned();
+    places.iter().fold(text, |text, (place, value)| text.replace(place, value)).into_bytes()
+}
+
+/// A classic script that contains a module's words does not even parse in the browser.
+fn check_is_classic(script: &[u8]) -> Outcome {
+    let text = String::from_utf8_lossy(script);
+    let is_of_module = |line: &&str| line.starts_with("import ") || line.starts_with("export ");
+    match text.lines().find(is_of_module) {
+        None => Ok(()),
+        Some(line) => Err(Fault::new(format!(
+            "the worker must be a classic script, but npm/src/worker.ts compiled to `{line}`; \
+             see npm/tsconfig.worker.json"
+        ))),
+    }
+}
+
+fn is_typescript(name: &str) -> bool {
+    [".ts", ".tsx", ".json"].iter().any(|ending| name.ends_with(ending))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(shim: &str) -> Parts {
+        let built = |name: &str, content: &str| (name.to_owned(), content.as_bytes().to_vec());
+        Parts {
+            page: vec![built("bellwether_page.js", "page glue")],
+            scripts: vec![
+                built("index.js", "export const build = '__BELLWETHER_BUILD__';"),
+                built("index.d.ts", "export declare const build: '__BELLWETHER_BUILD__';"),
+            ],
+            worker_glue: b"let bellwether_wasm = 1; //".to_vec(),
+            shim: shim.as_bytes().to_vec(),
+            worker_wasm: b"abc".to_vec(),
+        }
+    }
+
+    fn text(files: &[Built], name: &str) -> String {
+        let found = files.iter().find(|(present, _)| present == name);
+        String::from_utf8_lossy(&found.expect("the file is in the package").1).into_owned()
+    }
+
+    #[test]
+    fn every_placeholder_is_filled_and_the_wasm_is_named_after_its_content() {
+        let shim = "load('__BELLWETHER_WASM__'); build('__BELLWETHER_BUILD__');";
+        let files = assemble(parts(shim)).expect("the shim is a classic script");
+        let wasm = "bellwether-sw.ba7816bf8f01cfea.wasm";
+        assert_eq!(text(&files, wasm), "abc");
+
+        let worker = text(&files, WORKER_SCRIPT);
+        assert!(worker.starts_with("let bellwether_wasm = 1; //\n;\nload("), "{worker}");
+        assert!(worker.contains(&format!("load('{wasm}')")), "{worker}");
+
+        let (_, id) = worker.split_once("build('").expect("the shim names its build");
+        let id = &id[..16];
+        assert!(id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+        assert_eq!(text(&files, "index.js"), format!("export const build = '{id}';"));
+        assert!(text(&files, "index.d.ts").contains("__BELLWETHER_BUILD__"), "types stay");
+    }
+
+    #[test]
+    fn the_build_id_changes_with_any_part() {
+        let id = |parts: Parts| text(&assemble(parts).expect("it assembles"), "index.js");
+        let first = id(parts("1;"));
+        assert_eq!(first, id(parts("1;")));
+        assert_ne!(first, id(parts("2;")));
+        let other_wasm = Parts { worker_wasm: b"abd".to_vec(), ..parts("1;") };
+        assert_ne!(first, id(other_wasm));
+        let other_page = Parts { page: Vec::new(), ..parts("1;") };
+        assert_ne!(first, id(other_page));
+    }
+
+    #[test]
+    fn a_worker_with_imports_is_refused() {
+        for shim in ["import { a } from './a.js';", "1;\nexport {};"] {
+            let fault = assemble(parts(shim)).expect_err("a module is not a classic script");
+            assert!(fault.to_string().contains("classic script"), "{fault}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Measures what a browser has to load, against the budgets [PKG-4].
+//!
+//! Each file is compressed on its own, as it travels, and the sums are compared. 1 KB is 1024
+//! bytes here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::fault::{Fault, Outcome};
+use crate::file;
+use crate::package::{self, WORKER_SCRIPT};
+use crate::repo::{Repo, output_of};
+use crate::section::{self, Module};
+use crate::step::say;
+use crate::wasm::{self, Profile, Runtime};
+
+const KB: usize = 1024;
+
+/// What the worker may weigh: its script (glue and shim) and its wasm, brotli 11.
+const WORKER_BYTES_MAX: usize = 80 * KB;
+
+/// What the page may weigh: `index.js`, the modules it imports, the glue and the wasm, brotli 11.
+const PAGE_BYTES_MAX: usize = 40 * KB;
+
+/// How many functions `--what` lists for each runtime.
+const FUNCTIONS_SHOWN: usize = 25;
+
+/// The sizes of a file as it is and compressed, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Weight {
+    raw: usize,
+    gzip: usize,
+    brotli: usize,
+}
+
+/// Builds the package, prints what worker and page weigh, and fails over budget.
+pub(crate) fn check(repo: &Repo) -> Outcome {
+    let dist = package::build(repo, Profile::Release)?;
+    say(&format!("{:<40} {:>9} {:>9} {:>9}", "bytes", "raw", "gzip -9", "brotli 11"));
+    let worker = weigh(repo, "worker", &worker_files(&dist)?)?;
+    let page = weigh(repo, "page", &page_files(&dist)?)?;
+    let over: Vec<String> = [("worker", worker, WORKER_BYTES_MAX), ("page", page, PAGE_BYTES_MAX)]
+        .into_iter()
+        .filter_map(|(name, weight, most)| over_budget(name, weight.brotli, most))
+        .collect();
+    if over.is_empty() { Ok(()) } else { Err(Fault::new(over.join("; "))) }
+}
+
+/// Prints which crates and functions the two wasm modules are made of.
+pub(crate) fn what(repo: &Repo) -> Outcome {
+    let folder = wasm::build_named(repo)?;
+    for runtime in Runtime::ALL {
+        let path = folder.join(format!("{}_bg.wasm", runtime.name()));
+        let Some(module) = section::parse(&file::read(&path)?) else {
+            return Err(Fault::new(format!("{} is no wasm module", repo.shown(&path))));
+        };
+        say(&format!("{}: code by crate, in bytes (uncompressed)", runtime.name()));
+        by_crate(&module).iter().for_each(|line| say(line));
+        say(&format!("{}: largest functions", runtime.name()));
+        largest(&module).iter().for_each(|line| say(line));
+    }
+    Ok(())
+}
+
+fn over_budget(name: &str, brotli: usize, most: usize) -> Option<String> {
+    (brotli > most).then(|| {
+        format!(
+            "the {name} weighs {brotli} bytes, over its budget of {most}; \
+             `cargo xtask size --what` lists what it is made of"
+        )
+    })
+}
+
+fn worker_files(dist: &Path) -> Outcome<Vec<PathBuf>> {
+    let is_wasm = |name: &str| name.starts_with("bellwether-sw.") && name.ends_with(".wasm");
+    let names = file::below(dist, &is_wasm)?;
+    let names = names.into_iter().chain([WORKER_SCRIPT.to_owned()]);
+    Ok(names.map(|name| dist.join(name)).collect())
+}
+
+/// `index.js`, every module it leads to, and the wasm.
+fn page_files(dist: &Path) -> Outcome<Vec<PathBuf>> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![dist.join("index.js")];
+    while let Some(path) = open.pop() {
+        let path = fs::canonicalize(&path).map_err(|cause| Fault::file("read", &path, &cause))?;
+        if found.contains(&path) {
+            continue;
+        }
+        let folder = path.parent().unwrap_or(dist).to_path_buf();
+        let imports = imports_of(&file::read_text(&path)?);
+        open.extend(imports.into_iter().map(|import| folder.join(import)));
+        found.insert(path);
+    }
+    found.insert(dist.join(format!("{}_bg.wasm", Runtime::Page.name())));
+    Ok(found.into_iter().collect())
+}
+
+/// The relative modules that a module's text imports or exports from, now or later.
+fn imports_of(text: &str) -> Vec<String> {
+    let starts = ["from \"", "from '", "import \"", "import '", "import(\"", "import('"];
+    let mut found = Vec::new();
+    for start in starts {
+        for rest in text.split(start).skip(1) {
+            let name = rest.split(['"', '\'']).next().unwrap_or_default();
+            if name.starts_with('.') && name.ends_with(".js") {
+                found.push(name.to_owned());
+            }
+        }
+    }
+    found
+}
+
+/// Prints each file's weight and their sum, which it returns.
+fn weigh(repo: &Repo, name: &str, files: &[PathBuf]) -> Outcome<Weight> {
+    let mut node = repo.node("node", "");
+    node.args(["-e", COMPRESS, "--"]).args(files);
+    let Some(printed) = output_of(&mut node) else {
+        return Err(Fault::new("Node could not compress the built files; run `node --version`"));
+    };
+    let mut sum = Weight::default();
+    for (path, line) in files.iter().zip(printed.lines()) {
+        let Some(weight) = weight_of(line) else {
+            return Err(Fault::new(format!("Node told `{line}` for sizes, which are no numbers")));
+        };
+        let file = path.file_name().unwrap_or_default().display().to_string();
+        say(&row(&format!("  {file}"), weight));
+        sum.raw += weight.raw;
+        sum.gzip += weight.gzip;
+        sum.brotli += weight.brotli;
+    }
+    say(&row(name, sum));
+    Ok(sum)
+}
+
+fn weight_of(line: &str) -> Option<Weight> {
+    let numbers: Option<Vec<usize>> = line.split(' ').map(|word| word.parse().ok()).collect();
+    match numbers?.as_slice() {
+        &[raw, gzip, brotli] => Some(Weight { raw, gzip, brotli }),
+        _ => None,
+    }
+}
+
+fn row(name: &str, weight: Weight) -> String {
+    let Weight { raw, gzip, brotli } = weight;
+    format!("{name:<40} {raw:>9} {gzip:>9} {brotli:>9}")
+}
+
+fn by_crate(module: &Module) -> Vec<String> {
+    let mut sums: BTreeMap<&str, usize> = BTreeMap::new();
+    for function in &module.functions {
+        *sums.entry(section::crate_of(&function.name)).or_default() += function.code_bytes;
+    }
+    let mut sums: Vec<(&str, usize)> = sums.into_iter().collect();
+    sums.push(("(data)", module.data_bytes));
+    sums.sort_by_key(|&(name, bytes)| (std::cmp::Reverse(bytes), name));
+    sums.into_iter().map(|(name, bytes)| format!("{bytes:>9}  {name}")).collect()
+}
+
+fn largest(module: &Module) -> Vec<String> {
+    let mut functions: Vec<_> = module.functions.iter().collect();
+    functions.sort_by_key(|function| std::cmp::Reverse(function.code_bytes));
+    let shown = functions.into_iter().take(FUNCTIONS_SHOWN);
+    shown.map(|function| format!("{:>9}  {}", function.code_bytes, function.name)).collect()
+}
+
+/// Prints "raw gzip brotli" for each file it is given.
+const COMPRESS: &str = "
+const { readFileSync } = require('node:fs');
+const { gzipSync, brotliCompressSync, constants } = require('node:zlib');
+for (const file of process.argv.slice(1)) {
+  const bytes = readFileSync(file);
+  const params = {
+    [constants.BROTLI_PARAM_QUALITY]: 11,
+    [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
+  };
+  const gzip = gzipSync(bytes, { level: 9 }).length;
+  console.log(bytes.length + ' ' + gzip + ' ' + brotliCompressSync(bytes, { params }).length);
+}
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::section::Function;
+
+    #[test]
+    fn the_budget_itself_is_still_within_budget() {
+        assert_eq!(over_budget("page", PAGE_BYTES_MAX, PAGE_BYTES_MAX), None);
+        let told = over_budget("page", PAGE_BYTES_MAX + 1, PAGE_BYTES_MAX);
+        let told = told.expect("one byte more is too much");
+        assert!(
+            told.starts_with("the page weighs 40961 bytes, over its budget of 40960"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn relative_imports_are_followed_and_others_left() {
+        let text = "import { a } from \"./a.js\";\nexport * from './b/c.js';\n\
+                    const d = await import(\"./d.js\");\nimport './e.js';\nimport x from \"react\";";
+        assert_eq!(imports_of(text), ["./a.js", "./b/c.js", "./e.js", "./d.js"]);
+    }
+
+    #[test]
+    fn crates_are_summed_and_sorted_by_weight() {
+        let function = |name: &str, code_bytes| Function { name: name.to_owned(), code_bytes };
+        let functions =
+            vec![function("a::x", 5), function("b::y", 7), function("<a::T as b::U>::z", 4)];
+        let module = Module { functions, data_bytes: 1 };
+        let lines: Vec<String> = by_crate(&module).iter().map(|line| line.trim().into()).collect();
+        assert_eq!(lines, ["9  a", "7  b", "1  (data)"]);
+        assert_eq!(largest(&module)[0].trim(), "7  b::y");
+    }
+}

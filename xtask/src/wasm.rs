@@ -1,0 +1,191 @@
+//! Compiles the two runtimes to wasm and gives each the JavaScript that loads it.
+//!
+//! ```text
+//! runtime-sw    ──▶ glue/bellwether_sw.js    (a classic script)  + bellwether_sw_bg.wasm
+//! runtime-page  ──▶ glue/bellwether_page.js  (an ES module)      + bellwether_page_bg.wasm
+//! ```
+//!
+//! What always holds: the glue is made by the same version of wasm-bindgen that the runtimes were
+//! compiled with; the two speak a private language that changes with every version.
+
+use std::path::PathBuf;
+
+use crate::fault::{Fault, Outcome};
+use crate::file;
+use crate::hash::Stamp;
+use crate::need::{self, WASM};
+use crate::repo::Repo;
+use crate::step::run;
+
+/// How the wasm is compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// Small and slow to compile: what is shipped.
+    Release,
+    /// Large and quick to compile, with the names of functions.
+    Dev,
+}
+
+/// A runtime, and where its glue goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Runtime {
+    /// The coordinator, loaded by the service worker.
+    Worker,
+    /// The page's client.
+    Page,
+}
+
+impl Runtime {
+    /// Both.
+    pub(crate) const ALL: [Self; 2] = [Self::Worker, Self::Page];
+
+    /// The name of its glue files: `<name>.js`, `<name>_bg.wasm`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Worker => "bellwether_sw",
+            Self::Page => "bellwether_page",
+        }
+    }
+
+    fn package(self) -> &'static str {
+        match self {
+            Self::Worker => "bellwether-runtime-sw",
+            Self::Page => "bellwether-runtime-page",
+        }
+    }
+
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Worker => "no-modules",
+            Self::Page => "web",
+        }
+    }
+}
+
+/// Compiles both runtimes and writes their glue; returns its folder.
+pub(crate) fn build(repo: &Repo, profile: Profile) -> Outcome<PathBuf> {
+    let folder = repo.built("glue");
+    for (runtime, module) in compile(repo, profile)? {
+        let names = if profile == Profile::Dev { &["--names"][..] } else { &[] };
+        convert(repo, runtime, &module, &folder, names)?;
+    }
+    Ok(folder)
+}
+
+/// Like [`build`] for the shipped profile, but with the names of functions kept, to measure by.
+pub(crate) fn build_named(repo: &Repo) -> Outcome<PathBuf> {
+    let folder = repo.built("glue-named");
+    for (runtime, module) in compile(repo, Profile::Release)? {
+        convert(repo, runtime, &module, &folder, &["--names"])?;
+    }
+    Ok(folder)
+}
+
+/// Builds a program of the `tools` workspace and returns its path.
+pub(crate) fn tool(repo: &Repo, package: &str) -> Outcome<PathBuf> {
+    let ours = file::read_text(&repo.at("Cargo.lock"))?;
+    let tools = file::read_text(&repo.at("tools/Cargo.lock"))?;
+    check_agreement(&ours, &tools)?;
+    let folder = repo.built("tools");
+    let mut cargo = repo.cargo(&["build", "--manifest-path", "tools/Cargo.toml"]);
+    cargo.args(["--package", package, "--target-dir"]).arg(&folder);
+    run(&format!("compiling {package}"), &mut cargo)?;
+    Ok(folder.join("debug").join(format!("{package}{}", std::env::consts::EXE_SUFFIX)))
+}
+
+fn compile(repo: &Repo, profile: Profile) -> Outcome<[(Runtime, PathBuf); 2]> {
+    need::wasm_target(repo)?;
+    let (cargo_profile, folder) = match profile {
+        Profile::Release => ("wasm", "wasm"),
+        Profile::Dev => ("dev", "debug"),
+    };
+    let mut cargo = repo.cargo(&["build", "--lib", "--profile", cargo_profile, "--target", WASM]);
+    for runtime in Runtime::ALL {
+        cargo.args(["--package", runtime.package()]);
+    }
+    run("compiling the wasm", &mut cargo)?;
+    Ok(Runtime::ALL.map(|runtime| {
+        let name = runtime.package().replace('-', "_");
+        (runtime, repo.built(&format!("{WASM}/{folder}/{name}.wasm")))
+    }))
+}
+
+fn convert(
+    repo: &Repo,
+    runtime: Runtime,
+    module: &PathBuf,
+    folder: &PathBuf,
+    options: &[&str],
+) -> Outcome {
+    let bindgen = tool(repo, "bellwether-bindgen")?;
+    let content = file::read(module)?;
+    let program = file::read(&bindgen)?;
+    let words = options.join(" ");
+    let name = format!("{}-{}", folder.file_name().unwrap_or_default().display(), runtime.name());
+    let stamp = Stamp::new(repo, &name, [&content[..], &program, words.as_bytes()]);
+    if stamp.is_current() && folder.join(format!("{}.js", runtime.name())).exists() {
+        return Ok(());
+    }
+    let mut command = std::process::Command::new(bindgen);
+    command.arg(module).arg(folder).args([runtime.name(), runtime.kind()]).args(options);
+    run("making the wasm's JavaScript", &mut command)?;
+    stamp.keep()
+}
+
+/// Whether both lock files name the same wasm-bindgen.
+fn check_agreement(ours: &str, tools: &str) -> Outcome {
+    let Some(wanted) = locked(ours, "wasm-bindgen") else {
+        return Err(Fault::new("Cargo.lock has no wasm-bindgen; run `cargo update --workspace`"));
+    };
+    for package in ["wasm-bindgen-cli-support", "wasm-bindgen-cli"] {
+        match locked(tools, package) {
+            Some(found) if found == wanted => {}
+            found => {
+                let found = found.unwrap_or("absent");
+                return Err(Fault::new(format!(
+                    "wasm-bindgen is {wanted} in Cargo.lock but {package} is {found} in \
+                     tools/Cargo.lock; set it to \"={wanted}\" in tools/Cargo.toml"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The version of `package` in the text of a lock file.
+fn locked<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
+    let name = format!("name = \"{package}\"");
+    let mut lines = lock.lines().skip_while(|&line| line != name);
+    lines.nth(1)?.strip_prefix("version = \"")?.strip_suffix('"')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lock(package: &str, version: &str) -> String {
+        format!("[[package]]\nname = \"{package}\"\nversion = \"{version}\"\n\n")
+    }
+
+    #[test]
+    fn versions_that_differ_are_told_with_the_line_to_change() {
+        let ours = lock("wasm-bindgen-futures", "0.4.80") + &lock("wasm-bindgen", "0.2.130");
+        let support = |version| lock("wasm-bindgen-cli-support", version);
+        let cli = |version| lock("wasm-bindgen-cli", version);
+        let both = cli("0.2.130") + &support("0.2.130");
+        assert_eq!(check_agreement(&ours, &both), Ok(()));
+
+        #[rustfmt::skip]
+        let faulty = [
+            // what differs      ours           tools                                named in the sentence
+            ("the library",      &ours[..],     cli("0.2.130") + &support("0.2.129"), "wasm-bindgen-cli-support is 0.2.129"),
+            ("the test runner",  &ours[..],     cli("0.2.131") + &support("0.2.130"), "wasm-bindgen-cli is 0.2.131"),
+            ("one is absent",    &ours[..],     support("0.2.130"),                   "wasm-bindgen-cli is absent"),
+            ("ours is absent",   "",            both,                                 "Cargo.lock has no wasm-bindgen"),
+        ];
+        for (differs, ours, tools, named) in faulty {
+            let fault = check_agreement(ours, &tools).expect_err(differs);
+            assert!(fault.to_string().contains(named), "{differs}: {fault}");
+        }
+    }
+}
