@@ -34,9 +34,6 @@ pub struct Options {
     /// Events in one batch.
     #[n(3)]
     pub batch_events: u32,
-    /// How long a batch waits to be filled.
-    #[n(4)]
-    pub batch_age_ms: u32,
     /// Dead letters kept.
     #[n(5)]
     pub dead_max: u32,
@@ -52,7 +49,6 @@ impl Default for Options {
             base_delay_ms: limits::DELAY_MS_BASE,
             max_delay_ms: limits::DELAY_MS_MAX,
             batch_events: limits::BATCH_EVENTS_MAX as u32,
-            batch_age_ms: limits::BATCH_AGE_MS,
             dead_max: limits::DEAD_LETTERS_MAX,
             overflow: Overflow::default(),
         }
@@ -69,7 +65,6 @@ impl Options {
             base_delay_ms,
             max_delay_ms: self.max_delay_ms.clamp(base_delay_ms, limits::RETRY_AFTER_MS_MAX),
             batch_events: self.batch_events.clamp(1, limits::BATCH_EVENTS_MAX as u32),
-            batch_age_ms: self.batch_age_ms.min(limits::DELAY_MS_MAX),
             dead_max: self.dead_max.max(1),
             overflow: self.overflow,
         }

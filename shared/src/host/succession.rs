@@ -1,0 +1,119 @@
+//! Who may boot as coordinator, decided from the lease row and the asker's own patience (HOST-6).
+//!
+//! A boot is one transaction: read the lease, decide here, write it with its epoch raised by one, and load
+//! the rows. So two realms cannot both be told yes from the same row.
+//!
+//! What always holds:
+//! - every boot has an epoch that no boot before it had, also when the row cannot be read;
+//! - wall clocks are not judged by: a lease passes on only after it stood unchanged on the asker's own clock;
+//! - a row of a newer build is left alone.
+
+use core::time::Duration;
+
+use crate::base::{Epoch, PageId, Wall, limits};
+use crate::rows::{HostKind, LeaseRow, RowFault};
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asker {
+    /// The realm: a page, or one life of a worker.
+    pub realm: PageId,
+    /// What it is.
+    pub kind: HostKind,
+    /// Its build id.
+    pub build: Box<str>,
+    /// How long it has seen the row stay the same, by its own clock, while it was awake.
+    pub unchanged: Duration,
+}
+
+/// The decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Boot under this lease, once it is written.
+    Take(LeaseRow),
+    /// Another hosts; ask again after this time.
+    Wait {
+        /// What hosts it.
+        kind: HostKind,
+        /// When to look again.
+        ask_again_in: Duration,
+    },
+    /// The lease was written by a build too new to be understood.
+    TooOld,
+}
+
+/// Decides whether `asker` may boot. A worker succeeds a worker at once: the browser starts one only for an
+/// update or after the other is gone. A page's lease passes to a worker when resigned, or unchanged for 10 s.
+/// Pages ask only after their own rules found the worker silent, so a page succeeds a worker at once here.
+#[must_use]
+pub fn decide(found: Option<Result<LeaseRow, RowFault>>, asker: &Asker, at: Wall) -> Verdict {
+    let patience = Duration::from_millis(limits::LEASE_PATIENCE_MS);
+    let lease = match found {
+        None => return Verdict::Take(taken(None, asker, at)),
+        Some(Ok(lease)) => lease,
+        Some(Err(RowFault::Newer { .. })) => return Verdict::TooOld,
+        // The epoch before is lost. The wall clock in milliseconds is beyond any count of boots.
+        Some(Err(RowFault::Unreadable)) => {
+            let mut lease = taken(None, asker, at);
+            lease.epoch = Epoch(at.0).next();
+            return Verdict::Take(lease);
+        }
+    };
+    let free = match lease.kind {
+        HostKind::Worker => true,
+        HostKind::Page => {
+            lease.resigned || lease.holder == asker.realm || asker.unchanged >= patience
+        }
+    };
+    if free {
+        Verdict::Take(taken(Some(&lease), asker, at))
+    } else {
+        Verdict::Wait { kind: lease.kind, ask_again_in: patience.saturating_sub(asker.unchanged) }
+    }
+}
+
+fn taken(before: Option<&LeaseRow>, asker: &Asker, at: Wall) -> LeaseRow {
+    LeaseRow::taken(before, asker.realm, asker.kind, &asker.build, at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANN: PageId = PageId([1; 16]);
+    const BEN: PageId = PageId([2; 16]);
+    const AT: Wall = Wall(1_000_000);
+
+    fn held(kind: HostKind, epoch: u64) -> LeaseRow {
+        LeaseRow { epoch: Epoch(epoch), ..LeaseRow::taken(None, ANN, kind, "", Wall(5)) }
+    }
+
+    #[test]
+    fn a_boot_is_granted_only_by_the_rules_of_succession() {
+        let (worker, page) = (HostKind::Worker, HostKind::Page);
+        let resigned = LeaseRow { resigned: true, ..held(page, 7) };
+        #[rustfmt::skip]
+        let cases = [
+            // what it shows              found                             asker          unchanged  epoch taken
+            ("nobody hosted yet",         None,                             (BEN, worker), 0,      Some(1)),
+            ("worker after worker",       Some(Ok(held(worker, 7))),        (BEN, worker), 0,      Some(8)),
+            ("page after worker",         Some(Ok(held(worker, 7))),        (BEN, page),   0,      Some(8)),
+            ("worker after page, early",  Some(Ok(held(page, 7))),          (BEN, worker), 9_999,  None),
+            ("worker after page, late",   Some(Ok(held(page, 7))),          (BEN, worker), 10_000, Some(8)),
+            ("worker after resignation",  Some(Ok(resigned)),               (BEN, worker), 0,      Some(8)),
+            ("page after page, early",    Some(Ok(held(page, 7))),          (BEN, page),   9_999,  None),
+            ("a page's own lease",        Some(Ok(held(page, 7))),          (ANN, page),   0,      Some(8)),
+            ("unreadable",                Some(Err(RowFault::Unreadable)),  (BEN, worker), 0,      Some(1_000_001)),
+            ("of a newer build",          Some(Err(RowFault::Newer { found: 9 })), (BEN, worker), 60_000, None),
+        ];
+        for (shows, found, (realm, kind), unchanged, expected) in cases {
+            let unchanged = Duration::from_millis(unchanged);
+            let verdict = decide(found, &Asker { realm, kind, build: "".into(), unchanged }, AT);
+            let epoch = match verdict {
+                Verdict::Take(lease) => Some(lease.epoch.0),
+                Verdict::Wait { .. } | Verdict::TooOld => None,
+            };
+            assert_eq!(epoch, expected, "{shows}");
+        }
+    }
+}
