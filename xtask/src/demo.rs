@@ -35,8 +35,7 @@ pub(crate) fn run_demo(repo: &Repo, port: u16, data: Option<PathBuf>) -> Outcome
 
     let data = data.unwrap_or_else(|| repo.built("demo-data"));
     std::fs::create_dir_all(&data).map_err(|cause| Fault::file("create", &data, &cause))?;
-    let program = format!("release/bellwether-server{}", std::env::consts::EXE_SUFFIX);
-    let mut server = Command::new(repo.built(&program));
+    let mut server = Command::new(repo.program("release", "bellwether-server")?);
     server.args(["--listen", &format!("127.0.0.1:{port}"), "--dev-faults", "--data"]).arg(&data);
     server.arg("--static").arg(&site);
     start(server, port)

@@ -110,7 +110,8 @@ fn compile(repo: &Repo, config: &str, name: &str, also: &[&[u8]]) -> Outcome<Pat
     let folder = repo.built(name);
     let is_source = |path: &str| {
         let name = path.rsplit('/').next().unwrap_or(path);
-        !matches!(name, "dist" | "node_modules") && (!name.contains('.') || is_typescript(name))
+        !matches!(name, "dist" | "build" | "node_modules")
+            && (!name.contains('.') || is_typescript(name))
     };
     let mut inputs: Vec<Vec<u8>> = also.iter().map(|part| part.to_vec()).collect();
     for path in file::below(&npm, &is_source)? {

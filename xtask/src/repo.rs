@@ -41,6 +41,17 @@ impl Repo {
         self.target.join(path)
     }
 
+    /// A program that cargo built: `folder` is that of its profile.
+    pub(crate) fn program(&self, folder: &str, name: &str) -> Outcome<PathBuf> {
+        let file = format!("{name}{}", env::consts::EXE_SUFFIX);
+        let path = self.target.join(folder).join(file);
+        if path.is_file() {
+            return Ok(path);
+        }
+        let sentence = "cargo built no program there; does its package have a `src/main.rs`?";
+        Err(Fault::new(format!("{}: {sentence}", path.display())))
+    }
+
     /// The cargo that started us, run in the root.
     pub(crate) fn cargo(&self, arguments: &[&str]) -> Command {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

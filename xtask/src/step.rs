@@ -128,16 +128,17 @@ struct Closing {
 impl Closing {
     /// What to show on hearing `line`, if anything. A binary without a single test is passed over.
     fn heed(&mut self, line: &str) -> Option<String> {
-        let line = line.trim();
-        if let Some(rest) = line.strip_prefix("Running ") {
+        // Cargo indents its own words; a test may print the same at the start of a line.
+        if let Some(rest) = line.strip_prefix("     Running ") {
             // "unittests src/lib.rs (target/debug/deps/…)": the path in brackets is noise.
             self.subject = Some(rest.split(" (").next().unwrap_or(rest).to_owned());
             return None;
         }
-        if let Some(rest) = line.strip_prefix("Doc-tests ") {
+        if let Some(rest) = line.strip_prefix("   Doc-tests ") {
             self.subject = Some(format!("documentation of {rest}"));
             return None;
         }
+        let line = line.trim();
         if line.starts_with("test result: ") {
             let subject = self.subject.take();
             if line.starts_with("test result: ok. 0 passed; 0 failed; 0 ignored") {
@@ -171,6 +172,7 @@ mod tests {
              Some("       unittests src/lib.rs\ntest result: ok. 3 passed; 0 failed")),
             ("     Running unittests src/main.rs (deps/b-1)",   None),
             ("test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured", None),
+            ("Running headless tests in Chrome on `…`",         None),
             ("test result: FAILED. 1 passed; 1 failed",         Some("test result: FAILED. 1 passed; 1 failed")),
             ("# pass 12",                                       Some("# pass 12")),
             ("# Subtest: placing",                              None),

@@ -125,11 +125,11 @@ fn end_to_end(repo: &Repo, browser: &Browser) -> Outcome {
     timed("server", || {
         run("compiling the server", &mut repo.cargo(&["build", "--package", "bellwether-server"]))
     })?;
-    let server = format!("debug/bellwether-server{}", std::env::consts::EXE_SUFFIX);
+    let server = repo.program("debug", "bellwether-server")?;
     timed("end-to-end tests", || {
         let mut cargo = repo.cargo(&["test", "--package", "bellwether-tests"]);
         cargo.args(["--features", "e2e", "--test", "e2e", "--", "--test-threads=1"]);
-        cargo.env("BELLWETHER_SERVER", repo.built(&server)).env("BELLWETHER_SITE", &site);
+        cargo.env("BELLWETHER_SERVER", &server).env("BELLWETHER_SITE", &site);
         browser.lend(&mut cargo);
         run("end-to-end tests", &mut cargo)
     })

@@ -19,7 +19,7 @@ use crate::step::say;
 const LINES_MAX: usize = 600;
 
 /// What is built, fetched or not ours.
-const PASSED_OVER: &[&str] = &["target", "node_modules", "dist", ".git"];
+const PASSED_OVER: &[&str] = &["target", "node_modules", "dist", "build", ".git"];
 
 const IDS: &str = "xtask/feature-ids.txt";
 

@@ -81,16 +81,17 @@ pub(crate) fn build_named(repo: &Repo) -> Outcome<PathBuf> {
     Ok(folder)
 }
 
-/// Builds a program of the `tools` workspace and returns its path.
-pub(crate) fn tool(repo: &Repo, package: &str) -> Outcome<PathBuf> {
+/// Builds the `tools` workspace and returns the path of one of its programs. It is built as a
+/// whole because cargo would compile what the programs share once for each of them otherwise.
+pub(crate) fn tool(repo: &Repo, name: &str) -> Outcome<PathBuf> {
     let ours = file::read_text(&repo.at("Cargo.lock"))?;
     let tools = file::read_text(&repo.at("tools/Cargo.lock"))?;
     check_agreement(&ours, &tools)?;
     let folder = repo.built("tools");
-    let mut cargo = repo.cargo(&["build", "--manifest-path", "tools/Cargo.toml"]);
-    cargo.args(["--package", package, "--target-dir"]).arg(&folder);
-    run(&format!("compiling {package}"), &mut cargo)?;
-    Ok(folder.join("debug").join(format!("{package}{}", std::env::consts::EXE_SUFFIX)))
+    let mut cargo = repo.cargo(&["build", "--workspace", "--manifest-path", "tools/Cargo.toml"]);
+    cargo.arg("--target-dir").arg(&folder);
+    run("compiling the tools", &mut cargo)?;
+    repo.program("tools/debug", name)
 }
 
 fn compile(repo: &Repo, profile: Profile) -> Outcome<[(Runtime, PathBuf); 2]> {
