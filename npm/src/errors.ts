@@ -1,0 +1,110 @@
+// The one error class of the package, and the names of what can go wrong.
+//
+// What always holds: a code keeps its meaning for ever, and every failure the app can see is a
+// `BellwetherError`. Not here: the sentences of faults that are found in the wasm; they come with them.
+
+/**
+ * Stable names of what can go wrong. The package's README has a line on each.
+ *
+ * A name is never reused for another meaning; later releases may add more.
+ */
+export type ErrorCode =
+  // The app asked for something that cannot be.
+  | "option-invalid"
+  | "channel-open"
+  | "event-invalid"
+  | "data-invalid"
+  | "outbox-too-large"
+  | "letter-unknown"
+  | "aborted"
+  | "closed"
+  // A bound is reached.
+  | "outbox-full"
+  | "dead-letters-full"
+  // The browser, its disk included.
+  | "store-quota"
+  | "store-timeout"
+  | "store-unavailable"
+  | "store-closed"
+  | "store-failed"
+  | "wasm-unavailable"
+  // The coordinator, other pages, other versions.
+  | "coordinator-silent"
+  | "reload-needed"
+  | "fenced"
+  // The server.
+  | "server-misbehaved"
+  // Bellwether itself.
+  | "internal";
+
+/**
+ * Who has to act: the app's developers, whoever runs the server, a page of another version, the
+ * browser (its disk included), or Bellwether's developers.
+ */
+export type Culprit = "app" | "server" | "peer" | "browser" | "us";
+
+/**
+ * Every failure of this package.
+ *
+ * Tell them apart by `code`; `message` is for people, says what to do, and may change.
+ *
+ * @example
+ * try {
+ *   await bw.outbox.enqueue({ type: "todo.added", data: { title } });
+ * } catch (error) {
+ *   if (error instanceof BellwetherError && error.code === "store-quota") askForSpace();
+ *   else throw error;
+ * }
+ */
+export class BellwetherError extends Error {
+  override readonly name = "BellwetherError";
+  /** What happened, by its stable name. */
+  readonly code: ErrorCode;
+  /** Who has to act. */
+  readonly culprit: Culprit;
+  /**
+   * Whether the same call may succeed later, unchanged. Where an event may have been stored all the
+   * same (`"store-timeout"`, `"aborted"`), repeat it with the same `id`.
+   */
+  readonly retryable: boolean;
+
+  constructor(code: ErrorCode, culprit: Culprit, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.culprit = culprit;
+    this.retryable = RETRYABLE.includes(code);
+  }
+}
+
+/** A fault of the app's. */
+export function appFault(code: ErrorCode, message: string, options?: ErrorOptions): BellwetherError {
+  return new BellwetherError(code, "app", message, options);
+}
+
+/** The failure as the app sees it: one that has no name yet is a fault of our own. */
+export function named(cause: unknown): BellwetherError {
+  if (cause instanceof BellwetherError) return cause;
+  const message = `Bellwether failed by a fault of its own (${cause}); reload the page, and report it`;
+  return new BellwetherError("internal", "us", message, { cause });
+}
+
+/** Makes every failure of `call` a `BellwetherError`. */
+export async function naming<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (cause) {
+    throw named(cause);
+  }
+}
+
+const RETRYABLE: readonly ErrorCode[] = [
+  "aborted",
+  "outbox-full",
+  "store-quota",
+  "store-timeout",
+  "store-closed",
+  "store-failed",
+  "wasm-unavailable",
+  "coordinator-silent",
+  "fenced",
+];

@@ -1,0 +1,231 @@
+// The outbox's face: takes the app's objects apart, and puts the wasm's answers together.
+//
+// What always holds: one promise and one callback per event, and no timer of its own unless the app
+// asked for one. Not here: any decision about the queue.
+
+import { BellwetherError, appFault, named, naming } from "./errors.js";
+import { checkLimits, oneOf } from "./options.js";
+import { Patience } from "./patience.js";
+import type { Waiting } from "./patience.js";
+import type {
+  DeadLetter,
+  Delivery,
+  EnqueueOptions,
+  NewEvent,
+  Outbox,
+  Priority,
+  QueuedEvent,
+  Receipt,
+} from "./types.js";
+import type { Client } from "./wasm.js";
+
+const PRIORITIES: readonly Priority[] = ["critical", "normal", "bulk"];
+const DEFAULT: EnqueueOptions = {};
+
+export class PageOutbox implements Outbox {
+  readonly #client: Client;
+  readonly #patience = new Patience();
+  readonly #settlePosted: (position: number, fault: Error | undefined) => void;
+
+  /** `report` is told of events that were posted and could not be stored. */
+  constructor(client: Client, report: (fault: Error) => void) {
+    this.#client = client;
+    this.#settlePosted = (_, fault) => fault && report(fault);
+  }
+
+  enqueue(event: NewEvent, options: EnqueueOptions = DEFAULT): Promise<Receipt> {
+    return new Promise((resolve, reject) => {
+      const receipt: Receipt = { id: "", position: 0 };
+      const release =
+        options.timeoutMs === undefined && options.signal === undefined
+          ? this.#wait(receipt, reject)
+          : limit(options, receipt, reject);
+      try {
+        receipt.id = this.#append(event, options, (position, fault) => {
+          release();
+          if (fault) return reject(fault);
+          receipt.position = position;
+          resolve(receipt);
+        });
+      } catch (cause) {
+        release();
+        reject(named(cause));
+      }
+    });
+  }
+
+  post(event: NewEvent, options: EnqueueOptions = DEFAULT): string {
+    try {
+      return this.#append(event, options, this.#settlePosted);
+    } catch (cause) {
+      throw named(cause);
+    }
+  }
+
+  pending(): Promise<QueuedEvent[]> {
+    return naming(async () => {
+      const events: QueuedEvent[] = [];
+      await this.#client.pending({
+        event(id, position, type, key, data, lane, state, appendedAt, session, user, correlationId) {
+          const priority = lane as Priority;
+          const rest = { priority, state, appendedAt, session, user };
+          events.push({ id, position, type, key, data: decode(data), correlationId, ...rest });
+        },
+      });
+      return events;
+    });
+  }
+
+  failed(): Promise<DeadLetter[]> {
+    return naming(async () => {
+      const letters: DeadLetter[] = [];
+      await this.#client.failed({
+        letter(id, type, key, data, lane, code, message, tries, buriedAt, session, user) {
+          const priority = lane as Priority;
+          const rest = { priority, code, message, tries, buriedAt, session, user };
+          letters.push({ id, type, key, data: decode(data), ...rest });
+        },
+      });
+      return letters;
+    });
+  }
+
+  retry(id?: string): Promise<number> {
+    return naming(async () => this.#client.retry(id === undefined ? id : idOf("retry", id)));
+  }
+
+  discard(id: string): Promise<void> {
+    return naming(async () => this.#client.discard(idOf("discard", id)));
+  }
+
+  pause(): Promise<void> {
+    return naming(async () => this.#client.pause(true));
+  }
+
+  resume(): Promise<void> {
+    return naming(async () => this.#client.pause(false));
+  }
+
+  delivered(id: string): Promise<Delivery> {
+    return naming(
+      () =>
+        new Promise((resolve, reject) => {
+          const of = idOf("delivered", id);
+          this.#client.delivered(of, (status, offset, result, code, message, fault) => {
+            if (fault) return reject(fault);
+            const delivery: Delivery = { id, status: status as Delivery["status"] };
+            if (offset > 0) delivery.offset = offset;
+            if (result !== undefined) delivery.result = decode(result);
+            if (code !== "") delivery.error = { code, message };
+            resolve(delivery);
+          });
+        }),
+    );
+  }
+
+  #append(
+    event: NewEvent,
+    options: EnqueueOptions,
+    settle: (position: number, fault: Error | undefined) => void,
+  ): string {
+    const { type, data, key, id, correlationId, schema = 0 } = checked(event);
+    const { priority, immediate = false } = options;
+    const lane = priority === undefined ? 1 : PRIORITIES.indexOf(priority);
+    if (lane < 0) oneOf("priority", priority, PRIORITIES);
+    const body = data === undefined ? undefined : encode(data);
+    const raw = lane as 0 | 1 | 2;
+    return this.#client.append(type, body, key, id, correlationId, schema, raw, !!immediate, settle);
+  }
+
+  #wait(receipt: Receipt, reject: (fault: Error) => void): () => void {
+    const waiting: Waiting = { since: 0, expire: () => reject(silent(receipt, 5_000)) };
+    this.#patience.add(waiting);
+    return () => this.#patience.remove(waiting);
+  }
+}
+
+/** Holds one call to the app's own time limit and signal; returns what ends that. */
+function limit(
+  options: EnqueueOptions,
+  receipt: Receipt,
+  reject: (fault: Error) => void,
+): () => void {
+  // A throw in here rejects the promise, before anything is stored.
+  checkLimits(options);
+  const { signal, timeoutMs = 5_000 } = options;
+  if (signal?.aborted) throw aborted("the signal had fired before the call; nothing was stored", signal);
+  const onAbort = () => {
+    const told = `the signal fired; event ${receipt.id} may be stored, and is then sent`;
+    reject(aborted(`${told}. Enqueueing it again with the same \`id\` is safe`, signal!));
+  };
+  signal?.addEventListener("abort", onAbort, { once: true });
+  const expire = () => reject(silent(receipt, timeoutMs));
+  const timer = timeoutMs === Infinity ? undefined : setTimeout(expire, timeoutMs);
+  return () => {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", onAbort);
+  };
+}
+
+function aborted(message: string, signal: AbortSignal): BellwetherError {
+  return appFault("aborted", message, { cause: signal.reason });
+}
+
+function silent({ id }: Receipt, afterMs: number): BellwetherError {
+  const message =
+    `the disk did not answer within ${afterMs} ms; event ${id} may have been stored, and is then ` +
+    "sent. Enqueueing it again with the same `id` is safe";
+  return new BellwetherError("store-timeout", "browser", message);
+}
+
+/** The event, if each field is of its type. */
+function checked(event: NewEvent): NewEvent {
+  if (typeof event !== "object" || event === null) {
+    throw appFault("event-invalid", "the event must be an object with a `type`");
+  }
+  const { type, key, id, correlationId, schema } = event;
+  if (typeof type !== "string") throw unfitField("type", "a string that says what happened");
+  if (!isTextOrNone(key)) throw unfitField("key", "a string");
+  if (!isTextOrNone(id)) throw unfitField("id", "a string");
+  if (!isTextOrNone(correlationId)) throw unfitField("correlationId", "a string");
+  // Unsigned 32 bits, as the wasm takes it.
+  if (schema !== undefined && schema >>> 0 !== schema) throw unfitField("schema", "a whole number");
+  return event;
+}
+
+function isTextOrNone(value: unknown): boolean {
+  return value === undefined || typeof value === "string";
+}
+
+function unfitField(name: string, wanted: string): BellwetherError {
+  return appFault("event-invalid", `the event's \`${name}\` must be ${wanted}`);
+}
+
+function encode(data: unknown): string {
+  let text: string | undefined;
+  let cause: unknown;
+  try {
+    text = JSON.stringify(data);
+  } catch (failure) {
+    cause = failure;
+  }
+  if (text !== undefined) return text;
+  const why = cause === undefined ? `it is a ${typeof data}` : String(cause);
+  const message = `the event's \`data\` cannot be encoded as JSON: ${why}; give plain JSON values`;
+  throw appFault("data-invalid", message, { cause });
+}
+
+/** What was stored is JSON; should it not be, the text itself says more than nothing. */
+function decode(text: string | undefined): unknown {
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function idOf(call: string, id: unknown): string {
+  if (typeof id === "string") return id;
+  throw appFault("option-invalid", `\`${call}\` needs the id of an event, a string`);
+}

@@ -1,0 +1,489 @@
+// The public face: what an app sees and may rely on. Types only.
+//
+// What always holds: times are milliseconds, sizes bytes, and every failure is a `BellwetherError`.
+// Signatures may grow by optional fields, and never shrink.
+
+import type { BellwetherError } from "./errors.js";
+
+/** What {@link connect} is told. Every field is optional; a name it does not know is refused. */
+export interface ConnectOptions {
+  /**
+   * Names the databases, locks and messages of one runtime; pages of one origin with the same
+   * channel share a session. At most 200 bytes. Default `"default"`.
+   */
+  channel?: string | undefined;
+  /**
+   * The worker's script. Default: the worker of the page's own scope if it speaks Bellwether, else
+   * `"/bellwether-sw.js"`. `false`: never a worker; a page then hosts the coordinator.
+   */
+  worker?: string | URL | false | undefined;
+  /** The scope to register the worker under. Default: that of the script's folder. */
+  scope?: string | undefined;
+  /**
+   * Base URL of the sync server, `http:` or `https:`, absolute or relative to the page. Default
+   * `null`: events stay in this browser.
+   */
+  server?: string | URL | null | undefined;
+  /** The session on the server; at most 200 bytes. Default: the channel. */
+  session?: string | undefined;
+  /**
+   * Whose events these are; at most 200 bytes. Default: nobody's in particular. Events are only ever
+   * sent with a token of the user who made them.
+   */
+  user?: string | undefined;
+  /** What to show the server. Default: nothing. See {@link TokenSource}. */
+  token?: TokenSource | undefined;
+  /** How events are stored and sent. */
+  outbox?: OutboxOptions | undefined;
+  /**
+   * The page's wasm, compiled, or where it lies. Default: beside this module, as
+   * `bellwether_page_bg.wasm`. A page loads it once: later calls of `connect` use what is there.
+   */
+  wasm?: string | URL | WebAssembly.Module | undefined;
+  /**
+   * Logs each message to the console: all of them, or those that contain the given text. Default
+   * `false`. The `localStorage` item `bellwether:debug` does the same without a new build: `1` for
+   * all, else the text.
+   */
+  debug?: boolean | string | undefined;
+}
+
+/**
+ * A bearer token of at most 8 KiB, or a function that gets one.
+ *
+ * A string belongs to the user it was given with, and is not used for anybody else. A function is
+ * asked again whenever a token is wanted or was refused. It is told for whom: events wait for the
+ * user who made them, so it may be asked about an earlier user. Where it has no token of that very
+ * user it gives `undefined`, and the events wait, without spending tries.
+ */
+export type TokenSource =
+  | string
+  | ((of: { user?: string; session: string }) => string | undefined | Promise<string | undefined>);
+
+/** How events are stored and sent. Numbers are whole and not negative. */
+export interface OutboxOptions {
+  /**
+   * `"strict"` waits until the operating system has written the event to the disk; `"relaxed"` until
+   * it has the event, which is faster and survives all but a power cut or a crash of the whole
+   * device. Default `"strict"`.
+   */
+  durability?: "strict" | "relaxed" | undefined;
+  /** How often one event is tried before it becomes a dead letter. Default 5. */
+  maxRetries?: number | undefined;
+  /** The first delay after a failure, in milliseconds; it doubles from there. Default 1 000. */
+  baseDelayMs?: number | undefined;
+  /** The longest delay after a failure, in milliseconds. Default 30 000. */
+  maxDelayMs?: number | undefined;
+  /** Events in one batch at the most. Default and upper bound 500. */
+  batchSize?: number | undefined;
+  /** How long a batch waits to be filled, in milliseconds. Default 50. */
+  batchAgeMs?: number | undefined;
+  /** How many dead letters are kept. Default 50. */
+  deadLetterCap?: number | undefined;
+  /**
+   * What happens at that cap. `"block"`: nothing is dropped; delivery stops, and `status.blocked`
+   * says so. `"drop-oldest"`: the oldest dead letter goes. Default `"block"`.
+   */
+  deadLetterOverflow?: "block" | "drop-oldest" | undefined;
+}
+
+/**
+ * One page's hold on the session that all pages of a channel share.
+ *
+ * Fires these events, each a `CustomEvent`; see {@link BellwetherEventMap}: `"status"`,
+ * `"dead-letter"`, `"state-lost"`, `"reload-needed"`, `"error"`. What happens while `connect` is
+ * still at work is fired after it has resolved, so listeners attached right then miss nothing.
+ */
+export interface Bellwether extends EventTarget {
+  /** This page's id; another one after a reload. */
+  readonly id: string;
+  /**
+   * Resolves once a coordinator has answered. Nothing needs to wait for it: events are stored
+   * without one. Rejects with `"closed"` if the page closes first; ignoring that is fine, it raises
+   * no `unhandledrejection`.
+   */
+  readonly ready: Promise<void>;
+  /** How things stand. Frozen, and replaced by another object on each change. */
+  readonly status: Status;
+  /** The queue of events to the server. */
+  readonly outbox: Outbox;
+
+  /**
+   * Tries to send all that is pending, without waiting for batches or delays to run out.
+   *
+   * Resolves when the attempt is over, whether or not everything could be sent: being offline is not
+   * an error. Events of users without a token stay pending.
+   *
+   * @throws {@link BellwetherError} with `code`
+   *   - `"coordinator-silent"`: no worker or page answered; the events stay stored
+   *   - `"closed"`: this page was closed
+   */
+  flush(): Promise<FlushReport>;
+
+  /**
+   * Says who is at work from here on. Events enqueued earlier stay their maker's, and wait for a
+   * token of that user; they are never sent under another's.
+   *
+   * @param to.user - `""` for nobody in particular; left out, it stays
+   * @param to.session - left out, it stays
+   * @param to.token - left out, a function stays, and a string stays while the user does
+   * @throws {@link BellwetherError} with `code`
+   *   - `"option-invalid"`: a value cannot be used; nothing has changed
+   *   - `"closed"`: this page was closed
+   */
+  setIdentity(to: Identity): Promise<void>;
+
+  /**
+   * Leaves the session: other pages and the worker go on, and what is stored stays stored. May be
+   * called again, to no further effect. Calls made after it fail with `"closed"`; `connect` opens
+   * the channel anew.
+   */
+  close(): Promise<void>;
+
+  addEventListener<K extends keyof BellwetherEventMap>(
+    type: K,
+    listener: ((event: BellwetherEventMap[K]) => void) | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  removeEventListener<K extends keyof BellwetherEventMap>(
+    type: K,
+    listener: ((event: BellwetherEventMap[K]) => void) | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  removeEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
+}
+
+/** The events of {@link Bellwether}, by name. */
+export interface BellwetherEventMap {
+  /** `status` is another. */
+  status: CustomEvent<Status>;
+  /** An event was given up, and waits for `retry` or `discard`. */
+  "dead-letter": CustomEvent<DeadLetterNotice>;
+  /** Something durable is gone or was replaced: by the browser, by a restored profile or server. */
+  "state-lost": CustomEvent<StateLoss>;
+  /** This page is too old or too new for the coordinator, and has to be loaded again. */
+  "reload-needed": CustomEvent<ReloadNotice>;
+  /** Something failed that no call is waiting for, such as an event handed to `post`. */
+  error: CustomEvent<BellwetherError>;
+}
+
+/** Who is at work. */
+export interface Identity {
+  /** Whose events are made from here on; `""` for nobody in particular. */
+  user?: string | undefined;
+  /** The session on the server. */
+  session?: string | undefined;
+  /** What to show the server. */
+  token?: TokenSource | undefined;
+}
+
+/** Where the coordinator runs. */
+export type HostKind =
+  | "service-worker"
+  | "web-locks"
+  | "indexeddb-lease"
+  | "storage-mutex"
+  | "broadcast-vote"
+  | "solo";
+
+/** How things stand. */
+export interface Status {
+  /** Where the coordinator runs; `"starting"` until one has answered. */
+  readonly host: HostKind | "starting";
+  /** Why there is no better host, in words; empty if there is nothing to say. */
+  readonly reasons: readonly string[];
+  /** Which coordinator: counted up each time one takes over; 0 until one has answered. */
+  readonly epoch: number;
+  /** Whether this page hears the coordinator. */
+  readonly connection: "connected" | "disconnected";
+  /** What the browser says of the network. `true` does not mean that the server can be reached. */
+  readonly online: boolean;
+  /** One word for the user interface. */
+  readonly sync: "synchronized" | "synchronizing" | "offline" | "blocked";
+  /** Why nothing is sent, by name; present only while `sync` is `"blocked"`. */
+  readonly blocked?: string;
+  /** How many pages share the session, this one included. */
+  readonly pages: number;
+  /** How many events are stored and not yet delivered. */
+  readonly pending: number;
+  /** How many dead letters wait for `retry` or `discard`. */
+  readonly dead: number;
+  /** When it will be tried again, in milliseconds since the Unix epoch; `null` if nothing is due. */
+  readonly nextAttemptAt: number | null;
+  /** Whether delivery was paused by the app. */
+  readonly paused: boolean;
+  /** Build id of the coordinator; `""` until one has answered. */
+  readonly build: string;
+  /** Version of the protocol spoken with the coordinator; 0 until one has answered. */
+  readonly protocol: number;
+}
+
+/** What {@link Bellwether.flush} came to. */
+export interface FlushReport {
+  /** How many events the server has taken during this flush. */
+  delivered: number;
+  /** How many are still pending. */
+  pending: number;
+  /** How many dead letters there are. */
+  dead: number;
+}
+
+/** The queue of events to the server: durable, in order, each taking effect there once. */
+export interface Outbox {
+  /**
+   * Stores an event, to be sent to the server as soon as that is possible.
+   *
+   * Resolves once the event is on disk, not once it is sent: from then on it survives the tab, the
+   * worker and the browser, and takes effect on the server once, in order within its lane. Offline
+   * is not an error. To learn when the server has it, wait for `delivered(id)`.
+   *
+   * @param event.type - what happened, as the server knows it; at most 200 bytes of UTF-8
+   * @param event.data - any JSON value; at most 256 KiB once encoded
+   * @param options.timeoutMs - give up waiting for the disk after this long; default 5 000
+   * @returns the event's id, and its position in the order of appending on this device
+   * @throws {@link BellwetherError} with `code`
+   *   - `"event-invalid"`: a field cannot be used, the message says which; nothing was stored
+   *   - `"data-invalid"`: `data` cannot be encoded as JSON; nothing was stored
+   *   - `"option-invalid"`: an option cannot be used; nothing was stored
+   *   - `"outbox-too-large"`: `type` or `data` is over its limit; nothing was stored
+   *   - `"outbox-full"`: too many events wait for the disk; nothing was stored, try again later
+   *   - `"store-quota"`: the disk is full; nothing was stored, nothing stored earlier was lost
+   *   - `"store-timeout"`: no answer in time; the event **may** have been stored, and calling again
+   *     with the same `id` is safe
+   *   - `"store-unavailable"`, `"store-closed"`, `"store-failed"`: the browser's storage does not
+   *     work; nothing was stored
+   *   - `"aborted"`: `options.signal` fired; unless it had fired before the call, the event **may**
+   *     be stored, and is then sent
+   *   - `"closed"`: this page was closed; nothing was stored
+   *
+   * @example
+   * const { id } = await bw.outbox.enqueue({ type: "todo.added", data: { title: "Buy milk" } });
+   */
+  enqueue(event: NewEvent, options?: EnqueueOptions): Promise<Receipt>;
+
+  /**
+   * Stores an event like {@link Outbox.enqueue}, without waiting for the disk: when this returns the
+   * event is **not** yet durable. If it cannot be stored, the page fires `"error"`.
+   *
+   * `timeoutMs` and `signal` are without effect here.
+   *
+   * @returns the event's id
+   * @throws {@link BellwetherError} at once for what `enqueue` refuses without asking the disk:
+   *   `"event-invalid"`, `"data-invalid"`, `"option-invalid"`, `"outbox-too-large"`,
+   *   `"outbox-full"`, `"closed"`
+   */
+  post(event: NewEvent, options?: EnqueueOptions): string;
+
+  /**
+   * Lists what is stored and not yet delivered, of all pages, sessions and users of the channel, in
+   * the order of appending.
+   *
+   * @throws {@link BellwetherError} with `code` `"store-…"` or `"closed"`
+   */
+  pending(): Promise<QueuedEvent[]>;
+
+  /**
+   * Lists the dead letters: events that the server refused for good, or that spent their tries.
+   *
+   * @throws {@link BellwetherError} with `code` `"store-…"` or `"closed"`
+   */
+  failed(): Promise<DeadLetter[]>;
+
+  /**
+   * Puts dead letters back into the queue, under the same ids, at its end. Durable when it resolves.
+   *
+   * @param id - one letter; left out, all of them
+   * @returns how many were put back
+   * @throws {@link BellwetherError} with `code`
+   *   - `"letter-unknown"`: there is no such letter; it may have been retried or discarded elsewhere
+   *   - `"coordinator-silent"`: no worker or page answered; nothing has changed
+   *   - `"closed"`: this page was closed
+   */
+  retry(id?: string): Promise<number>;
+
+  /**
+   * Deletes a dead letter for good. Durable when it resolves.
+   *
+   * @throws {@link BellwetherError} with `code`
+   *   - `"letter-unknown"`: there is no such letter; it may have been retried or discarded elsewhere
+   *   - `"coordinator-silent"`: no worker or page answered; the letter is still there
+   *   - `"closed"`: this page was closed
+   */
+  discard(id: string): Promise<void>;
+
+  /**
+   * Stops delivery for the whole channel, in all pages, until `resume`; events are still stored. It
+   * outlasts page, worker and browser.
+   *
+   * @throws {@link BellwetherError} with `code` `"coordinator-silent"`, `"store-…"` or `"closed"`
+   */
+  pause(): Promise<void>;
+
+  /**
+   * Ends `pause`.
+   *
+   * @throws {@link BellwetherError} with `code` `"coordinator-silent"`, `"store-…"` or `"closed"`
+   */
+  resume(): Promise<void>;
+
+  /**
+   * Resolves when the server has accepted or refused an event, which may take as long as the device
+   * is offline. For an event that is done it resolves at once, while its outcome is kept: for 7 days,
+   * or 10,000 events.
+   *
+   * @throws {@link BellwetherError} with `code` `"closed"`: this page was closed; the event stays
+   *   stored, and is sent
+   */
+  delivered(id: string): Promise<Delivery>;
+}
+
+/** An event to store and send. */
+export interface NewEvent {
+  /** What happened, as the server knows it; 1 to 200 bytes of UTF-8. */
+  type: string;
+  /**
+   * Any value that `JSON.stringify` can encode, at most 256 KiB once encoded. It is encoded before
+   * the call returns, so later changes to it do not matter. Default: none.
+   */
+  data?: unknown;
+  /** Events of one key take effect in the order of appending; at most 200 bytes. Default: none. */
+  key?: string | undefined;
+  /**
+   * 1 to 64 visible ASCII characters that name this event for ever: the server takes each id once
+   * per session. Default: a new UUIDv7.
+   */
+  id?: string | undefined;
+  /** Ties events together that belong together; at most 200 bytes. Default: none. */
+  correlationId?: string | undefined;
+  /** Your version of the shape of `data`, a whole number from 0 to 4,294,967,295. Default 0. */
+  schema?: number | undefined;
+}
+
+/** How an event is stored and sent. */
+export interface EnqueueOptions {
+  /**
+   * `"critical"` goes first and at once; `"normal"` and `"bulk"` are batched, `"bulk"` last. Order is
+   * kept within each of the three, not between them. Default `"normal"`.
+   */
+  priority?: Priority | undefined;
+  /** Send at once, without waiting for the batch to fill. Default `false`. */
+  immediate?: boolean | undefined;
+  /**
+   * How long to wait for the disk, in milliseconds, above 0; `Infinity` waits as long as it takes.
+   * Default 5 000, to within half a second.
+   */
+  timeoutMs?: number | undefined;
+  /** Ends the waiting, not the event: see `"aborted"` at {@link Outbox.enqueue}. */
+  signal?: AbortSignal | undefined;
+}
+
+/** How urgent an event is. */
+export type Priority = "critical" | "normal" | "bulk";
+
+/** Proof that an event is on disk. */
+export interface Receipt {
+  /** The event's id. */
+  id: string;
+  /** Its place in the order of appending on this device; there may be gaps. */
+  position: number;
+}
+
+/** What became of an event on the server. */
+export interface Delivery {
+  /** The event's id. */
+  id: string;
+  /** `"duplicate"`: the server had it already, and it took effect then. */
+  status: "accepted" | "duplicate" | "refused";
+  /** Its place in the session's log on the server. */
+  offset?: number;
+  /** What the server's app gave back for it. */
+  result?: unknown;
+  /** Why it was refused. */
+  error?: ErrorBody;
+}
+
+/** The server's words on a refusal; for developers, not to be shown to users. */
+export interface ErrorBody {
+  /** The server's name for the reason. */
+  code: string;
+  /** The reason in words. */
+  message: string;
+}
+
+/** An event that is stored and not yet delivered. */
+export interface QueuedEvent {
+  readonly id: string;
+  /** Its place in the order of appending on this device. */
+  readonly position: number;
+  readonly type: string;
+  readonly key: string | undefined;
+  readonly data: unknown;
+  readonly correlationId: string | undefined;
+  readonly priority: Priority;
+  /** `"sending"`: part of a batch that is sealed, and may have reached the server. */
+  readonly state: "durable" | "sending";
+  /** When it was appended, in milliseconds since the Unix epoch, by this device's clock. */
+  readonly appendedAt: number;
+  readonly session: string;
+  /** Who made it; `""` for nobody in particular. */
+  readonly user: string;
+}
+
+/** An event that was given up. */
+export interface DeadLetter {
+  readonly id: string;
+  readonly type: string;
+  readonly key: string | undefined;
+  readonly data: unknown;
+  readonly priority: Priority;
+  /** Why it was given up, by name: the server's, or Bellwether's own. */
+  readonly code: string;
+  /** Why it was given up, in words, for developers. */
+  readonly message: string;
+  /** How many tries it has spent. */
+  readonly tries: number;
+  /** When it was given up, in milliseconds since the Unix epoch, by this device's clock. */
+  readonly buriedAt: number;
+  readonly session: string;
+  /** Who made it; `""` for nobody in particular. */
+  readonly user: string;
+}
+
+/** Tells that an event was given up; `outbox.failed()` has all of it. */
+export interface DeadLetterNotice {
+  readonly id: string;
+  readonly type: string;
+  /** Why it was given up, by name: the server's, or Bellwether's own. */
+  readonly code: string;
+  /** Why it was given up, in words, for developers. */
+  readonly message: string;
+  /** How many tries it has spent. */
+  readonly tries: number;
+}
+
+/** Tells that something durable is gone or was replaced. */
+export interface StateLoss {
+  /** What was lost, by name. */
+  readonly what: string;
+  /** Which it was before. */
+  readonly from: string;
+  /** Which it is. */
+  readonly to: string;
+}
+
+/** Tells that this page has to be loaded again. */
+export interface ReloadNotice {
+  /** The coordinator's build. */
+  readonly build: string;
+  /** Why, in words. */
+  readonly message: string;
+}
