@@ -1,0 +1,29 @@
+// Banners: the few things that a person must know or decide.
+
+import { byId, element } from "./element.js";
+
+/**
+ * Shows a banner, once per name.
+ *
+ * @param {string} name
+ * @param {string} words
+ * @param {{ label: string, act: () => void }} [offer]  a button; without one the banner can be put away
+ */
+export function showBanner(name, words, offer) {
+  document.querySelector(`[data-banner="${name}"]`)?.remove();
+  const act = element("button", { type: "button", class: "small" }, offer?.label ?? "Put away");
+  const banner = element("div", { class: "banner", "data-banner": name, "data-testid": `banner-${name}` }, element("p", {}, words), act);
+  act.addEventListener("click", () => (offer ? offer.act() : banner.remove()));
+  byId("banners").append(banner);
+}
+
+/**
+ * The words of whatever was thrown, with its code for those who want to look it up.
+ *
+ * @param {unknown} fault
+ */
+export function inWords(fault) {
+  if (!(fault instanceof Error)) return String(fault);
+  const code = /** @type {{ code?: unknown }} */ (fault).code;
+  return typeof code === "string" ? `${fault.message} (${code})` : fault.message;
+}
