@@ -39,6 +39,7 @@ pub(crate) fn build(repo: &Repo, profile: Profile) -> Outcome<PathBuf> {
     if !repo.at("npm/package.json").exists() {
         return Err(Fault::new("npm/package.json is missing, so there is no package to build"));
     }
+    need::node(repo)?;
     let glue = wasm::build(repo, profile)?;
     install(repo, "npm")?;
     // The sources import the glue by the place it has in the package.
