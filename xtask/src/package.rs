@@ -13,6 +13,7 @@
 //! - one build id stands for the whole package and changes with any of its bytes.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::fault::{Fault, Outcome};
 use crate::file;
@@ -42,17 +43,13 @@ pub(crate) fn build(repo: &Repo, profile: Profile) -> Outcome<PathBuf> {
     need::node(repo)?;
     let glue = wasm::build(repo, profile)?;
     install(repo, "npm")?;
-    // The sources import the glue by the place it has in the package.
-    let dist = repo.at("npm/dist");
     let page = page_glue(&glue)?;
-    for (name, content) in &page {
-        file::write(&dist.join(name), content)?;
-    }
-    let scripts = scripts(repo, &page)?;
+    let scripts = scripts(repo)?;
     let shim = worker_shim(repo)?;
     let worker_glue = file::read(&glue.join(format!("{}.js", Runtime::Worker.name())))?;
     let worker_wasm = file::read(&glue.join(format!("{}_bg.wasm", Runtime::Worker.name())))?;
     let parts = Parts { page, scripts, worker_glue, shim, worker_wasm };
+    let dist = repo.at("npm/dist");
     file::make_exactly(&dist, &assemble(parts)?)?;
     Ok(dist)
 }
@@ -77,6 +74,11 @@ pub(crate) fn install(repo: &Repo, folder: &str) -> Outcome {
     stamp.keep()
 }
 
+/// Checks the types in the demo's scripts, against the package's sources.
+pub(crate) fn check_demo(repo: &Repo) -> Outcome {
+    run("types of the demo", compiler(repo)?.args(["--project", "../demo/tsconfig.json"]))
+}
+
 fn page_glue(glue: &Path) -> Outcome<Vec<Built>> {
     let endings = [".js", ".d.ts", "_bg.wasm", "_bg.wasm.d.ts"];
     let names = endings.map(|ending| format!("{}{ending}", Runtime::Page.name()));
@@ -84,17 +86,15 @@ fn page_glue(glue: &Path) -> Outcome<Vec<Built>> {
 }
 
 /// The package's modules and declarations, compiled.
-fn scripts(repo: &Repo, page: &[Built]) -> Outcome<Vec<Built>> {
-    let declared = page.iter().filter(|(name, _)| name.ends_with(".d.ts"));
-    let declared: Vec<&[u8]> = declared.map(|(_, content)| &content[..]).collect();
-    let folder = compile(repo, "tsconfig.json", "package-js", &declared)?;
+fn scripts(repo: &Repo) -> Outcome<Vec<Built>> {
+    let folder = compile(repo, "tsconfig.json", "package-js")?;
     let names = file::below(&folder, &|name| !name.ends_with(".tsbuildinfo"))?;
     names.into_iter().map(|name| Ok((name.clone(), file::read(&folder.join(name))?))).collect()
 }
 
 /// The worker's own few lines, compiled to a classic script.
 fn worker_shim(repo: &Repo) -> Outcome<Vec<u8>> {
-    let folder = compile(repo, "tsconfig.worker.json", "worker-js", &[])?;
+    let folder = compile(repo, "tsconfig.worker.json", "worker-js")?;
     let names = file::below(&folder, &|_| true)?;
     let is_worker = |name: &&String| name.as_str() == "worker.js" || name.ends_with("/worker.js");
     let Some(name) = names.iter().find(is_worker) else {
@@ -106,7 +106,7 @@ fn worker_shim(repo: &Repo) -> Outcome<Vec<u8>> {
 }
 
 /// Runs the TypeScript compiler, unless nothing it reads has changed; returns what it wrote to.
-fn compile(repo: &Repo, config: &str, name: &str, also: &[&[u8]]) -> Outcome<PathBuf> {
+fn compile(repo: &Repo, config: &str, name: &str) -> Outcome<PathBuf> {
     let npm = repo.at("npm");
     let folder = repo.built(name);
     let is_source = |path: &str| {
@@ -114,7 +114,7 @@ fn compile(repo: &Repo, config: &str, name: &str, also: &[&[u8]]) -> Outcome<Pat
         !matches!(name, "dist" | "build" | "node_modules")
             && (!name.contains('.') || is_typescript(name))
     };
-    let mut inputs: Vec<Vec<u8>> = also.iter().map(|part| part.to_vec()).collect();
+    let mut inputs: Vec<Vec<u8>> = Vec::new();
     for path in file::below(&npm, &is_source)? {
         inputs.push(file::read(&npm.join(&path))?);
         inputs.push(path.into_bytes());
@@ -124,17 +124,23 @@ fn compile(repo: &Repo, config: &str, name: &str, also: &[&[u8]]) -> Outcome<Pat
         return Ok(folder);
     }
     file::remove_folder(&folder)?;
-    let mut tsc = repo.node("node_modules/.bin/tsc", "npm");
-    if !npm.join("node_modules/.bin/tsc").exists() {
-        return Err(Fault::new(
-            "the TypeScript compiler is missing; add `typescript` to npm/package.json's \
-             devDependencies and run `npm install` in npm/",
-        ));
-    }
-    tsc.args(["-p", config, "--outDir"]).arg(&folder);
+    let mut tsc = compiler(repo)?;
+    tsc.args(["--project", config, "--outDir"]).arg(&folder);
     run(&format!("compiling npm/{config}"), &mut tsc)?;
     stamp.keep()?;
     Ok(folder)
+}
+
+/// The package's TypeScript compiler, run in its folder.
+fn compiler(repo: &Repo) -> Outcome<Command> {
+    let tsc = "node_modules/.bin/tsc";
+    if repo.at("npm").join(tsc).exists() {
+        return Ok(repo.node(tsc, "npm"));
+    }
+    Err(Fault::new(
+        "the TypeScript compiler is missing; add `typescript` to npm/package.json's \
+         devDependencies and run `npm install` in npm/",
+    ))
 }
 
 /// Everything that goes into the package, before the placeholders are filled.

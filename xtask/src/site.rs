@@ -75,7 +75,7 @@ fn is_served(path: &str) -> bool {
             | "jsconfig.json"
             | "node_modules"
     );
-    !is_for_authors && !name.starts_with('.')
+    !is_for_authors && !name.starts_with('.') && !name.ends_with(".sh")
 }
 
 /// Whether a file of the package is of use to a browser.
@@ -137,6 +137,7 @@ mod tests {
             ("README.md", false),
             ("package.json", false),
             (".eslintrc", false),
+            ("icons/render.sh", false),
             ("node_modules", false),
         ];
         for (path, served) in cases {

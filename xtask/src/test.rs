@@ -80,6 +80,9 @@ fn unit(repo: &Repo) -> Outcome {
     timed("clippy for wasm", || lint::clippy_wasm(repo))?;
     timed("native tests", || run("native tests", &mut repo.cargo(&["test", "--workspace"])))?;
     timed("npm package and its types", || package::build(repo, Profile::Release).map(drop))?;
+    if repo.at("demo/tsconfig.json").exists() {
+        timed("types of the demo", || package::check_demo(repo))?;
+    }
     if !has_test_script(&file::read_text(&repo.at("npm/package.json"))?) {
         return Ok(());
     }
@@ -89,11 +92,15 @@ fn unit(repo: &Repo) -> Outcome {
 fn in_browser(repo: &Repo, browser: &Browser) -> Outcome {
     let runner = wasm::tool(repo, "bellwether-wasm-tests")?;
     let mut commands = Vec::new();
+    let mut tested = Vec::new();
     for folder in WASM_TESTED {
         if uses_wasm_tests(repo, folder)? {
-            let package = format!("bellwether-{folder}");
-            commands.push(vec!["--package".to_owned(), package, "--lib".into(), "--tests".into()]);
+            tested.extend(["--package".to_owned(), format!("bellwether-{folder}")]);
         }
+    }
+    if !tested.is_empty() {
+        tested.extend(["--lib", "--tests", "--all-features"].map(str::to_owned));
+        commands.push(tested);
     }
     let named = browser_targets(&file::read_text(&repo.at("tests/Cargo.toml"))?);
     if !named.is_empty() {
