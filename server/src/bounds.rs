@@ -1,0 +1,56 @@
+//! The server's own bounds, beside those that client and server share.
+//!
+//! Sizes are bytes, times are milliseconds. The relations between them are asserted at compile time.
+
+use bellwether_shared::base::limits;
+
+/// The body of one push in CBOR.
+pub const CBOR_BODY_BYTES_MAX: usize = limits::PUSH_BYTES_MAX;
+/// The body of one push in JSON, where byte strings are hex.
+pub const JSON_BODY_BYTES_MAX: usize = 2 * limits::PUSH_BYTES_MAX + 64 * 1024;
+/// The body of any other request.
+pub const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
+/// Results of effects in one answer; at the bound the prefix ends, and the rest is asked for again.
+pub const ANSWER_RESULT_BYTES_MAX: usize = 1024 * 1024;
+/// A refusal's text from the app's effect; what is beyond is cut off.
+pub const MESSAGE_BYTES_MAX: usize = 1_000;
+/// A refusal's code from the app's effect; what is beyond is cut off.
+pub const CODE_BYTES_MAX: usize = 100;
+/// Sealed bytes in one page of the log, unless a single event alone is larger.
+pub const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Events in one page of the log, where the reader names no limit.
+pub const PAGE_EVENTS: u32 = 100;
+/// Events in one page of the log.
+pub const PAGE_EVENTS_MAX: u32 = 1_000;
+/// Pushes that wait for the writer; at the bound a push is told to come again.
+pub const WRITER_QUEUE_MAX: usize = 64;
+/// Pushes in one transaction.
+pub const GROUP_PUSHES_MAX: usize = 32;
+/// Connections that are served at once; more wait to be accepted.
+pub const CONNECTIONS_MAX: usize = 4_096;
+/// How long a sender may take for the head of a request.
+pub const HEAD_TIMEOUT_MS: u64 = 10_000;
+/// How long a sender may take for a body.
+pub const BODY_TIMEOUT_MS: u64 = 30_000;
+/// How long the requests that run are waited for at the end.
+pub const SHUTDOWN_MS_MAX: u64 = 5_000;
+/// The largest number that every store and every reader of JSON keeps exactly.
+pub const COUNT_MAX: u64 = (1 << 53) - 1;
+
+// Escaping at worst doubles a result in JSON, and codes and messages stand beside.
+const _: () = assert!(
+    2 * (ANSWER_RESULT_BYTES_MAX + limits::RESULT_BYTES_MAX)
+        + limits::BATCH_EVENTS_MAX * 2 * (MESSAGE_BYTES_MAX + CODE_BYTES_MAX + 100)
+        <= limits::ANSWER_BYTES_MAX
+);
+const _: () = assert!(limits::EVENT_BYTES_MAX <= PAGE_BYTES_MAX);
+
+/// The longest beginning of `text` that has at most `bound` bytes and ends between two characters.
+#[must_use]
+pub fn cut(text: &str, bound: usize) -> &str {
+    let mut end = bound.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}

@@ -1,0 +1,185 @@
+//! The command line, validated once into one struct.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use crate::auth::{Guard, TokenKey, is_loopback_origin};
+use crate::engine::Signatures;
+
+/// Bellwether's reference sync server: takes each event once, and keeps one ordered log per session.
+///
+/// Without a token key it runs for development: on loopback only, and for everyone on this machine.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "bellwether-server", version)]
+pub struct Arguments {
+    /// Address and port to listen on; port 0 takes a free one, which is printed
+    #[arg(long, env = "BELLWETHER_LISTEN", default_value = "127.0.0.1:8787")]
+    pub listen: SocketAddr,
+
+    /// Directory of the store, created where there is none
+    #[arg(long, env = "BELLWETHER_DATA", default_value = "bellwether-data")]
+    pub data: PathBuf,
+
+    /// Keep everything in memory instead; nothing survives the process
+    #[arg(long, conflicts_with_all = ["data", "new_epoch"])]
+    pub memory: bool,
+
+    /// Give every session's log a new epoch: after the data directory was put back from a copy
+    ///
+    /// Clients then send again what the copy lacks, and read the logs anew. A copy cannot be told
+    /// from the original by the server itself.
+    #[arg(long)]
+    pub new_epoch: bool,
+
+    /// Take HS256 tokens signed with the secret in this file (at least 32 bytes)
+    #[arg(long, env = "BELLWETHER_HS256_SECRET_FILE", value_name = "FILE")]
+    pub hs256_secret_file: Option<PathBuf>,
+
+    /// Take EdDSA tokens, checked with the Ed25519 public key in this PEM file
+    #[arg(
+        long,
+        env = "BELLWETHER_EDDSA_PUBLIC_KEY_FILE",
+        value_name = "FILE",
+        conflicts_with = "hs256_secret_file"
+    )]
+    pub eddsa_public_key_file: Option<PathBuf>,
+
+    /// Let pages of this origin ask, such as https://app.example; repeatable, * for all
+    ///
+    /// In development pages from this machine may always ask.
+    #[arg(long, env = "BELLWETHER_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    pub allow_origin: Vec<String>,
+
+    /// Take batches of devices that cannot sign, too: for pages outside of a secure context
+    #[arg(long)]
+    pub allow_unsigned: bool,
+
+    /// Serve the files of this directory at /
+    #[arg(long = "static", value_name = "DIR")]
+    pub assets: Option<PathBuf>,
+
+    /// Offer /dev/mood, which makes pushes fail to order; in development only
+    #[arg(long)]
+    pub dev_faults: bool,
+
+    /// What to log: a level, or directives such as bellwether_server=debug
+    #[arg(long, env = "BELLWETHER_LOG", default_value = "info", value_name = "FILTER")]
+    pub log: String,
+
+    /// Log as JSON, one object per line
+    #[arg(long)]
+    pub log_json: bool,
+}
+
+/// What the server runs by.
+#[derive(Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The store's directory; `None` for a store in memory.
+    pub data: Option<PathBuf>,
+    /// Whether every log gets a new epoch.
+    pub new_epoch: bool,
+    /// What stands before every request.
+    pub guard: Guard,
+    /// Which pages may ask.
+    pub origins: Origins,
+    /// Whether unsigned batches are taken.
+    pub signatures: Signatures,
+    /// What is served at `/`.
+    pub assets: Option<PathBuf>,
+    /// Whether there are faults to order.
+    pub dev_faults: bool,
+}
+
+/// Which pages may ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origins {
+    /// These.
+    pub named: Vec<String>,
+    /// All.
+    pub any: bool,
+    /// Those served from this machine.
+    pub loopback: bool,
+}
+
+impl Origins {
+    /// Whether pages of `origin` may ask.
+    #[must_use]
+    pub fn allow(&self, origin: &str) -> bool {
+        self.any
+            || self.named.iter().any(|named| named == origin)
+            || self.loopback && is_loopback_origin(origin)
+    }
+}
+
+impl Config {
+    /// Checks the arguments, and reads the files they name.
+    ///
+    /// # Errors
+    /// One sentence on what does not fit together or cannot be read.
+    pub fn from(arguments: Arguments) -> Result<Self, String> {
+        let guard = guard(&arguments)?;
+        let development = guard.is_development();
+        if arguments.dev_faults && !development {
+            return Err("--dev-faults is for development: leave the token key away, or it".into());
+        }
+        if let Some(directory) = &arguments.assets
+            && !directory.is_dir()
+        {
+            return Err(format!("--static {} is not a directory", directory.display()));
+        }
+        let any = arguments.allow_origin.iter().any(|origin| origin == "*");
+        Ok(Self {
+            listen: arguments.listen,
+            data: (!arguments.memory).then_some(arguments.data),
+            new_epoch: arguments.new_epoch,
+            guard,
+            origins: Origins { named: arguments.allow_origin, any, loopback: development },
+            signatures: if arguments.allow_unsigned {
+                Signatures::Optional
+            } else {
+                Signatures::Required
+            },
+            assets: arguments.assets,
+            dev_faults: arguments.dev_faults,
+        })
+    }
+}
+
+fn guard(arguments: &Arguments) -> Result<Guard, String> {
+    let read = |path: &PathBuf| {
+        fs::read(path).map_err(|fault| format!("cannot read {}: {fault}", path.display()))
+    };
+    if let Some(path) = &arguments.hs256_secret_file {
+        let secret = read(path)?;
+        let secret = secret.trim_ascii();
+        if secret.len() < SECRET_BYTES_MIN {
+            return Err(format!(
+                "the secret in {} has {} bytes, at least {SECRET_BYTES_MIN} are needed",
+                path.display(),
+                secret.len()
+            ));
+        }
+        return Ok(Guard::Tokens(Box::new(TokenKey::hs256(secret))));
+    }
+    if let Some(path) = &arguments.eddsa_public_key_file {
+        let key = TokenKey::eddsa(&read(path)?).map_err(|fault| {
+            format!("{} is not an Ed25519 public key in PEM: {fault}", path.display())
+        })?;
+        return Ok(Guard::Tokens(Box::new(key)));
+    }
+    if !arguments.listen.ip().is_loopback() {
+        return Err(format!(
+            "listening on {} needs a token key (--hs256-secret-file or --eddsa-public-key-file); \
+             without one the server runs for development, on 127.0.0.1 or [::1] only",
+            arguments.listen
+        ));
+    }
+    Ok(Guard::Development)
+}
+
+const SECRET_BYTES_MIN: usize = 32;

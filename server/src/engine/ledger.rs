@@ -1,0 +1,254 @@
+//! What the engine asks of a store, inside one transaction.
+//!
+//! What always holds: a [`Ledger`] shows its own writes at once; whoever lends it makes all of them
+//! lasting together, or none.
+
+use bellwether_shared::base::{EventId, LogEpoch, Seq, Wall};
+use bellwether_shared::rules::chain::Hash;
+use bellwether_shared::wire::{DeviceKey, LogEvent, Push, StreamId};
+
+use super::Moment;
+use crate::effect::{AcceptedEvent, Effect, EffectOutcome};
+use crate::fault::Fault;
+
+/// The store did not do what it was asked; the transaction must be undone.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the store failed: {0}")]
+pub struct StoreFault(Box<str>);
+
+impl StoreFault {
+    /// A fault in the store's own words.
+    #[must_use]
+    pub fn new(words: impl Into<Box<str>>) -> Self {
+        Self(words.into())
+    }
+}
+
+// The words stay in the log of the server: they may name files.
+impl From<StoreFault> for Fault {
+    fn from(fault: StoreFault) -> Self {
+        tracing::error!(%fault, "the store failed");
+        Self::unavailable("the store cannot work just now; nothing was taken")
+    }
+}
+
+/// A session's row. The default stands for a session that is not known.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SessionRow {
+    /// The store's name for it.
+    pub key: i64,
+    /// Which life of the log this is.
+    pub epoch: LogEpoch,
+    /// The last offset.
+    pub head: u64,
+    /// Offsets up to this one are no longer kept.
+    pub floor: u64,
+}
+
+/// A stream's row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamRow {
+    /// The store's name for it.
+    pub key: i64,
+    /// Whose session it belongs to.
+    pub tenant: Box<str>,
+    /// The key it is bound to.
+    pub device_key: DeviceKey,
+    /// Its chain head before the first event.
+    pub genesis: Hash,
+    /// The last place consumed.
+    pub through: Seq,
+    /// The chain head there.
+    pub head: Hash,
+    /// The highest host epoch seen.
+    pub host_epoch: u64,
+}
+
+impl StreamRow {
+    /// Whether the sender is the one this stream is bound to, and no predecessor of one seen before.
+    ///
+    /// # Errors
+    /// [`Fault::Forbidden`] and [`Fault::HostSuperseded`].
+    pub fn admits(&self, tenant: &str, push: &Push) -> Result<(), Fault> {
+        self.admits_tenant(tenant)?;
+        if self.device_key != push.key {
+            return Err(Fault::Forbidden("the stream is bound to another device key".into()));
+        }
+        if push.host_epoch < self.host_epoch {
+            return Err(Fault::HostSuperseded { found: push.host_epoch, seen: self.host_epoch });
+        }
+        Ok(())
+    }
+
+    /// Whether the stream belongs to this tenant.
+    ///
+    /// # Errors
+    /// [`Fault::Forbidden`].
+    pub fn admits_tenant(&self, tenant: &str) -> Result<(), Fault> {
+        if *self.tenant == *tenant {
+            Ok(())
+        } else {
+            Err(Fault::Forbidden("the stream is bound to another tenant".into()))
+        }
+    }
+}
+
+/// What the first push says of a stream.
+#[derive(Debug, Clone, Copy)]
+pub struct NewStream<'a> {
+    /// Whose session it belongs to.
+    pub tenant: &'a str,
+    /// The first push.
+    pub push: &'a Push,
+    /// The chain head before the first event.
+    pub genesis: Hash,
+}
+
+/// A consumed place of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Which.
+    pub seq: Seq,
+    /// The chain head after it.
+    pub head: Hash,
+    /// The id of its event, if it could be read.
+    pub id: Option<EventId>,
+    /// What was decided.
+    pub filled: Filled,
+}
+
+/// What was decided about a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Filled {
+    /// Its event is in the log, by this place or by another one under the same id.
+    Taken(Taken),
+    /// Its event will never be taken from this place.
+    Refused {
+        /// A stable name.
+        code: Box<str>,
+        /// For the developer.
+        message: Box<str>,
+    },
+}
+
+/// An event of the log, as its sender is told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// Its offset.
+    pub offset: u64,
+    /// What its effect gave back, as JSON text.
+    pub result: Option<Box<[u8]>>,
+}
+
+/// An event to be appended.
+#[derive(Debug, Clone, Copy)]
+pub struct Appended<'a> {
+    /// The stream it came by.
+    pub stream: &'a StreamRow,
+    /// Its place there.
+    pub seq: Seq,
+    /// Its name in the session.
+    pub id: &'a EventId,
+    /// Its offset and result.
+    pub taken: &'a Taken,
+    /// The event as it travelled.
+    pub sealed: &'a [u8],
+    /// The server's wall clock.
+    pub taken_at: Wall,
+}
+
+/// An effect's outcome; its writes are in the transaction if it is `Done`, and nowhere otherwise.
+pub type Ran = EffectOutcome;
+
+/// What is only read.
+pub trait Reader {
+    /// The session of that name.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn session(&self, tenant: &str, name: &str) -> Result<Option<SessionRow>, StoreFault>;
+
+    /// The stream of that name, whichever tenant it is bound to.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn stream(&self, stream: &StreamId) -> Result<Option<StreamRow>, StoreFault>;
+
+    /// The places from `first` to `last`, in order.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn places(&self, stream: &StreamRow, first: Seq, last: Seq) -> Result<Vec<Place>, StoreFault>;
+
+    /// The event of that id, if the session's log has it.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn taken(&self, session: &SessionRow, id: &EventId) -> Result<Option<Taken>, StoreFault>;
+
+    /// Hands out the events after `after`, in order, at most `limit`, until `each` says no.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn log(
+        &self,
+        session: &SessionRow,
+        after: u64,
+        limit: u32,
+        each: &mut dyn FnMut(LogEvent) -> bool,
+    ) -> Result<(), StoreFault>;
+}
+
+/// What is written, too.
+pub trait Ledger: Reader {
+    /// Begins a session's log, with no events.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn open_session(
+        &mut self,
+        tenant: &str,
+        name: &str,
+        moment: Moment,
+    ) -> Result<SessionRow, StoreFault>;
+
+    /// Begins a stream, with no places, and binds it.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn open_stream(
+        &mut self,
+        session: &SessionRow,
+        stream: NewStream<'_>,
+        now: Wall,
+    ) -> Result<StreamRow, StoreFault>;
+
+    /// Carries out an effect, and keeps its writes only if it is done.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn run(
+        &mut self,
+        session: &SessionRow,
+        effect: &dyn Effect,
+        event: &AcceptedEvent<'_>,
+    ) -> Result<Ran, StoreFault>;
+
+    /// Appends an event to the log.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn append(&mut self, session: &SessionRow, event: Appended<'_>) -> Result<(), StoreFault>;
+
+    /// Consumes a place.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn fill(&mut self, stream: &StreamRow, place: &Place) -> Result<(), StoreFault>;
+
+    /// Writes the session's head, and the stream's place, head and host epoch.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn save(&mut self, session: &SessionRow, stream: &StreamRow) -> Result<(), StoreFault>;
+}

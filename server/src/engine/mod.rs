@@ -1,0 +1,330 @@
+//! What the server decides, sans-IO: a push and what the ledger says give an answer and writes.
+//!
+//! ```text
+//!  bytes ─▶ Push ─▶ Checked::of ─▶ push(ledger, effect, …) ─▶ Answer, or Fault
+//!           wire    bounds, chain,   inside one transaction
+//!                   signature        of the store
+//! ```
+//!
+//! What always holds:
+//! - a place, once consumed, keeps its chain head and its outcome; the same batch gets the same word;
+//! - `through` has no holes below it, and offsets have none either;
+//! - an id is appended at most once per session, from whatever stream it comes;
+//! - everything that refuses a whole push is looked at before the first write;
+//! - no clock and no entropy here: a [`Moment`] brings both.
+//!
+//! Not here: credentials, encodings, and what a transaction is.
+
+mod accept;
+mod check;
+mod ledger;
+
+use bellwether_shared::base::{LogEpoch, Seq, Wall};
+use bellwether_shared::rules::chain;
+use bellwether_shared::wire::{Answer, EventResult, LogEvent, LogPage, Outcome, Push, Verdict};
+
+pub use check::{Checked, Signatures, check_frame};
+pub use ledger::{
+    Appended, Filled, Ledger, NewStream, Place, Ran, Reader, SessionRow, StoreFault, StreamRow,
+    Taken,
+};
+
+use crate::effect::Effect;
+use crate::fault::Fault;
+use crate::{bounds, engine::accept::Step};
+
+/// What the world contributes to one push.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// The server's wall clock.
+    pub now: Wall,
+    /// Sixteen random bytes, the epoch of the session's log if this push is what opens it.
+    pub fresh_epoch: LogEpoch,
+}
+
+/// Takes what can be taken of a batch. All writes belong into one transaction; on `Err` none was made,
+/// unless the ledger itself failed.
+///
+/// # Errors
+/// [`Fault::Forbidden`]: the stream is bound to another tenant or key. [`Fault::HostSuperseded`]: a newer
+/// coordinator has spoken. [`Fault::Unavailable`]: the ledger failed, and the transaction must be undone.
+pub fn push<L: Ledger>(
+    ledger: &mut L,
+    effect: &dyn Effect,
+    tenant: &str,
+    checked: &Checked,
+    moment: Moment,
+) -> Result<Answer, Fault> {
+    let push = checked.push();
+
+    // 1. May this sender speak for this stream at all?
+    let known = ledger.stream(&push.stream)?;
+    if let Some(stream) = &known {
+        stream.admits(tenant, push)?;
+    }
+
+    // 2. Do both mean the same log, and does the batch continue what is there?
+    let session = match ledger.session(tenant, &push.stream.session)? {
+        Some(session) => session,
+        None => ledger.open_session(tenant, &push.stream.session, moment)?,
+    };
+    let through = known.as_ref().map_or(Seq(0), |stream| stream.through);
+    let bare = |verdict| bare(verdict, &session, through, moment.now);
+    if names_another_life(push, session.epoch) {
+        return Ok(bare(Verdict::EpochChanged));
+    }
+    if push.first > through.next() {
+        return Ok(bare(Verdict::Gap));
+    }
+    let genesis = known.as_ref().map_or_else(
+        || chain::genesis(&push.stream, push.former.as_ref().map(|former| &*former.head)),
+        |stream| stream.genesis,
+    );
+    let repeated = match &known {
+        Some(stream) => repeated(ledger, stream, checked)?,
+        None => Repeated { previous: genesis, places: Vec::new() },
+    };
+    if let Some(at) = repeated.forks_at(checked) {
+        return Ok(bare(Verdict::Forked { at }));
+    }
+
+    // 3. Nothing refuses the batch any more: repeat what was said, then take what is new.
+    let stream = match known {
+        Some(stream) => stream,
+        None => ledger.open_stream(&session, NewStream { tenant, push, genesis }, moment.now)?,
+    };
+    let mut run = Run::new(session, stream, push.host_epoch);
+    for place in repeated.places {
+        run.repeat(place);
+    }
+    let skip = usize::try_from(through.next().0 - push.first.0).unwrap_or(usize::MAX);
+    for (sealed, head) in checked.events().skip(skip) {
+        if run.is_full() {
+            run.retry_after_ms = Some(0);
+            break;
+        }
+        match accept::one(ledger, effect, tenant, &push.stream, &run, sealed, *head, moment.now)? {
+            Step::Consumed(place, offset) => run.consume(ledger, place, offset)?,
+            Step::Later(later, retry_after_ms) => {
+                run.later = Some(later);
+                run.retry_after_ms = Some(retry_after_ms);
+                break;
+            }
+        }
+    }
+    run.finish(ledger, moment.now)
+}
+
+/// Where a stream stands. Writes nothing; a stream that is not known stands at 0.
+///
+/// # Errors
+/// [`Fault::Forbidden`]: the stream is bound to another tenant. [`Fault::Unavailable`]: the ledger failed.
+pub fn position<R: Reader>(
+    ledger: &R,
+    tenant: &str,
+    push: &Push,
+    now: Wall,
+) -> Result<Answer, Fault> {
+    let known = ledger.stream(&push.stream)?;
+    if let Some(stream) = &known {
+        stream.admits_tenant(tenant)?;
+    }
+    let session = ledger.session(tenant, &push.stream.session)?.unwrap_or_default();
+    let verdict = if names_another_life(push, session.epoch) {
+        Verdict::EpochChanged
+    } else {
+        Verdict::Taken
+    };
+    let through = known.map_or(Seq(0), |stream| stream.through);
+    Ok(bare(verdict, &session, through, now))
+}
+
+/// What a reader of the log asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageAsk {
+    /// Whose session.
+    pub tenant: Box<str>,
+    /// Which.
+    pub session: Box<str>,
+    /// The life of the log that the reader knows.
+    pub epoch: Option<LogEpoch>,
+    /// The last offset it has.
+    pub after: u64,
+    /// How many events it wants at most.
+    pub limit: u32,
+}
+
+/// A page of a session's log. A session that is not known has an empty one, under an epoch of zeros.
+///
+/// # Errors
+/// [`Fault::EpochChanged`]: the reader names another life. [`Fault::Unavailable`]: the ledger failed.
+pub fn page<R: Reader>(ledger: &R, ask: &PageAsk) -> Result<LogPage, Fault> {
+    let session = ledger.session(&ask.tenant, &ask.session)?.unwrap_or_default();
+    if ask.epoch.is_some_and(|epoch| epoch != LogEpoch::default() && epoch != session.epoch) {
+        return Err(Fault::EpochChanged { epoch: session.epoch });
+    }
+    let mut bytes = 0;
+    let mut events: Vec<LogEvent> = Vec::new();
+    ledger.log(&session, ask.after, ask.limit, &mut |event| {
+        bytes += event.sealed.len();
+        let fits = events.is_empty() || bytes <= bounds::PAGE_BYTES_MAX;
+        if fits {
+            events.push(event);
+        }
+        fits
+    })?;
+    let last = events.last().map_or(ask.after, |event| event.offset);
+    Ok(LogPage {
+        epoch: session.epoch,
+        more: last < session.head,
+        events,
+        head: session.head,
+        floor: session.floor,
+    })
+}
+
+// An epoch of zeros is what a reader heard of a log that did not live yet.
+fn names_another_life(push: &Push, epoch: LogEpoch) -> bool {
+    push.log_epoch.is_some_and(|named| named != LogEpoch::default() && named != epoch)
+}
+
+fn bare(verdict: Verdict, session: &SessionRow, through: Seq, now: Wall) -> Answer {
+    Answer {
+        log_epoch: session.epoch,
+        verdict,
+        through,
+        durable: through,
+        results: Vec::new(),
+        later: None,
+        retry_after_ms: None,
+        log_head: session.head,
+        server_time: now,
+    }
+}
+
+/// The part of a batch whose places are consumed, as the ledger has it.
+struct Repeated {
+    previous: chain::Hash,
+    places: Vec<Place>,
+}
+
+fn repeated<R: Reader>(
+    ledger: &R,
+    stream: &StreamRow,
+    checked: &Checked,
+) -> Result<Repeated, StoreFault> {
+    let first = checked.push().first;
+    if first == stream.through.next() {
+        return Ok(Repeated { previous: stream.head, places: Vec::new() });
+    }
+    // One place before the batch too, for the head that it goes on from.
+    let before = Seq(first.0 - 1);
+    let last = stream.through.min(checked.last());
+    let mut places = ledger.places(stream, before, last)?;
+    let expected = last.0 - before.0 + u64::from(before.0 > 0);
+    if places.len() as u64 != expected {
+        return Err(StoreFault::new("places of a stream are missing from the store"));
+    }
+    let previous = if before.0 == 0 { stream.genesis } else { places.remove(0).head };
+    Ok(Repeated { previous, places })
+}
+
+impl Repeated {
+    fn forks_at(&self, checked: &Checked) -> Option<Seq> {
+        if self.previous != *checked.push().previous {
+            return Some(checked.push().first);
+        }
+        let pairs = self.places.iter().zip(checked.heads());
+        pairs.into_iter().find(|(place, head)| place.head != **head).map(|(place, _)| place.seq)
+    }
+}
+
+/// A batch being taken: rows as they will be, and the answer as it grows.
+struct Run {
+    session: SessionRow,
+    stream: StreamRow,
+    changed: bool,
+    results: Vec<EventResult>,
+    result_bytes: usize,
+    later: Option<bellwether_shared::wire::Later>,
+    retry_after_ms: Option<u32>,
+}
+
+impl Run {
+    fn new(session: SessionRow, mut stream: StreamRow, host_epoch: u64) -> Self {
+        let changed = host_epoch > stream.host_epoch;
+        stream.host_epoch = stream.host_epoch.max(host_epoch);
+        Self {
+            session,
+            stream,
+            changed,
+            results: Vec::new(),
+            result_bytes: 0,
+            later: None,
+            retry_after_ms: None,
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.result_bytes >= bounds::ANSWER_RESULT_BYTES_MAX
+    }
+
+    fn repeat(&mut self, place: Place) {
+        self.report(place.seq, place.filled, Outcome::DUPLICATE);
+    }
+
+    fn consume<L: Ledger>(
+        &mut self,
+        ledger: &mut L,
+        place: Place,
+        outcome: Outcome,
+    ) -> Result<(), StoreFault> {
+        ledger.fill(&self.stream, &place)?;
+        self.changed = true;
+        self.stream.through = place.seq;
+        self.stream.head = place.head;
+        if outcome == Outcome::ACCEPTED {
+            self.session.head += 1;
+        }
+        self.report(place.seq, place.filled, outcome);
+        Ok(())
+    }
+
+    fn report(&mut self, seq: Seq, filled: Filled, taken: Outcome) {
+        self.results.push(match filled {
+            Filled::Taken(Taken { offset, result }) => {
+                // A repeat that was cut anew may hold more results than one answer can carry.
+                let result = result.filter(|_| !self.is_full());
+                self.result_bytes += result.as_ref().map_or(0, |text| text.len());
+                EventResult {
+                    seq,
+                    outcome: taken,
+                    offset: Some(offset),
+                    result: result.map(|text| text.into_vec().into()),
+                    code: None,
+                    message: None,
+                }
+            }
+            Filled::Refused { code, message } => EventResult {
+                seq,
+                outcome: Outcome::REFUSED,
+                offset: None,
+                result: None,
+                code: Some(code),
+                message: Some(message),
+            },
+        });
+    }
+
+    fn finish<L: Ledger>(self, ledger: &mut L, now: Wall) -> Result<Answer, Fault> {
+        if self.changed {
+            ledger.save(&self.session, &self.stream)?;
+        }
+        Ok(Answer {
+            results: self.results,
+            later: self.later,
+            retry_after_ms: self.retry_after_ms,
+            ..bare(Verdict::Taken, &self.session, self.stream.through, now)
+        })
+    }
+}

@@ -1,0 +1,95 @@
+//! The binary: arguments, store, listener, and the signals that end it.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use bellwether_server::config::{Arguments, Config};
+use bellwether_server::mood::{Moods, Moody};
+use bellwether_server::store::{Embedded, Memory, Opening, Store};
+use bellwether_server::{App, Effect, NoEffect, app, observe, serve};
+use clap::Parser as _;
+use tokio::net::TcpListener;
+
+fn main() -> ExitCode {
+    match start(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            // There is no one left to tell if standard error is gone.
+            let _ = writeln!(std::io::stderr(), "bellwether-server: {sentence}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn start(arguments: Arguments) -> Result<(), String> {
+    observe::start(&arguments.log, arguments.log_json)?;
+    let config = Config::from(arguments)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|fault| format!("cannot start the runtime: {fault}"))?;
+    let moods = config.dev_faults.then(Arc::<Moods>::default);
+    let effect = effect(moods.clone());
+    match config.data.clone() {
+        Some(directory) => {
+            let opening = Opening { directory, new_epoch: config.new_epoch };
+            let store = Embedded::open(&opening, effect)?;
+            runtime.block_on(run(config, store, moods))
+        }
+        None => runtime.block_on(run(config, Memory::new(effect), moods)),
+    }
+}
+
+fn effect(moods: Option<Arc<Moods>>) -> Arc<dyn Effect> {
+    match moods {
+        Some(moods) => Arc::new(Moody::new(moods, Arc::new(NoEffect))),
+        None => Arc::new(NoEffect),
+    }
+}
+
+async fn run<S: Store>(config: Config, store: S, moods: Option<Arc<Moods>>) -> Result<(), String> {
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(|fault| format!("cannot listen on {}: {fault}", config.listen))?;
+    let address = listener.local_addr().map_err(|fault| format!("cannot listen: {fault}"))?;
+    let router = app(App {
+        store,
+        guard: config.guard,
+        signatures: config.signatures,
+        origins: config.origins,
+        moods,
+        assets: config.assets,
+    });
+    let stop = signal()?;
+    // For whoever started it on port 0; that nobody reads it is no reason to end.
+    let _ = writeln!(std::io::stdout(), "listening on http://{address}");
+    tracing::info!(%address, "listening");
+    serve(listener, router, stop).await;
+    tracing::info!("closed");
+    Ok(())
+}
+
+#[cfg(unix)]
+fn signal() -> Result<impl Future<Output = ()>, String> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let describe = |fault: std::io::Error| format!("cannot listen to signals: {fault}");
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(describe)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(describe)?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn signal() -> Result<impl Future<Output = ()>, String> {
+    Ok(async {
+        if let Err(fault) = tokio::signal::ctrl_c().await {
+            tracing::error!(%fault, "cannot listen to signals; end the process by other means");
+            std::future::pending::<()>().await;
+        }
+    })
+}

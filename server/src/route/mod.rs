@@ -1,0 +1,8 @@
+//! The addresses, one file each, and how bodies are read and answers written.
+
+pub(crate) mod assets;
+pub(crate) mod dev;
+pub(crate) mod events;
+pub(crate) mod format;
+pub(crate) mod health;
+pub(crate) mod push;

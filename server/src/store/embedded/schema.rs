@@ -1,0 +1,137 @@
+//! The file's tables, and how connections to it are set up.
+//!
+//! What always holds: `user_version` says which tables there are; a file of a newer server is not
+//! touched.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+/// Opens the one connection that writes.
+pub(super) fn open_to_write(file: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(file)?;
+    set_up(&connection)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    Ok(connection)
+}
+
+/// Opens a connection that reads.
+pub(super) fn open_to_read(file: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(file, flags)?;
+    set_up(&connection)?;
+    Ok(connection)
+}
+
+/// Brings the tables to [`VERSION`], in one transaction.
+///
+/// # Errors
+/// A sentence: the file is of a newer server, or SQLite's own words.
+pub(super) fn migrate(connection: &Connection) -> Result<(), String> {
+    let describe = |fault: rusqlite::Error| format!("cannot set up the store's tables: {fault}");
+    let found: i64 =
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(describe)?;
+    match found {
+        VERSION => Ok(()),
+        0 => connection
+            .execute_batch(&format!(
+                "BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;"
+            ))
+            .map_err(describe),
+        _ => Err(format!(
+            "the store has version {found} and this server knows {VERSION}; use a newer server"
+        )),
+    }
+}
+
+/// Gives every session's log a new epoch.
+pub(super) fn renew_epochs(connection: &Connection) -> rusqlite::Result<()> {
+    let renewed = connection.execute("UPDATE bw_session SET epoch = randomblob(16)", [])?;
+    tracing::info!(sessions = renewed, "every session's log has a new epoch");
+    Ok(())
+}
+
+fn set_up(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)
+}
+
+const VERSION: i64 = 1;
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const STATEMENTS: usize = 64;
+const CACHE_KIB: i64 = 16 * 1024;
+// 32 MB of 4 KiB pages: each checkpoint costs two more waits for the disk.
+const CHECKPOINT_PAGES: i64 = 8_000;
+
+// A log is read by session and offset, and is small per event but for bodies: clustered, no rowid.
+const TABLES: &str = "
+CREATE TABLE bw_session (
+    session INTEGER PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    name TEXT NOT NULL,
+    epoch BLOB NOT NULL,
+    head INTEGER NOT NULL,
+    floor INTEGER NOT NULL,
+    opened_at INTEGER NOT NULL,
+    UNIQUE (tenant, name)
+) STRICT;
+
+CREATE TABLE bw_stream (
+    stream INTEGER PRIMARY KEY,
+    session INTEGER NOT NULL REFERENCES bw_session,
+    session_name TEXT NOT NULL,
+    tenant TEXT NOT NULL,
+    device BLOB NOT NULL,
+    user TEXT NOT NULL,
+    lane INTEGER NOT NULL,
+    incarnation BLOB NOT NULL,
+    former BLOB,
+    key_kind INTEGER NOT NULL,
+    key BLOB NOT NULL,
+    genesis BLOB NOT NULL,
+    through INTEGER NOT NULL,
+    head BLOB NOT NULL,
+    host_epoch INTEGER NOT NULL,
+    build TEXT NOT NULL,
+    opened_at INTEGER NOT NULL,
+    UNIQUE (device, incarnation, lane, user, session_name)
+) STRICT;
+
+CREATE TABLE bw_log (
+    session INTEGER NOT NULL REFERENCES bw_session,
+    offset INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    stream INTEGER NOT NULL REFERENCES bw_stream,
+    seq INTEGER NOT NULL,
+    taken_at INTEGER NOT NULL,
+    sealed BLOB NOT NULL,
+    result BLOB,
+    PRIMARY KEY (session, offset)
+) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX bw_log_id ON bw_log (session, id);
+
+CREATE TABLE bw_place (
+    stream INTEGER NOT NULL REFERENCES bw_stream,
+    seq INTEGER NOT NULL,
+    head BLOB NOT NULL,
+    id TEXT,
+    offset INTEGER,
+    code TEXT,
+    message TEXT,
+    PRIMARY KEY (stream, seq),
+    CHECK ((offset IS NULL) <> (code IS NULL))
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE bw_value (
+    session INTEGER NOT NULL REFERENCES bw_session,
+    key TEXT NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (session, key)
+) STRICT, WITHOUT ROWID;
+";

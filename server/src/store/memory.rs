@@ -1,0 +1,260 @@
+//! Everything in memory: for tests and first steps. Nothing survives the process.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bellwether_shared::base::{EventId, Seq, Wall};
+use bellwether_shared::wire::{Answer, LogEvent, LogPage, Push, StreamId};
+
+use super::{Store, moment, wall};
+use crate::effect::{self, AcceptedEvent, Effect, EffectFault, EffectOutcome, Room};
+use crate::engine::{
+    self, Appended, Checked, Ledger, Moment, NewStream, PageAsk, Place, Ran, Reader, SessionRow,
+    StoreFault, StreamRow, Taken,
+};
+use crate::fault::Fault;
+
+/// The store without a disk.
+pub struct Memory {
+    tables: Mutex<Tables>,
+    effect: Arc<dyn Effect>,
+}
+
+impl Memory {
+    /// An empty store.
+    #[must_use]
+    pub fn new(effect: Arc<dyn Effect>) -> Self {
+        Self { tables: Mutex::default(), effect }
+    }
+
+    // The engine does not panic, and an effect's panic is caught; so no guard is dropped half way.
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory").finish_non_exhaustive()
+    }
+}
+
+impl Store for Memory {
+    async fn push(&self, tenant: &str, push: Checked) -> Result<Answer, Fault> {
+        let moment = moment()?;
+        engine::push(&mut *self.tables(), &*self.effect, tenant, &push, moment)
+    }
+
+    async fn position(&self, tenant: &str, push: Push) -> Result<Answer, Fault> {
+        engine::position(&*self.tables(), tenant, &push, wall())
+    }
+
+    async fn page(&self, ask: PageAsk) -> Result<LogPage, Fault> {
+        engine::page(&*self.tables(), &ask)
+    }
+
+    async fn ping(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+/// Keys of rows are their places here, counted from 1.
+#[derive(Debug, Default)]
+struct Tables {
+    session_keys: BTreeMap<(Box<str>, Box<str>), i64>,
+    sessions: Vec<Session>,
+    stream_keys: BTreeMap<StreamId, i64>,
+    streams: Vec<Stream>,
+}
+
+#[derive(Debug)]
+struct Session {
+    row: SessionRow,
+    log: Vec<LogEvent>,
+    ids: BTreeMap<EventId, Taken>,
+    values: BTreeMap<Box<str>, Vec<u8>>,
+}
+
+#[derive(Debug)]
+struct Stream {
+    id: StreamId,
+    row: StreamRow,
+    places: Vec<Place>,
+}
+
+impl Tables {
+    fn session_at(&self, row: &SessionRow) -> Option<&Session> {
+        self.sessions.get(at(row.key))
+    }
+
+    fn session_mut(&mut self, row: &SessionRow) -> Result<&mut Session, StoreFault> {
+        self.sessions.get_mut(at(row.key)).ok_or_else(|| StoreFault::new("no such session"))
+    }
+
+    fn stream_mut(&mut self, row: &StreamRow) -> Result<&mut Stream, StoreFault> {
+        self.streams.get_mut(at(row.key)).ok_or_else(|| StoreFault::new("no such stream"))
+    }
+}
+
+impl Reader for Tables {
+    fn session(&self, tenant: &str, name: &str) -> Result<Option<SessionRow>, StoreFault> {
+        let key = self.session_keys.get(&(tenant.into(), name.into()));
+        Ok(key.and_then(|key| self.sessions.get(at(*key))).map(|session| session.row.clone()))
+    }
+
+    fn stream(&self, stream: &StreamId) -> Result<Option<StreamRow>, StoreFault> {
+        let key = self.stream_keys.get(stream);
+        Ok(key.and_then(|key| self.streams.get(at(*key))).map(|stream| stream.row.clone()))
+    }
+
+    fn places(&self, stream: &StreamRow, first: Seq, last: Seq) -> Result<Vec<Place>, StoreFault> {
+        let places = self.streams.get(at(stream.key)).map_or(&[][..], |stream| &stream.places);
+        let wanted = places.iter().filter(|place| (first..=last).contains(&place.seq));
+        Ok(wanted.cloned().collect())
+    }
+
+    fn taken(&self, session: &SessionRow, id: &EventId) -> Result<Option<Taken>, StoreFault> {
+        Ok(self.session_at(session).and_then(|session| session.ids.get(id)).cloned())
+    }
+
+    fn log(
+        &self,
+        session: &SessionRow,
+        after: u64,
+        limit: u32,
+        each: &mut dyn FnMut(LogEvent) -> bool,
+    ) -> Result<(), StoreFault> {
+        let log = self.session_at(session).map_or(&[][..], |session| &session.log);
+        let skip = usize::try_from(after).unwrap_or(usize::MAX);
+        let page = log.iter().skip(skip).take(usize::try_from(limit).unwrap_or(usize::MAX));
+        page.cloned().map(each).take_while(|more| *more).for_each(drop);
+        Ok(())
+    }
+}
+
+impl Ledger for Tables {
+    fn open_session(
+        &mut self,
+        tenant: &str,
+        name: &str,
+        moment: Moment,
+    ) -> Result<SessionRow, StoreFault> {
+        let key = key(self.sessions.len());
+        let row = SessionRow { key, epoch: moment.fresh_epoch, head: 0, floor: 0 };
+        self.session_keys.insert((tenant.into(), name.into()), key);
+        self.sessions.push(Session {
+            row: row.clone(),
+            log: Vec::new(),
+            ids: BTreeMap::new(),
+            values: BTreeMap::new(),
+        });
+        Ok(row)
+    }
+
+    fn open_stream(
+        &mut self,
+        _: &SessionRow,
+        stream: NewStream<'_>,
+        _: Wall,
+    ) -> Result<StreamRow, StoreFault> {
+        let key = key(self.streams.len());
+        let row = StreamRow {
+            key,
+            tenant: stream.tenant.into(),
+            device_key: stream.push.key.clone(),
+            genesis: stream.genesis,
+            through: Seq(0),
+            head: stream.genesis,
+            host_epoch: stream.push.host_epoch,
+        };
+        let id = stream.push.stream.clone();
+        self.stream_keys.insert(id.clone(), key);
+        self.streams.push(Stream { id, row: row.clone(), places: Vec::new() });
+        Ok(row)
+    }
+
+    fn run(
+        &mut self,
+        session: &SessionRow,
+        effect: &dyn Effect,
+        event: &AcceptedEvent<'_>,
+    ) -> Result<Ran, StoreFault> {
+        let values = &mut self.session_mut(session)?.values;
+        let held = Held { below: values, writes: RefCell::default() };
+        let outcome = effect::ask(effect, &held, event);
+        let writes = held.writes.into_inner();
+        if matches!(outcome, EffectOutcome::Done { .. }) {
+            for (key, value) in writes {
+                match value {
+                    Some(value) => values.insert(key, value),
+                    None => values.remove(&key),
+                };
+            }
+        }
+        Ok(outcome)
+    }
+
+    fn append(&mut self, session: &SessionRow, event: Appended<'_>) -> Result<(), StoreFault> {
+        let id = self.stream_mut(event.stream)?.id.clone();
+        let session = self.session_mut(session)?;
+        session.ids.insert(event.id.clone(), event.taken.clone());
+        session.log.push(LogEvent {
+            offset: event.taken.offset,
+            device: id.device,
+            incarnation: id.incarnation,
+            user: id.user,
+            lane: id.lane,
+            seq: event.seq,
+            taken_at: event.taken_at,
+            sealed: event.sealed.to_vec().into(),
+        });
+        Ok(())
+    }
+
+    fn fill(&mut self, stream: &StreamRow, place: &Place) -> Result<(), StoreFault> {
+        self.stream_mut(stream)?.places.push(place.clone());
+        Ok(())
+    }
+
+    fn save(&mut self, session: &SessionRow, stream: &StreamRow) -> Result<(), StoreFault> {
+        self.session_mut(session)?.row = session.clone();
+        self.stream_mut(stream)?.row = stream.clone();
+        Ok(())
+    }
+}
+
+/// An effect's writes, held back until its outcome is known.
+#[derive(Debug)]
+struct Held<'a> {
+    below: &'a BTreeMap<Box<str>, Vec<u8>>,
+    writes: RefCell<BTreeMap<Box<str>, Option<Vec<u8>>>>,
+}
+
+impl Room for Held<'_> {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, EffectFault> {
+        match self.writes.borrow().get(key) {
+            Some(value) => Ok(value.clone()),
+            None => Ok(self.below.get(key).cloned()),
+        }
+    }
+
+    fn put(&self, key: &str, value: Option<&[u8]>) -> Result<(), EffectFault> {
+        self.writes.borrow_mut().insert(key.into(), value.map(<[u8]>::to_vec));
+        Ok(())
+    }
+
+    fn sql(&self) -> Result<Option<&rusqlite::Connection>, EffectFault> {
+        Ok(None)
+    }
+}
+
+// Keys begin with 1, so that the row of a session that is not known leads nowhere.
+fn at(key: i64) -> usize {
+    usize::try_from(key - 1).unwrap_or(usize::MAX)
+}
+
+fn key(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX - 1) + 1
+}

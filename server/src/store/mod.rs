@@ -1,0 +1,76 @@
+//! Where sessions, streams and logs are kept: one face, several back ends, one contract suite.
+//!
+//! What always holds of every back end:
+//! - a push is one atomic step, and its answer is given out only once its writes last;
+//! - pushes of one session are taken one after the other;
+//! - what a reader sees was taken by a push whose writes last.
+//!
+//! The contract suite is `tests/contract.rs`; it runs on each back end, and on each behind a wrapper
+//! that loses answers.
+
+mod embedded;
+mod memory;
+
+use std::future::Future;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bellwether_shared::base::{LogEpoch, Wall};
+use bellwether_shared::wire::{Answer, LogPage, Push};
+
+pub use embedded::{Embedded, Opening};
+pub use memory::Memory;
+
+use crate::engine::{Checked, Moment, PageAsk, StoreFault};
+use crate::fault::Fault;
+
+/// A back end.
+pub trait Store: Send + Sync + 'static {
+    /// Takes a batch; see [`engine::push`](crate::engine::push).
+    ///
+    /// # Errors
+    /// As there; also [`Fault::Unavailable`] when too many pushes wait.
+    fn push(
+        &self,
+        tenant: &str,
+        push: Checked,
+    ) -> impl Future<Output = Result<Answer, Fault>> + Send;
+
+    /// Tells a stream's position; see [`engine::position`](crate::engine::position).
+    ///
+    /// # Errors
+    /// As there.
+    fn position(
+        &self,
+        tenant: &str,
+        push: Push,
+    ) -> impl Future<Output = Result<Answer, Fault>> + Send;
+
+    /// Reads a page of a log; see [`engine::page`](crate::engine::page).
+    ///
+    /// # Errors
+    /// As there.
+    fn page(&self, ask: PageAsk) -> impl Future<Output = Result<LogPage, Fault>> + Send;
+
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`].
+    fn ping(&self) -> impl Future<Output = Result<(), Fault>> + Send;
+}
+
+/// The world's contribution, read here and nowhere else.
+///
+/// # Errors
+/// The system gives no random bytes.
+pub(crate) fn moment() -> Result<Moment, StoreFault> {
+    let mut fresh = [0; 16];
+    aws_lc_rs::rand::fill(&mut fresh)
+        .map_err(|_| StoreFault::new("the system gives no random bytes"))?;
+    Ok(Moment { now: wall(), fresh_epoch: LogEpoch(fresh) })
+}
+
+/// The wall clock.
+pub(crate) fn wall() -> Wall {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Wall(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
