@@ -30,6 +30,13 @@ const SHELL = [
   "/src/theme.js",
   "/src/weather.js",
   "/bellwether/index.js",
+  "/bellwether/connect.js",
+  "/bellwether/errors.js",
+  "/bellwether/load.js",
+  "/bellwether/options.js",
+  "/bellwether/outbox.js",
+  "/bellwether/page.js",
+  "/bellwether/patience.js",
   "/bellwether/bellwether_page.js",
   "/bellwether/bellwether_page_bg.wasm",
 ];

@@ -159,11 +159,13 @@ export class Board extends EventTarget {
     const [, meta, track] = card.children;
     const wasDead = card.dataset.way === "dead";
     card.dataset.way = note.way;
+    const isWaiting = note.way === "sending" && this.#isWaiting;
+    card.dataset.waiting = String(isWaiting);
     const time = element("time", { datetime: new Date(note.at).toISOString() }, clock(note.at));
     const by = note.by ? [`${note.by}, `] : [];
     const rumour = note.rumour ? [element("span", { class: "tag" }, "rumour")] : [];
     meta?.replaceChildren(...by, time, ...rumour);
-    track?.replaceChildren(...trackOf(note, this.#isWaiting));
+    track?.replaceChildren(...trackOf(note, isWaiting));
     if (note.way === "dead" && !wasDead) card.append(this.#remedies(note));
     if (note.way !== "dead") card.querySelector(".remedies")?.remove();
     if (note.way === "dead") write(/** @type {Element} */ (card.querySelector(".reason")), reasonOf(note));
@@ -204,14 +206,14 @@ export class Board extends EventTarget {
  * @param {boolean} isWaiting
  */
 function trackOf(note, isWaiting) {
-  const reached = note.way === "dead" ? 1 : STEPS.indexOf(note.way);
+  const reached = note.way === "dead" ? 1 : isWaiting ? 0 : STEPS.indexOf(note.way);
   const steps = STEPS.map((step, at) => {
     const state = note.way === "dead" && at === 2 ? "failed" : at <= reached ? "done" : "open";
     return element("i", { class: `step ${step}`, "data-state": state, "aria-hidden": "true" });
   });
   const words = [WORDS[note.way]];
   if (note.way === "delivered" && note.offset) words.push(`no. ${note.offset}`);
-  if (note.way === "sending" && isWaiting) words.splice(0, 1, "on disk", "tried, waiting");
+  if (isWaiting) words.splice(0, 1, "on disk", "tried, waiting");
   if (note.way === "sending" && note.offset) words.push("the server has it, its answer is missing");
   return [element("span", { class: "steps" }, ...steps), element("span", { class: "way-word" }, words.join(" · "))];
 }

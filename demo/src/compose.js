@@ -59,7 +59,7 @@ export class Compose extends EventTarget {
     const places = [...select("note-place").options].map((option) => option.value);
     const drafts = Array.from({ length: 100 }, (_, at) => ({
       type: NOTE,
-      text: `${SEEN[at % SEEN.length]} (${at + 1} of 100)`,
+      text: `${SEEN[at % SEEN.length]}, ${at + 1}/100`,
       place: /** @type {string} */ (places[at % places.length]),
     }));
     button("write-100").disabled = true;

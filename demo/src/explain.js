@@ -21,6 +21,9 @@ export class Explain {
   /** @type {Status | undefined} */ #before;
   /** Most notes that waited in the present episode; 0 outside of one. */
   #waited = 0;
+  #deadBefore = 0;
+  /** When the last episode ended, on the clock of `performance.now()`. */
+  #returnedAt = -Infinity;
   /** @type {{ accepted: Delivery[], duplicate: Delivery[] }} */ #burst = { accepted: [], duplicate: [] };
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #burstEnds;
 
@@ -65,6 +68,8 @@ export class Explain {
   /** @param {Delivery} delivery */
   onDelivery(delivery) {
     if (delivery.status === "refused") return; // The dead letter tells it.
+    const isOfEpisode = this.#waited > 0 || performance.now() - this.#returnedAt < BURST_MS;
+    if (delivery.status === "accepted" && isOfEpisode) return; // The episode's end tells it.
     this.#burst[delivery.status].push(delivery);
     clearTimeout(this.#burstEnds);
     this.#burstEnds = setTimeout(() => this.#tellBurst(), BURST_MS);
@@ -101,13 +106,15 @@ export class Explain {
   #tellWaiting(status) {
     const isAway = status.pending > 0 && !status.paused && waits(status);
     if (isAway && this.#waited === 0) {
+      this.#deadBefore = status.dead;
       this.say("disk", `The server gives no good answer, so ${counted(status.pending, "note")} wait${status.pending === 1 ? "s" : ""} on disk. It tries again by itself, each time a little later; no note loses a try by this.`);
     }
     if (isAway || this.#waited > 0) this.#waited = Math.max(this.#waited, status.pending);
     if (this.#waited > 0 && status.pending === 0) {
       const waited = this.#waited;
       this.#waited = 0;
-      const set = status.dead > 0 ? " What it refused is set aside." : "";
+      this.#returnedAt = performance.now();
+      const set = status.dead > this.#deadBefore ? " What it refused is set aside." : "";
       this.say("check", `The server is back. ${waited === 1 ? "The waiting note was" : `All ${waited} waiting notes were`} delivered, in order, each one once.${set}`);
     }
   }

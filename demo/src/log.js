@@ -11,7 +11,8 @@
  * @property {string} type
  * @property {string | null} [key]
  * @property {unknown} [data]
- * @property {number} at
+ * @property {number | null} at      when its page made it
+ * @property {number} [taken_at]     when the server took it
  */
 
 /**

@@ -232,7 +232,7 @@ function ofLetter(letter) {
  * @returns {Note}
  */
 function ofLogged(event) {
-  return { ...body(event), way: "delivered", offset: event.offset, at: event.at };
+  return { ...body(event), way: "delivered", offset: event.offset, at: event.at ?? event.taken_at ?? 0 };
 }
 
 /**

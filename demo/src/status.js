@@ -58,12 +58,13 @@ export function waits({ pending, paused, sync, nextAttemptAt }) {
  */
 export function showWay(notes, { head, isLogKnown, isWaiting }) {
   const count = (/** @type {string} */ way) => notes.filter((note) => note.way === way).length;
-  write(byId("way-durable"), count("durable"));
-  write(byId("way-sending"), count("sending"));
+  const sending = isWaiting ? 0 : count("sending");
+  // What is on the way is on disk all the same.
+  write(byId("way-durable"), count("durable") + count("sending"));
+  write(byId("way-sending"), sending);
   const delivered = notes.reduce((last, note) => Math.max(last, note.offset ?? 0), head);
   write(byId("way-delivered"), isLogKnown || delivered ? delivered : "–");
-  byId("way").dataset.moving = String(count("sending") > 0 && !isWaiting);
-  write(byId("way-sending-name"), isWaiting ? "tried, waiting" : "on the way");
+  byId("way").dataset.moving = String(sending > 0);
 }
 
 /** @param {boolean} paused */

@@ -4,17 +4,17 @@
 // such endpoint, the panel says what is needed.
 
 import { byId, element, icon, input, select, write } from "./element.js";
+import { RUMOUR } from "./notes.js";
 
 /**
  * @typedef {object} Mood
  * @property {string} mode
  * @property {number} [delay_ms]
- * @property {number} [rate]
- * @property {number} [count]
- * @property {string[]} [refuse_types]
+ * @property {number} [rate]   the share of pushes it befalls
+ * @property {number | null} [count]  how many it befalls before all is well again
+ * @property {string[]} [refuse_types]  events of these types are refused for good
+ * @property {string[]} [poison_types]  batches that hold one of these types fail as a whole
  */
-
-import { RUMOUR } from "./notes.js";
 
 /**
  * mode, icon, name, what it does, what to say when it begins
@@ -28,7 +28,7 @@ const MOODS = [
   ["lose-answers", "lose-answers", "Lost answers", "takes notes, never says so", "The server takes notes but its answers are lost. Watch the log count go up once per note, not once per try."],
   ["error-500", "error", "Error 500", "fails on everything", "The server answers 500 to everything. That costs no note a try; it waits and asks again."],
   ["error-429", "error", "Too busy 429", "asks for patience", "The server says it is too busy. The runtime waits as long as it is told to."],
-  ["error-400", "error", "Bad request 400", "refuses whole batches", "The server refuses whole batches. The runtime halves them until the note at fault is alone, and sets only that one aside."],
+  ["error-400", "error", "Error 400", "calls every batch bad", "The server calls every batch bad. The runtime halves them to find the note at fault; if a note fails alone once too often, it is set aside, and you can try it again."],
   ["not-ours-404", "not-ours-404", "A stranger", "a foreign 404 page", "A stranger answers, like the log-in page of a hotel. An answer that is not the server’s decides nothing: notes wait."],
 ];
 
@@ -74,6 +74,7 @@ export class Weather extends EventTarget {
       ...(mode === "well" ? {} : OFTEN[select("often").value]),
       ...(mode === "slow" ? { delay_ms: Number(select("delay").value) } : {}),
       refuse_types: input("refuse-rumours").checked ? [RUMOUR] : [],
+      ...(input("poison-rumours").checked ? { poison_types: [RUMOUR] } : {}),
     };
     try {
       const answer = await fetch("/dev/mood", {
@@ -94,16 +95,18 @@ export class Weather extends EventTarget {
     }
   }
 
-  /** @param {Mood & { mood?: Mood, counters?: Record<string, unknown> }} said */
-  #show(said) {
-    const mood = said.mood && typeof said.mood === "object" ? said.mood : said;
+  /** @param {Mood & { pushes?: number, affected?: number }} mood */
+  #show(mood) {
     byId("weather-form").hidden = false;
     byId("weather-fault").hidden = true;
     write(byId("weather-lead"), "Make it misbehave, and watch what happens to your notes.");
-    this.#showMode(mood.mode);
+    this.#showMode(mood.count === 0 ? "well" : mood.mode);
+    const often = Object.entries(OFTEN).find(([, { rate, count }]) => count === undefined && (rate ?? 1) === (mood.rate ?? 1));
+    if (often && mood.count == null) select("often").value = often[0];
     if (Array.isArray(mood.refuse_types)) input("refuse-rumours").checked = mood.refuse_types.includes(RUMOUR);
+    if (Array.isArray(mood.poison_types)) input("poison-rumours").checked = mood.poison_types.includes(RUMOUR);
     if (mood.delay_ms && mood.mode === "slow") select("delay").value = String(mood.delay_ms);
-    showCounters(said.counters ?? {});
+    showCounters({ "batches seen": mood.pushes, "hit by weather": mood.affected });
   }
 
   /** @param {string} mode */
@@ -114,7 +117,7 @@ export class Weather extends EventTarget {
     byId("often-field").hidden = mode === "well";
     const known = MOODS.find(([name]) => name === mode);
     byId("way-weather-icon").setAttribute("href", `#i-${mode === "well" ? "server" : (known?.[1] ?? "server")}`);
-    write(byId("way-weather"), mode === "well" ? "in order, each one once" : `weather: ${known?.[2] ?? mode}, ${known?.[3] ?? ""}`);
+    write(byId("way-weather"), mode === "well" ? "in order, each one once" : known ? `${known[2]}: ${known[3]}` : mode);
     byId("way").dataset.mood = mode;
   }
 
@@ -139,20 +142,20 @@ const NEEDS_DEVELOPMENT =
 function choice([mode, picture, name, does]) {
   return element(
     "label",
-    { class: "mood" },
+    { class: "mood", "data-mode": mode },
     element("input", { type: "radio", name: "mood", value: mode, "data-testid": `mood-${mode}`, checked: mode === "well" }),
     icon(picture),
     element("span", {}, element("b", {}, name), element("small", {}, does)),
   );
 }
 
-/** @param {Record<string, unknown>} counters */
+/** @param {Record<string, number | undefined>} counters */
 function showCounters(counters) {
   const rows = Object.entries(counters).filter(([, count]) => typeof count === "number");
   byId("counters").hidden = rows.length === 0;
   byId("counters").replaceChildren(
     ...rows.map(([name, count]) =>
-      element("div", {}, element("dt", {}, name.replace(/[_-]/g, " ")), element("dd", {}, String(count))),
+      element("div", {}, element("dt", {}, name), element("dd", {}, String(count))),
     ),
   );
 }
