@@ -58,7 +58,7 @@ function refuseOther(open: Asked, asked: Asked): void {
   if (name === undefined) return;
   throw appFault(
     "channel-open",
-    `channel "${asked.raw.channel}" is open in this page with another \`${name}\`; close it first, ` +
-      "use `setIdentity` for another user, session or token, or give the same options",
+    `channel "${asked.raw.channel}" is open in this page with another \`${name}\`: close it ` +
+      "first, or use `setIdentity` for user, session and token",
   );
 }

@@ -1,7 +1,7 @@
 // The one error class of the package, and the names of what can go wrong.
 //
 // What always holds: a code keeps its meaning for ever, and every failure the app can see is a
-// `BellwetherError`. Not here: the sentences of faults that are found in the wasm; they come with them.
+// `BellwetherError`. Not here: what is said of faults found in the wasm; that comes with them.
 
 /**
  * Stable names of what can go wrong. The package's README has a line on each.
@@ -63,8 +63,8 @@ export class BellwetherError extends Error {
   /** Who has to act. */
   readonly culprit: Culprit;
   /**
-   * Whether the same call may succeed later, unchanged. Where an event may have been stored all the
-   * same (`"store-timeout"`, `"aborted"`), repeat it with the same `id`.
+   * Whether the same call may succeed later, unchanged. After `"store-timeout"` the event may have
+   * been stored: repeat it with the same `id`.
    */
   readonly retryable: boolean;
 
@@ -77,14 +77,18 @@ export class BellwetherError extends Error {
 }
 
 /** A fault of the app's. */
-export function appFault(code: ErrorCode, message: string, options?: ErrorOptions): BellwetherError {
+export function appFault(
+  code: ErrorCode,
+  message: string,
+  options?: ErrorOptions,
+): BellwetherError {
   return new BellwetherError(code, "app", message, options);
 }
 
 /** The failure as the app sees it: one that has no name yet is a fault of our own. */
 export function named(cause: unknown): BellwetherError {
   if (cause instanceof BellwetherError) return cause;
-  const message = `Bellwether failed by a fault of its own (${cause}); reload the page, and report it`;
+  const message = `Bellwether itself failed (${cause}); reload the page, and report it`;
   return new BellwetherError("internal", "us", message, { cause });
 }
 
@@ -98,7 +102,6 @@ export async function naming<T>(call: () => Promise<T>): Promise<T> {
 }
 
 const RETRYABLE: readonly ErrorCode[] = [
-  "aborted",
   "outbox-full",
   "store-quota",
   "store-timeout",

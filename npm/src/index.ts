@@ -13,9 +13,9 @@ const open = /* @__PURE__ */ connector("__BELLWETHER_BUILD__", loadClient);
 /**
  * Joins this page to the session that all pages of a channel share.
  *
- * Resolves when this device's queue is open, or known not to be openable (`status` then says what is
- * kept where): within 3 s of having the page's wasm, and never waiting for a worker or the network.
- * Events can be enqueued at once; to wait for a coordinator, wait for `ready`.
+ * Resolves when this device's queue is open, or known not to be openable (`status` then says what
+ * is kept where): within 3 s of having the page's wasm, and never waiting for a worker or the
+ * network. Events can be enqueued at once; to wait for a coordinator, wait for `ready`.
  *
  * Called again for a channel that is open in this page it gives the same object.
  *

@@ -31,10 +31,9 @@ async function start(wasm: string | WebAssembly.Module | undefined): Promise<Cli
     throw new BellwetherError(
       "wasm-unavailable",
       "app",
-      `the page's wasm could not be started ${where}(${cause}). Check that bellwether_page_bg.wasm ` +
-        "and bellwether_page.js are served from beside the package's index.js, or that the option " +
-        "`wasm` says where the wasm is, and that the Content-Security-Policy, if there is one, has " +
-        "'wasm-unsafe-eval' in its script-src",
+      `the page's wasm could not be started ${where}(${cause}). Check that bellwether_page.js ` +
+        "and bellwether_page_bg.wasm lie beside index.js, or that the option `wasm` says where, " +
+        "and that the Content-Security-Policy has 'wasm-unsafe-eval' in script-src",
       { cause },
     );
   }

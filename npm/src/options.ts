@@ -4,8 +4,14 @@
 // converted by chance. Not here: what a value of the right type may be; the wasm says that.
 
 import { appFault } from "./errors.js";
-import type { BellwetherError } from "./errors.js";
-import type { ConnectOptions, EnqueueOptions, Identity, OutboxOptions, TokenSource } from "./types.js";
+import type { BellwetherError, ErrorCode } from "./errors.js";
+import type {
+  ConnectOptions,
+  EnqueueOptions,
+  Identity,
+  OutboxOptions,
+  TokenSource,
+} from "./types.js";
 import type { RawOptions } from "./wasm.js";
 
 /** What the app asked for. */
@@ -23,7 +29,8 @@ export function readOptions(options: ConnectOptions, build: string): Asked {
   const outbox: OutboxOptions = options.outbox ?? {};
   refuseUnknown("outbox option", outbox, OUTBOX_OPTIONS);
   const channel = text("channel", options.channel) ?? "default";
-  const { worker, wasm } = options;
+  const worker = options.worker === false ? undefined : url("worker", options.worker);
+  const token = tokenSource(options.token);
   const debug = readDebug(options.debug);
   const raw: RawOptions = {
     channel,
@@ -31,28 +38,17 @@ export function readOptions(options: ConnectOptions, build: string): Asked {
     user: text("user", options.user) ?? "",
     server: url("server", options.server ?? undefined, /^https?:/) ?? "",
     build,
-    worker: worker === false ? undefined : url("worker", worker, /^https?:/),
-    workerOff: worker === false,
-    scope: url("scope", options.scope, /^https?:/),
-    relaxed: oneOf("outbox.durability", outbox.durability, ["strict", "relaxed"]) === "relaxed",
-    dropOldest:
-      oneOf("outbox.deadLetterOverflow", outbox.deadLetterOverflow, ["block", "drop-oldest"]) ===
-      "drop-oldest",
-    hasToken: options.token !== undefined,
+    worker,
+    workerOff: options.worker === false,
+    scope: url("scope", options.scope),
+    relaxed: oneOf("durability", outbox.durability, ["strict", "relaxed"]) === "relaxed",
+    dropOldest: oneOf("deadLetterOverflow", outbox.deadLetterOverflow, OVERFLOWS) === OVERFLOWS[1],
+    hasToken: token !== undefined,
     debug: debug !== false,
-    maxRetries: count("outbox.maxRetries", outbox.maxRetries),
-    baseDelayMs: count("outbox.baseDelayMs", outbox.baseDelayMs),
-    maxDelayMs: count("outbox.maxDelayMs", outbox.maxDelayMs),
-    batchSize: count("outbox.batchSize", outbox.batchSize),
-    batchAgeMs: count("outbox.batchAgeMs", outbox.batchAgeMs),
-    deadLetterCap: count("outbox.deadLetterCap", outbox.deadLetterCap),
+    ...counts(outbox),
   };
-  return {
-    raw,
-    token: tokenSource(options.token),
-    wasm: wasm instanceof WebAssembly.Module ? wasm : url("wasm", wasm, /./),
-    debug,
-  };
+  const { wasm } = options;
+  return { raw, token, wasm: isCompiled(wasm) ? wasm : url("wasm", wasm), debug };
 }
 
 /** Checks what `setIdentity` is given. */
@@ -68,7 +64,7 @@ export function checkLimits({ timeoutMs, signal }: EnqueueOptions): void {
   if (timeoutMs !== undefined) {
     const fits = typeof timeoutMs === "number" && timeoutMs > 0;
     if (!fits || (timeoutMs > TIMER_MS_MAX && timeoutMs !== Infinity)) {
-      throw unfit("timeoutMs", timeoutMs, `milliseconds above 0, at most ${TIMER_MS_MAX}, or Infinity`);
+      throw unfit("timeoutMs", timeoutMs, `a number up to ${TIMER_MS_MAX}, or Infinity`);
     }
   }
   if (signal !== undefined && typeof signal?.addEventListener !== "function") {
@@ -77,18 +73,24 @@ export function checkLimits({ timeoutMs, signal }: EnqueueOptions): void {
 }
 
 /** The value, if it is a text or left out. */
-export function text(name: string, value: unknown): string | undefined {
+export function text(name: string, value: unknown, code?: ErrorCode): string | undefined {
   if (value === undefined || typeof value === "string") return value;
-  throw unfit(name, value, "a string");
+  throw unfit(name, value, "a string", code);
+}
+
+/** Refuses what is left neither out nor in 32 bits without a sign, as numbers cross to the wasm. */
+export function checkU32(name: string, value: unknown, code?: ErrorCode): void {
+  if (value === undefined || (typeof value === "number" && value >>> 0 === value)) return;
+  throw unfit(name, value, "a whole number from 0 to 4294967295", code);
 }
 
 /** The first option in which `other` differs from `asked`. */
 export function difference(asked: Asked, other: Asked): string | undefined {
-  const names = Object.keys(asked.raw) as (keyof RawOptions)[];
-  const differs = names.find((name) => asked.raw[name] !== other.raw[name]);
   // A function made anew for each call is the usual way to write one, and says nothing.
-  const tokensDiffer = typeof other.token === "string" && asked.token !== other.token;
-  return differs ?? (tokensDiffer ? "token" : undefined);
+  if (typeof other.token === "string" && asked.token !== other.token) return "token";
+  const names = Object.keys(asked.raw) as (keyof RawOptions)[];
+  const name = names.find((name) => asked.raw[name] !== other.raw[name]);
+  return name && (NAMES[name] ?? name);
 }
 
 function tokenSource(value: unknown): TokenSource | undefined {
@@ -96,26 +98,38 @@ function tokenSource(value: unknown): TokenSource | undefined {
 }
 
 // Relative to the page, as the browser itself would read it.
-function url(name: string, value: unknown, scheme: RegExp): string | undefined {
+function url(name: string, value: unknown, scheme = /./): string | undefined {
   if (value === undefined) return undefined;
   const given = value instanceof URL ? value.href : text(name, value)!;
   try {
     const { href } = new URL(given, globalThis.document?.baseURI);
-    if (scheme.test(href)) return href;
+    if (given !== "" && scheme.test(href)) return href;
   } catch {
     // Told below.
   }
   throw unfit(name, value, "a URL, or a path on this site");
 }
 
-function count(name: string, value: unknown): number | undefined {
-  // Numbers cross to the wasm as 32 bits without a sign.
-  if (value === undefined || (value as number) >>> 0 === value) return value as number | undefined;
-  throw unfit(name, value, "a whole number from 0 to 4294967295");
+// Where there is no wasm at all there is no such name; the loading tells.
+function isCompiled(value: unknown): value is WebAssembly.Module {
+  return Object.prototype.toString.call(value) === "[object WebAssembly.Module]";
+}
+
+function counts(outbox: OutboxOptions): Record<Count, number | undefined> {
+  const entries = COUNTS.map((name) => {
+    const value = outbox[name];
+    checkU32(name, value);
+    return [name, value];
+  });
+  return Object.fromEntries(entries);
 }
 
 /** The value, if it is one of `names` or left out. */
-export function oneOf<T extends string>(name: string, value: unknown, names: readonly T[]): T | undefined {
+export function oneOf<T extends string>(
+  name: string,
+  value: unknown,
+  names: readonly T[],
+): T | undefined {
   if (value === undefined || names.includes(value as T)) return value as T | undefined;
   throw unfit(name, value, names.map((it) => JSON.stringify(it)).join(" or "));
 }
@@ -136,30 +150,51 @@ function refuseUnknown(what: string, given: object, known: readonly string[]): v
   if (typeof given !== "object" || given === null) throw unfit(`the ${what}s`, given, "an object");
   for (const [name, value] of Object.entries(given)) {
     if (value !== undefined && !known.includes(name)) {
-      throw appFault("option-invalid", `there is no ${what} \`${name}\`; there are ${known.join(", ")}`);
+      throw appFault("option-invalid", `there is no ${what} \`${name}\`, but ${known.join(", ")}`);
     }
   }
 }
 
-function unfit(name: string, value: unknown, wanted: string): BellwetherError {
-  const kind = value === null ? "null" : `of type ${typeof value}`;
+/** What to tell of a value that cannot be used. */
+export function unfit(
+  name: string,
+  value: unknown,
+  wanted: string,
+  code: ErrorCode = "option-invalid",
+): BellwetherError {
   const isShown = typeof value === "string" || typeof value === "number";
-  const shown = isShown ? JSON.stringify(`${value}`) : kind;
-  return appFault("option-invalid", `\`${name}\` is ${shown}; give it ${wanted}`);
+  const shown = isShown ? JSON.stringify(`${value}`) : value === null ? value : typeof value;
+  return appFault(code, `\`${name}\` is ${shown}; give it ${wanted}`);
 }
 
-const OUTBOX_OPTIONS = [
-  "durability",
+/** How the options are called whose raw ones have another name. */
+const NAMES: { [name in keyof RawOptions]?: string } = {
+  workerOff: "worker",
+  relaxed: "durability",
+  dropOldest: "deadLetterOverflow",
+  hasToken: "token",
+};
+
+type Count = (typeof COUNTS)[number];
+
+const COUNTS = [
   "maxRetries",
   "baseDelayMs",
   "maxDelayMs",
   "batchSize",
   "batchAgeMs",
   "deadLetterCap",
-  "deadLetterOverflow",
 ] as const satisfies readonly (keyof OutboxOptions)[];
 
-const OPTIONS = [
+const OUTBOX_OPTIONS: readonly (keyof OutboxOptions)[] = [
+  ...COUNTS,
+  "durability",
+  "deadLetterOverflow",
+];
+
+const OVERFLOWS = ["block", "drop-oldest"] as const;
+
+const OPTIONS: readonly (keyof ConnectOptions)[] = [
   "channel",
   "worker",
   "scope",
@@ -170,7 +205,7 @@ const OPTIONS = [
   "outbox",
   "wasm",
   "debug",
-] as const satisfies readonly (keyof ConnectOptions)[];
+];
 
 /** Browsers keep a delay in 32 signed bits, and wrap. */
 const TIMER_MS_MAX = 2_147_483_647;

@@ -4,7 +4,7 @@
 // asked for one. Not here: any decision about the queue.
 
 import { BellwetherError, appFault, named, naming } from "./errors.js";
-import { checkLimits, oneOf } from "./options.js";
+import { checkLimits, checkU32, oneOf, text, unfit } from "./options.js";
 import { Patience } from "./patience.js";
 import type { Waiting } from "./patience.js";
 import type {
@@ -18,9 +18,6 @@ import type {
   Receipt,
 } from "./types.js";
 import type { Client } from "./wasm.js";
-
-const PRIORITIES: readonly Priority[] = ["critical", "normal", "bulk"];
-const DEFAULT: EnqueueOptions = {};
 
 export class PageOutbox implements Outbox {
   readonly #client: Client;
@@ -36,10 +33,8 @@ export class PageOutbox implements Outbox {
   enqueue(event: NewEvent, options: EnqueueOptions = DEFAULT): Promise<Receipt> {
     return new Promise((resolve, reject) => {
       const receipt: Receipt = { id: "", position: 0 };
-      const release =
-        options.timeoutMs === undefined && options.signal === undefined
-          ? this.#wait(receipt, reject)
-          : limit(options, receipt, reject);
+      const isUsual = options.timeoutMs === undefined && options.signal === undefined;
+      const release = isUsual ? this.#wait(receipt, reject) : limit(options, receipt, reject);
       try {
         receipt.id = this.#append(event, options, (position, fault) => {
           release();
@@ -66,7 +61,19 @@ export class PageOutbox implements Outbox {
     return naming(async () => {
       const events: QueuedEvent[] = [];
       await this.#client.pending({
-        event(id, position, type, key, data, lane, state, appendedAt, session, user, correlationId) {
+        event(
+          id,
+          position,
+          type,
+          key,
+          data,
+          lane,
+          state,
+          appendedAt,
+          session,
+          user,
+          correlationId,
+        ) {
           const priority = lane as Priority;
           const rest = { priority, state, appendedAt, session, user };
           events.push({ id, position, type, key, data: decode(data), correlationId, ...rest });
@@ -91,11 +98,11 @@ export class PageOutbox implements Outbox {
   }
 
   retry(id?: string): Promise<number> {
-    return naming(async () => this.#client.retry(id === undefined ? id : idOf("retry", id)));
+    return naming(async () => this.#client.retry(text("id", id)));
   }
 
   discard(id: string): Promise<void> {
-    return naming(async () => this.#client.discard(idOf("discard", id)));
+    return naming(async () => this.#client.discard(idOf(id)));
   }
 
   pause(): Promise<void> {
@@ -110,7 +117,7 @@ export class PageOutbox implements Outbox {
     return naming(
       () =>
         new Promise((resolve, reject) => {
-          const of = idOf("delivered", id);
+          const of = idOf(id);
           this.#client.delivered(of, (status, offset, result, code, message, fault) => {
             if (fault) return reject(fault);
             const delivery: Delivery = { id, status: status as Delivery["status"] };
@@ -134,11 +141,21 @@ export class PageOutbox implements Outbox {
     if (lane < 0) oneOf("priority", priority, PRIORITIES);
     const body = data === undefined ? undefined : encode(data);
     const raw = lane as 0 | 1 | 2;
-    return this.#client.append(type, body, key, id, correlationId, schema, raw, !!immediate, settle);
+    return this.#client.append(
+      type,
+      body,
+      key,
+      id,
+      correlationId,
+      schema,
+      raw,
+      !!immediate,
+      settle,
+    );
   }
 
   #wait(receipt: Receipt, reject: (fault: Error) => void): () => void {
-    const waiting: Waiting = { since: 0, expire: () => reject(silent(receipt, 5_000)) };
+    const waiting: Waiting = { since: 0, expire: () => reject(silent(receipt, TIMEOUT_MS)) };
     this.#patience.add(waiting);
     return () => this.#patience.remove(waiting);
   }
@@ -152,12 +169,10 @@ function limit(
 ): () => void {
   // A throw in here rejects the promise, before anything is stored.
   checkLimits(options);
-  const { signal, timeoutMs = 5_000 } = options;
-  if (signal?.aborted) throw aborted("the signal had fired before the call; nothing was stored", signal);
-  const onAbort = () => {
-    const told = `the signal fired; event ${receipt.id} may be stored, and is then sent`;
-    reject(aborted(`${told}. Enqueueing it again with the same \`id\` is safe`, signal!));
-  };
+  const { signal, timeoutMs = TIMEOUT_MS } = options;
+  if (signal?.aborted) throw aborted(" before the call; nothing was stored", signal);
+  const onAbort = () =>
+    reject(aborted(`; event ${receipt.id} may be stored, and is then sent. ${AGAIN}`, signal!));
   signal?.addEventListener("abort", onAbort, { once: true });
   const expire = () => reject(silent(receipt, timeoutMs));
   const timer = timeoutMs === Infinity ? undefined : setTimeout(expire, timeoutMs);
@@ -167,65 +182,58 @@ function limit(
   };
 }
 
-function aborted(message: string, signal: AbortSignal): BellwetherError {
-  return appFault("aborted", message, { cause: signal.reason });
+function aborted(when: string, signal: AbortSignal): BellwetherError {
+  return appFault("aborted", `the signal fired${when}`, { cause: signal.reason });
 }
 
 function silent({ id }: Receipt, afterMs: number): BellwetherError {
-  const message =
-    `the disk did not answer within ${afterMs} ms; event ${id} may have been stored, and is then ` +
-    "sent. Enqueueing it again with the same `id` is safe";
+  const told = `the disk did not answer within ${afterMs} ms`;
+  const message = `${told}; event ${id} may be stored, and is then sent. ${AGAIN}`;
   return new BellwetherError("store-timeout", "browser", message);
 }
 
 /** The event, if each field is of its type. */
 function checked(event: NewEvent): NewEvent {
+  const code = "event-invalid";
   if (typeof event !== "object" || event === null) {
-    throw appFault("event-invalid", "the event must be an object with a `type`");
+    throw unfit("event", event, "an object with a `type`", code);
   }
-  const { type, key, id, correlationId, schema } = event;
-  if (typeof type !== "string") throw unfitField("type", "a string that says what happened");
-  if (!isTextOrNone(key)) throw unfitField("key", "a string");
-  if (!isTextOrNone(id)) throw unfitField("id", "a string");
-  if (!isTextOrNone(correlationId)) throw unfitField("correlationId", "a string");
-  // Unsigned 32 bits, as the wasm takes it.
-  if (schema !== undefined && schema >>> 0 !== schema) throw unfitField("schema", "a whole number");
+  if (typeof event.type !== "string") throw unfit("event.type", event.type, "a string", code);
+  text("event.key", event.key, code);
+  text("event.id", event.id, code);
+  text("event.correlationId", event.correlationId, code);
+  checkU32("event.schema", event.schema, code);
   return event;
 }
 
-function isTextOrNone(value: unknown): boolean {
-  return value === undefined || typeof value === "string";
-}
-
-function unfitField(name: string, wanted: string): BellwetherError {
-  return appFault("event-invalid", `the event's \`${name}\` must be ${wanted}`);
-}
-
 function encode(data: unknown): string {
-  let text: string | undefined;
-  let cause: unknown;
+  let cause: unknown = typeof data;
   try {
-    text = JSON.stringify(data);
+    const json: string | undefined = JSON.stringify(data);
+    if (json !== undefined) return json;
   } catch (failure) {
     cause = failure;
   }
-  if (text !== undefined) return text;
-  const why = cause === undefined ? `it is a ${typeof data}` : String(cause);
-  const message = `the event's \`data\` cannot be encoded as JSON: ${why}; give plain JSON values`;
+  const message = `the event's \`data\` cannot be JSON (${cause}); give plain values`;
   throw appFault("data-invalid", message, { cause });
 }
 
 /** What was stored is JSON; should it not be, the text itself says more than nothing. */
-function decode(text: string | undefined): unknown {
-  if (text === undefined) return undefined;
+function decode(json: string | undefined): unknown {
+  if (json === undefined) return undefined;
   try {
-    return JSON.parse(text);
+    return JSON.parse(json);
   } catch {
-    return text;
+    return json;
   }
 }
 
-function idOf(call: string, id: unknown): string {
+function idOf(id: unknown): string {
   if (typeof id === "string") return id;
-  throw appFault("option-invalid", `\`${call}\` needs the id of an event, a string`);
+  throw unfit("id", id, "the id of an event, a string");
 }
+
+const PRIORITIES: readonly Priority[] = ["critical", "normal", "bulk"];
+const DEFAULT: EnqueueOptions = {};
+const TIMEOUT_MS = 5_000;
+const AGAIN = "Enqueueing it again with the same `id` is safe";

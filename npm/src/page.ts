@@ -5,7 +5,7 @@
 
 import { BellwetherError, appFault, named, naming } from "./errors.js";
 import type { Culprit, ErrorCode } from "./errors.js";
-import { checkIdentity } from "./options.js";
+import { checkIdentity, text } from "./options.js";
 import type { Asked } from "./options.js";
 import { PageOutbox } from "./outbox.js";
 import type { Bellwether, BellwetherEventMap, FlushReport, Identity, Status } from "./types.js";
@@ -87,7 +87,7 @@ export class Page extends EventTarget implements Bellwether {
   close(): Promise<void> {
     if (!this.#closing) {
       this.#closing = naming(() => this.#client.close()).finally(() => {
-        this.#settleReady.reject(appFault("closed", "this page was closed; `connect` opens it anew"));
+        this.#settleReady.reject(appFault("closed", "this page was closed; `connect` again"));
       });
       this.#onClosing(this.#closing);
     }
@@ -106,7 +106,7 @@ export class Page extends EventTarget implements Bellwether {
       reloadNeeded: (build, message) => this.#fire("reload-needed", { build, message }),
       error: (error) => this.#fire("error", named(error)),
       token: (user, session) => this.#token(user, session),
-      log: (direction, text) => this.#log(direction, text),
+      log: (direction, line) => this.#log(direction, line),
     };
   }
 
@@ -122,28 +122,29 @@ export class Page extends EventTarget implements Bellwether {
     const { raw, token } = this.#asked;
     if (typeof token !== "function") return user === raw.user ? token : undefined;
     const given: unknown = await token(user === "" ? { session } : { user, session });
-    if (given === undefined || given === null || typeof given === "string") return given || undefined;
-    const message = `the \`token\` function gave a ${typeof given}; it must give a string, or undefined`;
-    throw appFault("option-invalid", message);
+    return text("what the token function gave", given ?? undefined) || undefined;
   }
 
-  #log(direction: "in" | "out" | "note", text: string): void {
+  #log(direction: "in" | "out" | "note", line: string): void {
     const { debug, raw } = this.#asked;
-    if (debug !== false && text.includes(debug)) {
-      console.debug(`[bellwether ${raw.channel}] ${ARROWS[direction]} ${text}`);
+    if (debug !== false && line.includes(debug)) {
+      console.debug(`[bellwether ${raw.channel}] ${direction}: ${line}`);
     }
   }
 
-  #fire<K extends keyof BellwetherEventMap>(type: K, detail: BellwetherEventMap[K]["detail"]): void {
+  #fire<K extends keyof BellwetherEventMap>(
+    type: K,
+    detail: BellwetherEventMap[K]["detail"],
+  ): void {
     const event = new CustomEvent(type, { detail });
     if (this.#held) this.#held.push(event);
     else this.dispatchEvent(event);
   }
 
   #release(): void {
-    const held = this.#held ?? [];
+    const held = this.#held;
     this.#held = undefined;
-    for (const event of held) this.dispatchEvent(event);
+    held?.forEach((event) => this.dispatchEvent(event));
   }
 }
 
@@ -168,9 +169,20 @@ function toStatus(facts: Parameters<Sink["status"]>): Status {
   });
 }
 
-const ARROWS = { in: "\u2190", out: "\u2192", note: "\u00b7" };
-
 /** Stands until the wasm has told better. */
 const STARTING: Status = toStatus([
-  "starting", "", 0, "synchronizing", "", "disconnected", true, 1, 0, 0, 0, false, "", 0,
+  "starting",
+  "",
+  0,
+  "synchronizing",
+  "",
+  "disconnected",
+  true,
+  1,
+  0,
+  0,
+  0,
+  false,
+  "",
+  0,
 ]);

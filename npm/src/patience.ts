@@ -20,28 +20,27 @@ export class Patience {
   add(one: Waiting): void {
     one.since = this.#ticks;
     this.#waiting.add(one);
-    if (!this.#isTicking) this.#arm();
+    if (!this.#isTicking) this.#next();
   }
 
   remove(one: Waiting): void {
     this.#waiting.delete(one);
   }
 
-  #arm(): void {
-    this.#isTicking = true;
-    setTimeout(() => this.#tick(), TICK_MS);
+  #next(): void {
+    this.#isTicking = this.#waiting.size > 0;
+    if (this.#isTicking) setTimeout(() => this.#tick(), TICK_MS);
   }
 
   // A set keeps the order in which its members came, so the first who may still wait ends the walk.
   #tick(): void {
     this.#ticks += 1;
-    this.#isTicking = false;
     for (const one of this.#waiting) {
       if (this.#ticks - one.since <= TICKS_MAX) break;
       this.#waiting.delete(one);
       one.expire();
     }
-    if (this.#waiting.size > 0 && !this.#isTicking) this.#arm();
+    this.#next();
   }
 }
 

@@ -27,8 +27,8 @@ export interface ConnectOptions {
   /** The session on the server; at most 200 bytes. Default: the channel. */
   session?: string | undefined;
   /**
-   * Whose events these are; at most 200 bytes. Default: nobody's in particular. Events are only ever
-   * sent with a token of the user who made them.
+   * Whose events these are; at most 200 bytes. Default: nobody's in particular. Events are only
+   * ever sent with a token of the user who made them.
    */
   user?: string | undefined;
   /** What to show the server. Default: nothing. See {@link TokenSource}. */
@@ -63,9 +63,9 @@ export type TokenSource =
 /** How events are stored and sent. Numbers are whole and not negative. */
 export interface OutboxOptions {
   /**
-   * `"strict"` waits until the operating system has written the event to the disk; `"relaxed"` until
-   * it has the event, which is faster and survives all but a power cut or a crash of the whole
-   * device. Default `"strict"`.
+   * `"strict"` waits until the operating system has written the event to the disk; `"relaxed"`
+   * until it has the event, which is faster and survives all but a power cut or a crash of the
+   * whole device. Default `"strict"`.
    */
   durability?: "strict" | "relaxed" | undefined;
   /** How often one event is tried before it becomes a dead letter. Default 5. */
@@ -111,8 +111,8 @@ export interface Bellwether extends EventTarget {
   /**
    * Tries to send all that is pending, without waiting for batches or delays to run out.
    *
-   * Resolves when the attempt is over, whether or not everything could be sent: being offline is not
-   * an error. Events of users without a token stay pending.
+   * Resolves when the attempt is over, whether or not everything could be sent: being offline is
+   * not an error. Events of users without a token stay pending.
    *
    * @throws {@link BellwetherError} with `code`
    *   - `"coordinator-silent"`: no worker or page answered; the events stay stored
@@ -188,12 +188,7 @@ export interface Identity {
 
 /** Where the coordinator runs. */
 export type HostKind =
-  | "service-worker"
-  | "web-locks"
-  | "indexeddb-lease"
-  | "storage-mutex"
-  | "broadcast-vote"
-  | "solo";
+  "service-worker" | "web-locks" | "indexeddb-lease" | "storage-mutex" | "broadcast-vote" | "solo";
 
 /** How things stand. */
 export interface Status {
@@ -217,7 +212,7 @@ export interface Status {
   readonly pending: number;
   /** How many dead letters wait for `retry` or `discard`. */
   readonly dead: number;
-  /** When it will be tried again, in milliseconds since the Unix epoch; `null` if nothing is due. */
+  /** When it will be tried again, in milliseconds since the Unix epoch; `null`: nothing is due. */
   readonly nextAttemptAt: number | null;
   /** Whether delivery was paused by the app. */
   readonly paused: boolean;
@@ -271,8 +266,8 @@ export interface Outbox {
   enqueue(event: NewEvent, options?: EnqueueOptions): Promise<Receipt>;
 
   /**
-   * Stores an event like {@link Outbox.enqueue}, without waiting for the disk: when this returns the
-   * event is **not** yet durable. If it cannot be stored, the page fires `"error"`.
+   * Stores an event like {@link Outbox.enqueue}, without waiting for the disk: when this returns
+   * the event is **not** yet durable. If it cannot be stored, the page fires `"error"`.
    *
    * `timeoutMs` and `signal` are without effect here.
    *
@@ -299,12 +294,13 @@ export interface Outbox {
   failed(): Promise<DeadLetter[]>;
 
   /**
-   * Puts dead letters back into the queue, under the same ids, at its end. Durable when it resolves.
+   * Puts dead letters back into the queue, at its end, under the same ids. Durable when it
+   * resolves.
    *
    * @param id - one letter; left out, all of them
    * @returns how many were put back
    * @throws {@link BellwetherError} with `code`
-   *   - `"letter-unknown"`: there is no such letter; it may have been retried or discarded elsewhere
+   *   - `"letter-unknown"`: there is no such letter; another page may have been faster
    *   - `"coordinator-silent"`: no worker or page answered; nothing has changed
    *   - `"closed"`: this page was closed
    */
@@ -314,7 +310,7 @@ export interface Outbox {
    * Deletes a dead letter for good. Durable when it resolves.
    *
    * @throws {@link BellwetherError} with `code`
-   *   - `"letter-unknown"`: there is no such letter; it may have been retried or discarded elsewhere
+   *   - `"letter-unknown"`: there is no such letter; another page may have been faster
    *   - `"coordinator-silent"`: no worker or page answered; the letter is still there
    *   - `"closed"`: this page was closed
    */
@@ -336,9 +332,9 @@ export interface Outbox {
   resume(): Promise<void>;
 
   /**
-   * Resolves when the server has accepted or refused an event, which may take as long as the device
-   * is offline. For an event that is done it resolves at once, while its outcome is kept: for 7 days,
-   * or 10,000 events.
+   * Resolves when the server has accepted or refused an event, which may take as long as the
+   * device is offline. For an event that is done it resolves at once, while its outcome is kept:
+   * for 7 days, or 10,000 events.
    *
    * @throws {@link BellwetherError} with `code` `"closed"`: this page was closed; the event stays
    *   stored, and is sent
@@ -371,8 +367,8 @@ export interface NewEvent {
 /** How an event is stored and sent. */
 export interface EnqueueOptions {
   /**
-   * `"critical"` goes first and at once; `"normal"` and `"bulk"` are batched, `"bulk"` last. Order is
-   * kept within each of the three, not between them. Default `"normal"`.
+   * `"critical"` goes first and at once; `"normal"` and `"bulk"` are batched, `"bulk"` last. Order
+   * is kept within each of the three, not between them. Default `"normal"`.
    */
   priority?: Priority | undefined;
   /** Send at once, without waiting for the batch to fill. Default `false`. */
