@@ -19,7 +19,8 @@ pub(crate) fn format(repo: &Repo) -> Outcome {
 
 /// Whether all Rust sources are formatted.
 pub(crate) fn check_format(repo: &Repo) -> Outcome {
-    rustfmt(repo, &["--check"])
+    // It colours its differences even where nobody could see the colours.
+    rustfmt(repo, &["--", "--check", "--color", "never"])
 }
 
 /// Clippy over everything, native and wasm.
