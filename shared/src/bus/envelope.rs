@@ -10,9 +10,6 @@ pub const PROTOCOL_MIN: u16 = 1;
 /// The newest.
 pub const PROTOCOL_MAX: u16 = 1;
 
-/// Bit of [`Envelope::flags`]: a receiver that does not know the kind loses nothing by skipping it.
-pub const SKIPPABLE: u8 = 1;
-
 /// A message with its header.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Envelope<'b> {
@@ -37,7 +34,7 @@ pub struct Envelope<'b> {
     /// What the body is.
     #[n(6)]
     pub kind: u8,
-    /// See [`SKIPPABLE`].
+    /// None is in use; a receiver skips the bits it does not know.
     #[n(7)]
     pub flags: u8,
     /// The message.

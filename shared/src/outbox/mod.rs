@@ -1,1 +1,454 @@
-//! Placeholder.
+//! The outbox: every stream of this device side by side, behind one face (OUT).
+//!
+//! What always holds: no stream waits for another; whatever a row, an answer or the disk says, the others go on.
+//!
+//! Not here: reading the journal forward (`coordinator`), and anything about pages.
+
+mod answer;
+mod backlog;
+mod batch;
+mod dead;
+mod retry;
+mod stream;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use self::backlog::Taken;
+use self::dead::{DeadLetters, Found, find};
+pub use self::retry::Response;
+use self::stream::{Shared, Stream};
+use crate::base::{Epoch, EventId, Fault, LogEpoch, Mono, Now, Rng};
+use crate::bus::{Identity, Notice, Sync};
+use crate::rows::{
+    Config, CursorRow, DeviceRow, FlightRow, Key, Op, ROW_VERSION, Store, StreamKey, StreamRow,
+    read,
+};
+use crate::wire::to_cbor;
+
+/// Names something asked for, so that its answer finds back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Ticket(pub u64);
+
+/// What the outbox asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Write this under the epoch.
+    Commit {
+        /// Answered by `on_committed` or `on_commit_failed`.
+        ticket: Ticket,
+        /// What.
+        ops: Vec<Op>,
+        /// Whether completion must mean that the disk has it.
+        strict: bool,
+    },
+    /// Sign this with the device's key.
+    Sign {
+        /// Answered by `on_signed`.
+        ticket: Ticket,
+        /// What.
+        statement: Vec<u8>,
+    },
+    /// Send this to the server.
+    Push {
+        /// Answered by `on_response`.
+        ticket: Ticket,
+        /// Under whose token.
+        identity: Identity,
+        /// The encoded push.
+        body: Vec<u8>,
+    },
+    /// Read rows of `retained`.
+    ReadRetained {
+        /// Answered by `on_retained`.
+        ticket: Ticket,
+        /// Keys greater than this.
+        after: u64,
+        /// How many at the most.
+        limit: u32,
+    },
+    /// A token is needed.
+    TokenWanted(Identity),
+    /// Tell all pages.
+    Tell(Notice),
+}
+
+/// What the disk holds for the outbox.
+#[derive(Debug, Clone, Default)]
+pub struct OutboxRows {
+    /// All of `stream`.
+    pub streams: Vec<Vec<u8>>,
+    /// All of `flight`.
+    pub flights: Vec<Vec<u8>>,
+    /// All of `cursor`.
+    pub cursors: Vec<Vec<u8>>,
+    /// All of `dead`.
+    pub dead: Vec<(Key, Vec<u8>)>,
+    /// The last key of `done`; 0 if there is none.
+    pub answered: u64,
+}
+
+/// The outbox.
+#[derive(Debug)]
+pub struct Outbox {
+    shared: Shared,
+    streams: BTreeMap<StreamKey, Stream>,
+    owners: BTreeMap<Ticket, StreamKey>,
+    /// The stream of the row read last, for knowing where a run of one stream's rows begins.
+    read_last: Option<StreamKey>,
+}
+
+impl Outbox {
+    /// Takes up what the disk says. Total: a row that cannot be read is left where it is, and its stream begins anew.
+    #[must_use]
+    pub fn restore(
+        now: Now,
+        rows: &OutboxRows,
+        config: Config,
+        host_epoch: Epoch,
+        build: &str,
+        seed: u64,
+    ) -> Self {
+        let cursors = rows.cursors.iter().filter_map(|bytes| read::<CursorRow>(bytes).ok());
+        let shared = Shared {
+            device: None,
+            config,
+            host_epoch,
+            build: build.into(),
+            cursors: cursors.map(|cursor| (cursor.session.clone(), cursor)).collect(),
+            dead: DeadLetters::restore(&rows.dead),
+            answered: rows.answered,
+            replaying: false,
+            rng: Rng::new(seed),
+            last_ticket: Ticket(0),
+            effects: VecDeque::new(),
+            reachable: None,
+        };
+        let mut streams = BTreeMap::new();
+        for row in rows.streams.iter().filter_map(|bytes| read::<StreamRow>(bytes).ok()) {
+            let key = row.key();
+            streams.insert(key.clone(), Stream::new(key, Some(row)));
+        }
+        for flight in rows.flights.iter().filter_map(|bytes| read::<FlightRow>(bytes).ok()) {
+            let key = flight.key();
+            let stream = streams.entry(key.clone()).or_insert_with(|| Stream::new(key, None));
+            stream.resume(flight, now);
+        }
+        Self { shared, streams, owners: BTreeMap::new(), read_last: None }
+    }
+
+    /// The device is known: from here on batches can be sealed.
+    pub fn set_device(&mut self, now: Now, device: DeviceRow) {
+        self.shared.device = Some(device);
+        self.tick(now);
+    }
+
+    /// The app's configuration has changed.
+    pub fn set_config(&mut self, now: Now, config: Config) {
+        self.shared.config = config;
+        self.tick(now);
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// A row of the journal, as it is read forward for the first time. Rows come in the order of their positions.
+    pub fn on_row(&mut self, now: Now, position: u64, bytes: &[u8]) {
+        match find(position, bytes) {
+            Found::Event(key, mut held) => {
+                held.run_start = self.read_last.as_ref() != Some(&key);
+                let stream = self.streams.entry(key.clone());
+                let stream = stream.or_insert_with(|| Stream::new(key.clone(), None));
+                if stream.on_row(held) {
+                    self.drop_row(position);
+                    self.read_last = None;
+                } else {
+                    self.read_last = Some(key);
+                }
+            }
+            Found::Newer(key) => {
+                self.read_last = None;
+                if let Some(key) = key {
+                    let stream = self.streams.entry(key.clone());
+                    stream.or_insert_with(|| Stream::new(key, None)).backlog().close();
+                }
+            }
+            Found::Unreadable => {
+                self.read_last = None;
+                self.set_aside(now, position, bytes);
+            }
+        }
+    }
+
+    /// The journal has been read as far as `through`; `u64::MAX` at its end.
+    pub fn on_read(&mut self, now: Now, through: u64) {
+        self.each(|stream, shared| stream.on_read(through, now, shared));
+    }
+
+    /// A stream whose backlog has room again for rows that did not fit, and after which position they lie.
+    #[must_use]
+    pub fn wants_again(&self) -> Option<(StreamKey, u64)> {
+        let wanted = |(key, stream): (&StreamKey, &Stream)| {
+            stream.wants_again().map(|from| (key.clone(), from.saturating_sub(1)))
+        };
+        self.streams.iter().find_map(wanted)
+    }
+
+    /// Rows read again for one stream. `reached` if they go as far as the journal had been read before.
+    pub fn on_rows_again(
+        &mut self,
+        now: Now,
+        key: &StreamKey,
+        rows: &[(u64, Vec<u8>)],
+        reached: bool,
+    ) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        let mut last: Option<u64> = None;
+        let mut whole = true;
+        let mut repeats = Vec::new();
+        for (position, bytes) in rows {
+            let Found::Event(of, mut held) = find(*position, bytes) else {
+                last = None;
+                continue;
+            };
+            if of != *key {
+                last = None;
+                continue;
+            }
+            held.run_start = last.is_none();
+            last = Some(*position);
+            match stream.backlog().offer_again(held) {
+                Some(Taken::Repeat) => {
+                    repeats.push(*position);
+                    last = None;
+                }
+                Some(Taken::In | Taken::Later) => {}
+                None => {
+                    whole = false;
+                    break;
+                }
+            }
+        }
+        if whole && reached {
+            stream.backlog().caught_up();
+        }
+        repeats.into_iter().for_each(|position| self.drop_row(position));
+        self.tick(now);
+    }
+
+    /// A transaction is complete.
+    pub fn on_committed(&mut self, now: Now, ticket: Ticket) {
+        self.owner(ticket, |stream, shared| stream.on_committed(ticket, now, shared));
+    }
+
+    /// The disk has refused a transaction; nothing of it was written.
+    pub fn on_commit_failed(&mut self, now: Now, ticket: Ticket, fault: Fault) {
+        self.owner(ticket, |stream, shared| stream.on_commit_failed(ticket, fault, now, shared));
+    }
+
+    /// A signature has been made; `None` if the browser could not.
+    pub fn on_signed(&mut self, now: Now, ticket: Ticket, signature: Option<Vec<u8>>) {
+        self.owner(ticket, |stream, shared| stream.on_signed(ticket, signature, now, shared));
+    }
+
+    /// Rows of `retained` have been read.
+    pub fn on_retained(&mut self, now: Now, ticket: Ticket, rows: &[(u64, Vec<u8>)]) {
+        self.owner(ticket, |stream, shared| stream.on_retained(ticket, rows, now, shared));
+    }
+
+    /// Something came back for a push, or did not.
+    pub fn on_response(&mut self, now: Now, ticket: Ticket, response: Response) {
+        let Some(key) = self.owners.remove(&ticket) else { return };
+        let Some(stream) = self.streams.get_mut(&key) else { return };
+        let other = stream.on_response(ticket, response, now, &mut self.shared);
+        if let Some(epoch) = other {
+            self.on_epoch_changed(now, &key.session, epoch);
+        }
+        self.adopt();
+    }
+
+    // The log of a session lives another life: what it held of ours may be gone.
+    fn on_epoch_changed(&mut self, now: Now, session: &str, epoch: LogEpoch) {
+        let from = self.shared.cursors.get(session).map(|cursor| cursor.epoch);
+        let cursor = CursorRow { version: ROW_VERSION, session: session.into(), epoch, offset: 0 };
+        let (key, row) = (Key::from(session), to_cbor(&cursor));
+        self.shared.cursors.insert(session.into(), cursor);
+        self.write(vec![Op::Put { store: Store::Cursor, key, row }], true);
+        let (session, to) = (Box::<str>::from(session), Some(epoch));
+        let lost =
+            Notice::StateLost { what: "server-log".into(), session: session.clone(), from, to };
+        self.shared.effects.push_back(Effect::Tell(lost));
+        self.each(|stream, shared| {
+            if stream.session() == &*session {
+                stream.on_epoch_changed(now, shared);
+            }
+        });
+    }
+
+    /// The app or the browser says that it is worth trying now.
+    pub fn hurry(&mut self, now: Now) {
+        self.each(|stream, shared| stream.hurry(now, shared));
+    }
+
+    /// A token has come.
+    pub fn on_token(&mut self, now: Now, identity: &Identity) {
+        self.each(|stream, shared| {
+            if stream.is_of(identity) {
+                stream.on_token(now, shared);
+            }
+        });
+    }
+
+    /// Does whatever has become due.
+    pub fn tick(&mut self, now: Now) {
+        self.each(|stream, shared| stream.go(now, shared));
+    }
+
+    /// When [`tick`](Self::tick) is wanted; `None` while only facts can help.
+    #[must_use]
+    pub fn poll_timeout(&self, now: Now) -> Option<Mono> {
+        self.streams.values().filter_map(|stream| stream.poll_timeout(now, &self.shared)).min()
+    }
+
+    /// The next thing asked for.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.shared.effects.pop_front()
+    }
+
+    /// Sends a dead letter again: `None` if there is none of that id that can be sent.
+    pub fn retry(&mut self, now: Now, id: &EventId) -> Option<Ticket> {
+        let ops = self.shared.dead.retry(id, now.wall)?;
+        self.shared.dead.remove(id);
+        Some(self.write(ops, true))
+    }
+
+    /// Throws a dead letter away: `None` if there is none of that id.
+    pub fn discard(&mut self, now: Now, id: &EventId) -> Option<Ticket> {
+        if !self.shared.dead.contains(id) {
+            return None;
+        }
+        self.shared.dead.remove(id);
+        let ticket =
+            self.write(vec![Op::Delete { store: Store::Dead, key: Key::from(id.as_str()) }], true);
+        self.tick(now);
+        Some(ticket)
+    }
+
+    /// The ids of all dead letters.
+    #[must_use]
+    pub fn dead_ids(&self) -> Vec<EventId> {
+        self.shared.dead.ids()
+    }
+
+    /// Writes the configuration.
+    pub fn store_config(&mut self, row: Vec<u8>) -> Ticket {
+        let key = Key::from(crate::rows::META_CONFIG);
+        self.write(vec![Op::Put { store: Store::Meta, key, row }], true)
+    }
+
+    /// Appends rows that a closing page left, as they are.
+    pub fn append(&mut self, rows: Vec<Vec<u8>>) -> Ticket {
+        self.write(rows.into_iter().map(|row| Op::Append { row }).collect(), true)
+    }
+
+    /// Events that the server has not answered.
+    #[must_use]
+    pub fn pending(&self) -> u64 {
+        self.streams.values().map(Stream::pending).sum()
+    }
+
+    /// Dead letters.
+    #[must_use]
+    pub fn dead(&self) -> u64 {
+        self.shared.dead.len()
+    }
+
+    /// Events ever answered.
+    #[must_use]
+    pub fn answered(&self) -> u64 {
+        self.shared.answered
+    }
+
+    /// Whether the server answered the last time.
+    #[must_use]
+    pub fn reachable(&self) -> Option<bool> {
+        self.shared.reachable
+    }
+
+    /// Whether anything is under way that will end by itself.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.streams.values().any(Stream::is_busy)
+    }
+
+    /// Whether anything is to be sent, now or later.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        self.streams.values().any(Stream::has_work)
+    }
+
+    /// How it stands, and why.
+    #[must_use]
+    pub fn sync(&self) -> (Sync, &str) {
+        let troubles = || self.streams.values().filter_map(Stream::trouble);
+        if let Some((_, why)) = troubles().find(|(blocked, _)| *blocked) {
+            return (Sync::Blocked, why);
+        }
+        if let Some((_, why)) = troubles().next() {
+            return (Sync::Offline, why);
+        }
+        if self.pending() > 0 { (Sync::Synchronizing, "") } else { (Sync::Synchronized, "") }
+    }
+
+    fn drop_row(&mut self, position: u64) {
+        let op = Op::DeleteSpan { store: Store::Journal, from: position, through: position };
+        self.write(vec![op], false);
+    }
+
+    fn set_aside(&mut self, now: Now, position: u64, bytes: &[u8]) {
+        let options = self.shared.config.options.clone();
+        if self.shared.dead.room(&options) == 0 {
+            return;
+        }
+        let burial = self.shared.dead.set_aside(position, bytes, now.wall, &options);
+        let mut ops = burial.ops;
+        ops.push(Op::DeleteSpan { store: Store::Journal, from: position, through: position });
+        self.write(ops, true);
+        self.shared.effects.extend(burial.notices.into_iter().map(Effect::Tell));
+    }
+
+    // A write that no stream waits for. If the disk refuses it, the next boot finds the cause again.
+    fn write(&mut self, ops: Vec<Op>, strict: bool) -> Ticket {
+        let ticket = self.shared.ticket();
+        self.shared.effects.push_back(Effect::Commit { ticket, ops, strict });
+        ticket
+    }
+
+    fn each(&mut self, mut act: impl FnMut(&mut Stream, &mut Shared)) {
+        self.shared.replaying = self.streams.values().any(Stream::is_replaying);
+        for stream in self.streams.values_mut() {
+            act(stream, &mut self.shared);
+        }
+        self.adopt();
+    }
+
+    fn owner(&mut self, ticket: Ticket, act: impl FnOnce(&mut Stream, &mut Shared)) {
+        let Some(key) = self.owners.remove(&ticket) else { return };
+        self.shared.replaying = self.streams.values().any(Stream::is_replaying);
+        if let Some(stream) = self.streams.get_mut(&key) {
+            act(stream, &mut self.shared);
+        }
+        self.adopt();
+    }
+
+    // Notes whose each new ticket is.
+    fn adopt(&mut self) {
+        for (key, stream) in &self.streams {
+            if let Some(ticket) = stream.awaits() {
+                self.owners.entry(ticket).or_insert_with(|| key.clone());
+            }
+        }
+    }
+}

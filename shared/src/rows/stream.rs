@@ -63,6 +63,18 @@ pub struct Replay {
     /// Key of the last.
     #[n(1)]
     pub through: u64,
+    /// Events of the first row that are done with.
+    #[n(2)]
+    pub skip: u64,
+}
+
+impl Replay {
+    /// What is left once another event of the row `key` is done with.
+    #[must_use]
+    pub fn past(self, key: u64) -> Self {
+        let skip = if self.from == key { self.skip + 1 } else { 1 };
+        Self { from: key, skip, ..self }
+    }
 }
 
 /// What the server has confirmed of a stream.

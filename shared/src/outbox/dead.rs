@@ -1,0 +1,208 @@
+//! Dead letters: events that will not be sent again by themselves (OUT-6).
+//!
+//! What always holds: without the app's choice nothing is dropped. At the cap there is no room, and what would
+//! be buried stays where it is.
+
+use std::collections::BTreeMap;
+
+use minicbor::bytes::ByteVec;
+
+use super::batch::Held;
+use crate::base::{EventId, Fault, Wall};
+use crate::bus::Notice;
+use crate::rows::{
+    DeadRow, JournalRow, Key, Op, Options, Overflow, ROW_VERSION, Reason, RowFault, Store,
+    StreamKey, read,
+};
+use crate::wire::{Event, to_cbor};
+
+/// The dead letters of this device, as they are on disk.
+#[derive(Debug, Default)]
+pub(super) struct DeadLetters {
+    rows: BTreeMap<Key, Option<DeadRow>>,
+}
+
+/// A burial that has been decided, and is not on disk yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Burial {
+    pub(super) key: Key,
+    pub(super) ops: Vec<Op>,
+    pub(super) notices: Vec<Notice>,
+    pub(super) row: DeadRow,
+}
+
+impl DeadLetters {
+    /// What is on disk. A letter that cannot be read still counts, and can be discarded.
+    pub(super) fn restore(rows: &[(Key, Vec<u8>)]) -> Self {
+        let letter = |bytes: &Vec<u8>| read::<DeadRow>(bytes).ok();
+        Self { rows: rows.iter().map(|(key, bytes)| (key.clone(), letter(bytes))).collect() }
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.rows.len() as u64
+    }
+
+    /// How many more can be buried.
+    pub(super) fn room(&self, options: &Options) -> usize {
+        match options.overflow {
+            Overflow::DropOldest => usize::MAX,
+            Overflow::Block => (options.dead_max as usize).saturating_sub(self.rows.len()),
+        }
+    }
+
+    /// Buries an event. It counts at once; take it back with [`undo`](Self::undo) if the disk refuses.
+    pub(super) fn bury(
+        &mut self,
+        stream: &StreamKey,
+        event: &Held,
+        reason: Reason,
+        tries: u32,
+        at: Wall,
+        options: &Options,
+    ) -> Burial {
+        let key = Key::from(event.id.as_str());
+        let row = DeadRow {
+            version: ROW_VERSION,
+            session: stream.session.clone(),
+            user: stream.user.clone(),
+            lane: stream.lane,
+            sealed: ByteVec::from(event.sealed.clone()),
+            reason,
+            tries,
+            buried_at: at,
+        };
+        self.insert(key, row, event.id.as_str(), options)
+    }
+
+    /// Sets a journal row aside that cannot be read.
+    pub(super) fn set_aside(
+        &mut self,
+        position: u64,
+        bytes: &[u8],
+        at: Wall,
+        options: &Options,
+    ) -> Burial {
+        let name = format!("journal:{position}");
+        let row = DeadRow {
+            version: ROW_VERSION,
+            session: "".into(),
+            user: "".into(),
+            lane: crate::wire::Lane::Normal,
+            sealed: ByteVec::from(bytes.to_vec()),
+            reason: Reason {
+                code: "unreadable".into(),
+                message: "the journal held a row that is no event; its bytes are kept".into(),
+            },
+            tries: 0,
+            buried_at: at,
+        };
+        self.insert(Key::from(&*name), row, &name, options)
+    }
+
+    fn insert(&mut self, key: Key, row: DeadRow, name: &str, options: &Options) -> Burial {
+        let mut ops = Vec::new();
+        let mut notices = Vec::new();
+        if options.overflow == Overflow::DropOldest {
+            while self.rows.len() >= options.dead_max.max(1) as usize {
+                let Some(oldest) = self.oldest() else { break };
+                self.rows.remove(&oldest);
+                notices.push(Notice::Trouble(dropped(&oldest)));
+                ops.push(Op::Delete { store: Store::Dead, key: oldest });
+            }
+        }
+        ops.push(Op::Put { store: Store::Dead, key: key.clone(), row: to_cbor(&row) });
+        notices.push(Notice::Buried {
+            id: name.into(),
+            type_: minicbor::decode::<Event<'_>>(&row.sealed)
+                .map_or("", |event| event.type_)
+                .into(),
+            reason: row.reason.clone(),
+            tries: row.tries,
+        });
+        self.rows.insert(key.clone(), Some(row.clone()));
+        Burial { key, ops, notices, row }
+    }
+
+    /// The disk refused the burial.
+    pub(super) fn undo(&mut self, burial: &Burial) {
+        self.rows.remove(&burial.key);
+    }
+
+    /// What sends a letter again: its row in the journal, and its end here. `None` if there is no such letter, or
+    /// none that can be sent.
+    pub(super) fn retry(&self, id: &EventId, at: Wall) -> Option<Vec<Op>> {
+        let key = Key::from(id.as_str());
+        let letter = self.rows.get(&key)?.as_ref()?;
+        minicbor::decode::<Event<'_>>(&letter.sealed).ok()?;
+        let stream = StreamKey {
+            session: letter.session.clone(),
+            user: letter.user.clone(),
+            lane: letter.lane,
+        };
+        let row = to_cbor(&JournalRow::new(&stream, &letter.sealed, at));
+        Some(vec![Op::Append { row }, Op::Delete { store: Store::Dead, key }])
+    }
+
+    /// The ids of all letters that name an event.
+    pub(super) fn ids(&self) -> Vec<EventId> {
+        let text = |key: &Key| match key {
+            Key::Text(text) => EventId::new(text).ok(),
+            Key::Number(_) => None,
+        };
+        self.rows.keys().filter_map(text).collect()
+    }
+
+    pub(super) fn contains(&self, id: &EventId) -> bool {
+        self.rows.contains_key(&Key::from(id.as_str()))
+    }
+
+    /// A letter has left the disk.
+    pub(super) fn remove(&mut self, id: &EventId) {
+        self.rows.remove(&Key::from(id.as_str()));
+    }
+
+    fn oldest(&self) -> Option<Key> {
+        let age = |row: &Option<DeadRow>| row.as_ref().map_or(Wall(0), |row| row.buried_at);
+        self.rows.iter().min_by_key(|(_, row)| age(row)).map(|(key, _)| key.clone())
+    }
+}
+
+fn dropped(key: &Key) -> Fault {
+    let name = match key {
+        Key::Text(text) => text.clone(),
+        Key::Number(number) => number.to_string().into(),
+    };
+    Fault::new(
+        "dead-letter-dropped",
+        crate::base::Culprit::App,
+        format!("the dead letter {name} was dropped to make room, as the app chose"),
+    )
+}
+
+/// What a journal row is to this build.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// An event of this stream.
+    Event(StreamKey, Held),
+    /// A row of a newer build, of this stream if that much can be read.
+    Newer(Option<StreamKey>),
+    /// Nothing that can be read.
+    Unreadable,
+}
+
+/// Reads a journal row. Total: any bytes are one of the three.
+pub(super) fn find(position: u64, bytes: &[u8]) -> Found {
+    match read::<JournalRow<'_>>(bytes) {
+        Ok(row) => match minicbor::decode::<Event<'_>>(row.sealed) {
+            Ok(event) => {
+                let (id, sealed) = (event.id, row.sealed.to_vec());
+                Found::Event(row.stream(), Held { id, sealed, position, run_start: true })
+            }
+            Err(_) => Found::Unreadable,
+        },
+        Err(RowFault::Newer { .. }) => {
+            Found::Newer(minicbor::decode::<JournalRow<'_>>(bytes).ok().map(|row| row.stream()))
+        }
+        Err(RowFault::Unreadable) => Found::Unreadable,
+    }
+}
