@@ -1,1 +1,48 @@
-//! The browser, typed.
+//! The browser, typed: storage, timers, channels and crypto as Bellwether's drivers need them.
+//!
+//! Everything here does one thing and decides nothing: no retry but the reopening of a dead database
+//! handle, no order, no protocol. A page links the feature `page`, which is raw bindings and small; the
+//! coordinator links `worker`, which brings the whole store.
+//!
+//! What always holds:
+//! - a write is done when its transaction is complete, never earlier;
+//! - what the browser refuses comes back as a value; nothing here throws;
+//! - whatever listens stops listening when it is dropped.
+
+// With neither feature there is nobody to serve.
+#![cfg(any(feature = "page", feature = "worker"))]
+
+pub mod alarm;
+pub mod channel;
+pub mod clock;
+pub mod dom;
+pub mod entropy;
+pub mod fault;
+pub mod listen;
+pub mod schema;
+
+mod connection;
+mod js;
+mod once;
+mod realm;
+mod transaction;
+
+#[cfg(feature = "page")]
+pub mod journal;
+#[cfg(feature = "page")]
+pub mod lifecycle;
+#[cfg(feature = "page")]
+pub mod worker_link;
+
+#[cfg(feature = "worker")]
+pub mod fetch;
+#[cfg(feature = "worker")]
+pub mod registry;
+#[cfg(feature = "worker")]
+pub mod scope;
+#[cfg(feature = "worker")]
+pub mod sentinel;
+#[cfg(feature = "worker")]
+pub mod sign;
+#[cfg(feature = "worker")]
+pub mod store;

@@ -1,0 +1,123 @@
+//! Messages between realms: bytes in an envelope that names the channel.
+//!
+//! What always holds: only bytes of the named shape, within [`limits::BUS_BYTES_MAX`], are given to
+//! anyone; whatever else arrives is left alone, because it may be the app's own.
+
+use bellwether_shared::base::limits;
+use js_sys::{Array, Uint8Array};
+use wasm_bindgen::prelude::*;
+use web_sys::{Event, MessageChannel, MessageEvent, MessagePort};
+
+use crate::listen::Listener;
+
+#[wasm_bindgen]
+extern "C" {
+    /// The envelope: `{bellwether: channel, m: bytes}`, or with `probe` or `build` in place of `m`.
+    #[wasm_bindgen(extends = js_sys::Object)]
+    pub(crate) type Envelope;
+
+    #[wasm_bindgen(method, getter, catch)]
+    pub(crate) fn bellwether(this: &Envelope) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, setter)]
+    fn set_bellwether(this: &Envelope, channel: &str);
+
+    #[wasm_bindgen(method, getter, catch)]
+    fn m(this: &Envelope) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, setter)]
+    fn set_m(this: &Envelope, bytes: &Uint8Array);
+
+    #[cfg(feature = "page")]
+    #[wasm_bindgen(method, setter)]
+    pub(crate) fn set_probe(this: &Envelope, probe: bool);
+    #[cfg(feature = "page")]
+    #[wasm_bindgen(method, getter, catch)]
+    pub(crate) fn build(this: &Envelope) -> Result<JsValue, JsValue>;
+}
+
+/// What is posted, and what moves with it instead of being copied.
+pub(crate) struct Parcel {
+    pub(crate) message: JsValue,
+    pub(crate) transfer: Array,
+}
+
+impl Envelope {
+    pub(crate) fn of(channel: &str) -> Self {
+        let envelope: Self = js_sys::Object::new().unchecked_into();
+        envelope.set_bellwether(channel);
+        envelope
+    }
+}
+
+impl Parcel {
+    pub(crate) fn new(channel: &str, bytes: &[u8]) -> Self {
+        let bytes = Uint8Array::from(bytes);
+        let envelope = Envelope::of(channel);
+        envelope.set_m(&bytes);
+        Self { message: envelope.into(), transfer: Array::of1(&bytes.buffer()) }
+    }
+}
+
+/// Channel and bytes of a message of ours; `None` for any other.
+#[must_use]
+pub fn read_message(data: &JsValue) -> Option<(String, Vec<u8>)> {
+    let envelope: &Envelope = data.is_object().then(|| data.unchecked_ref())?;
+    let channel = envelope.bellwether().ok()?.as_string()?;
+    let bytes = envelope.m().ok()?.dyn_into::<Uint8Array>().ok()?;
+    if channel.len() > limits::NAME_BYTES_MAX || bytes.length() as usize > limits::BUS_BYTES_MAX {
+        return None;
+    }
+    Some((channel, bytes.to_vec()))
+}
+
+/// The data of a message event.
+#[must_use]
+pub fn data_of(event: &Event) -> JsValue {
+    event.unchecked_ref::<MessageEvent>().data()
+}
+
+/// One end of a `MessagePort`, for one channel. Dropped, it closes.
+///
+/// Nobody is told when the other end is gone: what is posted then vanishes.
+#[derive(Debug)]
+pub struct Port {
+    raw: MessagePort,
+    channel: Box<str>,
+    _listener: Listener,
+}
+
+impl Port {
+    /// Calls `heard` for each message of `channel` that arrives at `raw`.
+    pub fn new(raw: MessagePort, channel: &str, mut heard: impl FnMut(Vec<u8>) + 'static) -> Self {
+        let channel: Box<str> = channel.into();
+        let ours = channel.clone();
+        let listener =
+            Listener::new(&raw, &["message"], move |event| match read_message(&data_of(&event)) {
+                Some((channel, bytes)) if *channel == *ours => heard(bytes),
+                Some(_) | None => {}
+            });
+        raw.start();
+        Self { raw, channel, _listener: listener }
+    }
+
+    /// Two ends; the second is for handing over.
+    pub fn pair(
+        channel: &str,
+        heard: impl FnMut(Vec<u8>) + 'static,
+    ) -> Result<(Self, MessagePort), JsValue> {
+        let ends = MessageChannel::new()?;
+        Ok((Self::new(ends.port1(), channel, heard), ends.port2()))
+    }
+
+    /// Posts `bytes` to the other end.
+    pub fn post(&self, bytes: &[u8]) {
+        let Parcel { message, transfer } = Parcel::new(&self.channel, bytes);
+        // Fails only for what cannot be cloned, which bytes can.
+        let _ = self.raw.post_message_with_transferable(&message, &transfer);
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        self.raw.close();
+    }
+}

@@ -1,0 +1,170 @@
+//! A connection to a database, opened when it is first used and again when it has died.
+//!
+//! Browsers close databases: for an upgrade or a deletion (`versionchange`), when a profile is cleared
+//! (`close`), or silently when a page slept. So a handle is never taken for granted: a use that fails
+//! because of it happens once more on a new one.
+//!
+//! What always holds:
+//! - at most one connection is kept, and one that opens too late is closed at once, so that it cannot
+//!   stand in the way of others;
+//! - a use that is repeated has written nothing: its transaction never began, or was aborted.
+
+use core::cell::{Cell, RefCell};
+use core::marker::PhantomData;
+use core::time::Duration;
+use std::rc::Rc;
+
+use wasm_bindgen_futures::spawn_local;
+use web_sys::IdbDatabase;
+
+use crate::alarm;
+use crate::fault::StoreFault;
+use crate::listen::Listener;
+use crate::once::Once;
+use crate::schema::Schema;
+
+/// How a database is opened.
+pub(crate) trait Open: 'static {
+    /// Opens `name`, at `version` or at whatever version it has. `blocked` is set while another
+    /// connection stands in the way.
+    async fn open(
+        name: &str,
+        version: Option<u32>,
+        schema: &'static Schema,
+        blocked: Rc<Cell<bool>>,
+    ) -> Result<IdbDatabase, StoreFault>;
+}
+
+pub(crate) struct Connection<O> {
+    name: Rc<str>,
+    schema: &'static Schema,
+    timeout: Duration,
+    live: RefCell<Option<Live>>,
+    opener: PhantomData<O>,
+}
+
+struct Live {
+    db: IdbDatabase,
+    _farewell: Listener,
+}
+
+impl<O: Open> Connection<O> {
+    /// A connection that is opened at its first use.
+    pub(crate) fn new(name: &str, schema: &'static Schema, timeout: Duration) -> Rc<Self> {
+        Rc::new(Self {
+            name: name.into(),
+            schema,
+            timeout,
+            live: RefCell::new(None),
+            opener: PhantomData,
+        })
+    }
+
+    /// Does `work`, and once more on a new handle if the first was dead.
+    pub(crate) async fn with<T>(
+        self: &Rc<Self>,
+        work: impl AsyncFn(&IdbDatabase) -> Result<T, StoreFault>,
+    ) -> Result<T, StoreFault> {
+        let db = self.database().await?;
+        match work(&db).await {
+            Err(fault) if fault.is_of_handle() => {
+                self.close();
+                work(&self.database().await?).await
+            }
+            done => done,
+        }
+    }
+
+    /// The database, opened if need be.
+    pub(crate) async fn database(self: &Rc<Self>) -> Result<IdbDatabase, StoreFault> {
+        if let Some(db) = self.current() {
+            return Ok(db);
+        }
+        // Twice, because engines are known to leave a first opening without an answer for ever.
+        let opened = match self.open().await {
+            Err(fault) if !matches!(fault, StoreFault::Unavailable(_)) => self.open().await?,
+            opened => opened?,
+        };
+        Ok(self.keep(opened))
+    }
+
+    /// Lets go of the database; the next use opens it again. What is under way ends as usual.
+    pub(crate) fn close(&self) {
+        let live = self.live.take();
+        if let Some(live) = live {
+            live.db.close();
+        }
+    }
+
+    #[cfg(feature = "worker")]
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    #[cfg(feature = "worker")]
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    fn current(&self) -> Option<IdbDatabase> {
+        self.live.borrow().as_ref().map(|live| live.db.clone())
+    }
+
+    // The opening goes on whatever becomes of the caller, so that its connection is not left behind.
+    async fn open(&self) -> Result<IdbDatabase, StoreFault> {
+        let opened = Once::new();
+        let blocked = Rc::new(Cell::new(false));
+        let late = opened.clone();
+        let (name, schema, waiting) = (Rc::clone(&self.name), self.schema, Rc::clone(&blocked));
+        spawn_local(async move {
+            if let Err(Ok(db)) = late.put(open_complete::<O>(&name, schema, waiting).await) {
+                db.close();
+            }
+        });
+        match alarm::within(self.timeout / 2, opened.get()).await {
+            Some(opened) => opened,
+            None if blocked.get() => Err(StoreFault::Blocked),
+            None => Err(StoreFault::Timeout),
+        }
+    }
+
+    // Two uses may have opened at once; the first stays.
+    fn keep(self: &Rc<Self>, db: IdbDatabase) -> IdbDatabase {
+        if let Some(first) = self.current() {
+            db.close();
+            return first;
+        }
+        let connection = Rc::downgrade(self);
+        let farewell = Listener::new(&db, &["versionchange", "close"], move |_| {
+            if let Some(connection) = connection.upgrade() {
+                connection.close();
+            }
+        });
+        *self.live.borrow_mut() = Some(Live { db: db.clone(), _farewell: farewell });
+        db
+    }
+}
+
+impl<O> Drop for Connection<O> {
+    fn drop(&mut self) {
+        if let Some(live) = self.live.take() {
+            live.db.close();
+        }
+    }
+}
+
+// A database may be there without the stores: another opened it without knowing them. Then it is
+// opened once more, one version up.
+async fn open_complete<O: Open>(
+    name: &str,
+    schema: &'static Schema,
+    blocked: Rc<Cell<bool>>,
+) -> Result<IdbDatabase, StoreFault> {
+    let db = O::open(name, None, schema, Rc::clone(&blocked)).await?;
+    if (schema.is_complete)(&db) {
+        return Ok(db);
+    }
+    let next = db.version() as u32 + 1;
+    db.close();
+    O::open(name, Some(next), schema, blocked).await
+}

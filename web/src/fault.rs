@@ -1,0 +1,126 @@
+//! Why the store did not do what it was asked to.
+
+use core::fmt;
+
+use bellwether_shared::base::{Culprit, Epoch, Fault};
+use wasm_bindgen::JsValue;
+
+use crate::dom::DomFault;
+
+/// Why the store did not do what it was asked to. Nothing was written, whichever it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreFault {
+    /// The disk, or this origin's share of it, is full.
+    Quota,
+    /// The database did not open in time.
+    Timeout,
+    /// The database did not open in time, because another page holds an older version of it open.
+    Blocked,
+    /// The handle was dead, and so was the next one.
+    Closed,
+    /// Another coordinator has taken over.
+    Fenced {
+        /// Its epoch; 0 if there is no lease at all.
+        found: Epoch,
+    },
+    /// There is no IndexedDB here, or it may not be used; in the browser's words.
+    Unavailable(Box<str>),
+    /// Anything else, as the browser named it.
+    Failed {
+        /// The `DOMException`'s name.
+        name: Box<str>,
+        /// The `DOMException`'s message.
+        message: Box<str>,
+    },
+}
+
+impl StoreFault {
+    /// Stable name for the JavaScript side; part of the public API, so never reused for another meaning.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Quota => "store-quota",
+            Self::Timeout => "store-timeout",
+            Self::Blocked => "store-blocked",
+            Self::Closed => "store-closed",
+            Self::Fenced { .. } => "fenced",
+            Self::Unavailable(_) => "store-unavailable",
+            Self::Failed { .. } => "store-failed",
+        }
+    }
+
+    /// The same, to be stored, sent and shown.
+    #[must_use]
+    pub fn to_fault(&self) -> Fault {
+        let culprit = match self {
+            Self::Fenced { .. } | Self::Blocked => Culprit::Peer,
+            Self::Quota
+            | Self::Timeout
+            | Self::Closed
+            | Self::Unavailable(_)
+            | Self::Failed { .. } => Culprit::Browser,
+        };
+        let (sentence, detail) = self.words();
+        let mut message = String::from(sentence);
+        for detail in detail.into_iter().filter(|detail| !detail.is_empty()) {
+            message.push_str(": ");
+            message.push_str(detail);
+        }
+        Fault::new(self.code(), culprit, message)
+    }
+
+    /// What a browser threw, as a fault of the store.
+    #[must_use]
+    pub fn thrown(thrown: &JsValue) -> Self {
+        let DomFault { name, message } = DomFault::new(thrown);
+        match &*name {
+            "QuotaExceededError" => Self::Quota,
+            // What `transaction()` says of a connection that was closed under it.
+            "InvalidStateError" => Self::Closed,
+            _ => Self::Failed { name, message },
+        }
+    }
+
+    // Whether a new handle may do better. `UnknownError` is what WebKit says when its database process
+    // has gone, `AbortError` what a forced closing leaves behind, and `NotFoundError` what a database
+    // without our stores says: it was deleted, and another opened it anew.
+    pub(crate) fn is_of_handle(&self) -> bool {
+        match self {
+            Self::Closed => true,
+            Self::Failed { name, .. } => {
+                matches!(&**name, "UnknownError" | "AbortError" | "NotFoundError")
+            }
+            Self::Quota
+            | Self::Timeout
+            | Self::Blocked
+            | Self::Fenced { .. }
+            | Self::Unavailable(_) => false,
+        }
+    }
+
+    fn words(&self) -> (&'static str, [&str; 2]) {
+        match self {
+            Self::Quota => ("the disk is full", [""; 2]),
+            Self::Timeout => ("the database did not open in time", [""; 2]),
+            Self::Blocked => ("another page keeps the database from being opened", [""; 2]),
+            Self::Closed => ("the browser closed the database", [""; 2]),
+            Self::Fenced { .. } => ("another coordinator has taken over", [""; 2]),
+            Self::Unavailable(why) => ("there is no database", [why, ""]),
+            Self::Failed { name, message } => ("the database failed", [name, message]),
+        }
+    }
+}
+
+impl From<JsValue> for StoreFault {
+    fn from(thrown: JsValue) -> Self {
+        Self::thrown(&thrown)
+    }
+}
+
+impl fmt::Display for StoreFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_fault().message)
+    }
+}
+
+impl core::error::Error for StoreFault {}

@@ -1,0 +1,95 @@
+//! The device's key pair and its signatures (OUT-12).
+//!
+//! What always holds: the private key cannot be read by any script, ours included.
+
+use bellwether_shared::wire::KeyKind;
+use js_sys::{Array, Object, Uint8Array};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{CryptoKey, SubtleCrypto};
+
+use crate::dom::DomFault;
+use crate::realm::SUBTLE;
+
+#[wasm_bindgen]
+extern "C" {
+    // https://w3c.github.io/webcrypto/#keypair
+    #[wasm_bindgen(extends = Object)]
+    type KeyPair;
+    #[wasm_bindgen(method, getter, js_name = publicKey)]
+    fn public(this: &KeyPair) -> CryptoKey;
+    #[wasm_bindgen(method, getter, js_name = privateKey)]
+    fn private(this: &KeyPair) -> Option<CryptoKey>;
+
+    // https://w3c.github.io/webcrypto/#algorithm-dictionary
+    #[wasm_bindgen(extends = Object)]
+    type Algorithm;
+    #[wasm_bindgen(method, setter)]
+    fn set_name(this: &Algorithm, name: &str);
+    #[wasm_bindgen(method, setter, js_name = namedCurve)]
+    fn set_named_curve(this: &Algorithm, curve: &str);
+    #[wasm_bindgen(method, setter)]
+    fn set_hash(this: &Algorithm, hash: &str);
+}
+
+/// A key pair to be kept in the store, its kind, and the raw public key.
+///
+/// Ed25519, or P-256 where the browser lacks it, or `null` with [`KeyKind::None`] where it has neither.
+pub async fn generate() -> Result<(JsValue, KeyKind, Vec<u8>), DomFault> {
+    let Some(subtle) = subtle() else { return Ok((JsValue::NULL, KeyKind::None, Vec::new())) };
+    let mut refused = None;
+    for kind in [KeyKind::Ed25519, KeyKind::P256] {
+        match generate_kind(&subtle, kind).await {
+            Ok((pair, public)) => return Ok((pair, kind, public)),
+            Err(why) if &*why.name == "NotSupportedError" => {}
+            Err(why) => refused = Some(why),
+        }
+    }
+    // Not to have WebCrypto is one thing, and part of the protocol; a failure of it is another.
+    match refused {
+        Some(why) => Err(why),
+        None => Ok((JsValue::NULL, KeyKind::None, Vec::new())),
+    }
+}
+
+/// The signature over `bytes`; empty for [`KeyKind::None`].
+pub async fn sign(pair: &JsValue, kind: KeyKind, bytes: &[u8]) -> Result<Vec<u8>, DomFault> {
+    if kind == KeyKind::None {
+        return Ok(Vec::new());
+    }
+    let absent = || DomFault { name: "NotFoundError".into(), message: "no private key".into() };
+    let pair: &KeyPair = pair.is_object().then(|| pair.unchecked_ref()).ok_or_else(absent)?;
+    let (subtle, key) = (subtle().ok_or_else(absent)?, pair.private().ok_or_else(absent)?);
+    let bytes = Uint8Array::from(bytes);
+    let signed = subtle.sign_with_object_and_js_u8_array(&algorithm(kind), &key, &bytes)?;
+    Ok(Uint8Array::new(&JsFuture::from(signed).await?).to_vec())
+}
+
+async fn generate_kind(
+    subtle: &SubtleCrypto,
+    kind: KeyKind,
+) -> Result<(JsValue, Vec<u8>), DomFault> {
+    let usages = Array::of2(&JsValue::from_str("sign"), &JsValue::from_str("verify"));
+    let generated = subtle.generate_key_with_object(&algorithm(kind), false, &usages)?;
+    let pair: KeyPair = JsFuture::from(generated).await?.unchecked_into();
+    let public = JsFuture::from(subtle.export_key("raw", &pair.public())?).await?;
+    Ok((pair.into(), Uint8Array::new(&public).to_vec()))
+}
+
+// One object serves for generating and for signing: each takes the members it knows.
+fn algorithm(kind: KeyKind) -> Object {
+    let algorithm: Algorithm = Object::new().unchecked_into();
+    match kind {
+        KeyKind::None | KeyKind::Ed25519 => algorithm.set_name("Ed25519"),
+        KeyKind::P256 => {
+            algorithm.set_name("ECDSA");
+            algorithm.set_named_curve("P-256");
+            algorithm.set_hash("SHA-256");
+        }
+    }
+    algorithm.into()
+}
+
+fn subtle() -> Option<SubtleCrypto> {
+    SUBTLE.with(Option::clone)
+}

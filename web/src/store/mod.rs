@@ -1,0 +1,147 @@
+//! The coordinator's store: everything it reads and writes, in few transactions.
+//!
+//! Three layers, each for what it does best: `idb` opens, `rexie` reads, and what is written goes
+//! through transactions of our own, which know durability and why they were aborted.
+//!
+//! What always holds:
+//! - a [`WriteBatch`] is written whole or not at all, and only under the epoch it was decided under;
+//! - what is reported as written is complete on disk, as far as the batch asked for it;
+//! - a row that is no bytes is given as an empty one, which nobody can read, and so is reported.
+//!
+//! Not here: what a row means, but for the epoch in the lease.
+
+mod boot;
+mod commit;
+mod open;
+mod read;
+
+use core::cell::Cell;
+use core::time::Duration;
+use std::rc::Rc;
+
+use bellwether_shared::rows::{self, Key, WriteBatch};
+use wasm_bindgen::JsValue;
+
+use crate::connection::Connection;
+use crate::fault::StoreFault;
+use crate::schema;
+
+pub(crate) use open::Idb;
+use read::Reader;
+
+/// The store of one channel. A clone shares the connections; with the last one they close.
+#[derive(Clone)]
+pub struct Store(Rc<Inner>);
+
+struct Inner {
+    connection: Rc<Connection<Idb>>,
+    reader: Reader,
+}
+
+/// What a coordinator starts from; all of it was true at one moment.
+#[derive(Debug, Default)]
+pub struct Boot {
+    /// The host's lease as it is now: the row just written if it was taken, else the one found.
+    pub lease: Option<Vec<u8>>,
+    /// Whether it was taken.
+    pub taken: bool,
+    /// The device row.
+    pub device: Option<Vec<u8>>,
+    /// The channel's configuration.
+    pub config: Option<Vec<u8>>,
+    /// The device's key pair.
+    pub signing: Option<JsValue>,
+    /// All streams.
+    pub streams: Vec<Vec<u8>>,
+    /// All sealed batches, with their keys.
+    pub flights: Vec<(Key, Vec<u8>)>,
+    /// How far each session's log is known.
+    pub cursors: Vec<Vec<u8>>,
+    /// How many dead letters there are.
+    pub dead: u64,
+    /// How many events this device has had answered: the last key of `done`, 0 if there is none.
+    pub answered: u64,
+}
+
+impl Store {
+    /// Opens the channel's database, and creates it if it is new.
+    ///
+    /// Fails after `timeout`, in which it tries twice; so does each later use that has to open it again.
+    pub async fn open(channel: &str, timeout: Duration) -> Result<Self, StoreFault> {
+        let name = schema::database_name(channel);
+        let connection = Connection::new(&name, &schema::CHANNEL, timeout);
+        connection.database().await?;
+        Ok(Self(Rc::new(Inner { connection, reader: Reader::default() })))
+    }
+
+    /// Reads what there is and takes the lease if `decide` says so, in one transaction.
+    ///
+    /// `decide` is shown the host's lease row and gives the row to write, or `None` to leave it. Two
+    /// boots are one after the other: the second is shown what the first has written.
+    pub async fn boot(
+        &self,
+        decide: impl FnOnce(Option<&[u8]>) -> Option<Vec<u8>> + 'static,
+    ) -> Result<Boot, StoreFault> {
+        let decide: boot::Decide = Rc::new(Cell::new(Some(Box::new(decide))));
+        self.0.connection.with(async |db| boot::boot(db, &decide).await).await
+    }
+
+    /// Writes `batch`, whole or not at all; [`StoreFault::Fenced`] if its epoch is not the lease's.
+    pub async fn commit(&self, batch: &WriteBatch) -> Result<(), StoreFault> {
+        self.0.connection.with(async |db| commit::commit(db, batch).await).await
+    }
+
+    /// Keeps the device row and its key pair, unless there is a device already; gives what is in force.
+    pub async fn mint(
+        &self,
+        device: &[u8],
+        signing: &JsValue,
+    ) -> Result<(Vec<u8>, JsValue), StoreFault> {
+        self.0.connection.with(async |db| commit::mint(db, device, signing).await).await
+    }
+
+    /// Rows with numbers beyond `after`, ascending, up to `limit`.
+    pub async fn read_numbers(
+        &self,
+        store: rows::Store,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<(u64, Vec<u8>)>, StoreFault> {
+        self.0.reader.numbers(&self.0.connection, store, after, limit).await
+    }
+
+    /// Rows of a store in the order of their keys, up to `limit`.
+    pub async fn read(
+        &self,
+        store: rows::Store,
+        limit: u32,
+    ) -> Result<Vec<(Key, Vec<u8>)>, StoreFault> {
+        self.0.reader.rows(&self.0.connection, store, limit).await
+    }
+
+    /// One row.
+    pub async fn read_one(
+        &self,
+        store: rows::Store,
+        key: &Key,
+    ) -> Result<Option<Vec<u8>>, StoreFault> {
+        self.0.reader.one(&self.0.connection, store, key).await
+    }
+
+    /// How many rows a store has.
+    pub async fn count(&self, store: rows::Store) -> Result<u64, StoreFault> {
+        self.0.reader.count(&self.0.connection, store).await
+    }
+
+    /// Lets go of the database; the next use opens it again.
+    pub fn close(&self) {
+        self.0.connection.close();
+        self.0.reader.close();
+    }
+}
+
+impl core::fmt::Debug for Store {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Store")
+    }
+}

@@ -1,0 +1,168 @@
+//! The page's way to the service worker.
+
+use core::fmt;
+use core::time::Duration;
+
+use js_sys::{Array, Promise};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{
+    MessageChannel, MessagePort, ServiceWorker, ServiceWorkerContainer, ServiceWorkerRegistration,
+};
+
+use crate::alarm;
+use crate::channel::{Envelope, Parcel, data_of, read_message};
+use crate::dom::DomFault;
+use crate::listen::Listener;
+use crate::once::Once;
+use crate::realm::realm;
+
+#[wasm_bindgen]
+extern "C" {
+    // https://w3c.github.io/ServiceWorker/#dictdef-registrationoptions
+    #[wasm_bindgen(extends = js_sys::Object)]
+    type RegistrationOptions;
+    #[wasm_bindgen(method, setter)]
+    fn set_scope(this: &RegistrationOptions, scope: &str);
+    #[wasm_bindgen(method, setter, js_name = updateViaCache)]
+    fn set_update_via_cache(this: &RegistrationOptions, mode: &str);
+
+    // https://w3c.github.io/ServiceWorker/#serviceworkercontainer-interface
+    #[wasm_bindgen(extends = ServiceWorkerContainer)]
+    type Container;
+    #[wasm_bindgen(method, catch, js_name = register)]
+    fn register(
+        this: &Container,
+        url: &str,
+        options: &RegistrationOptions,
+    ) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = getRegistration)]
+    fn registration(this: &Container, url: &str) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(method, js_name = startMessages)]
+    fn start_messages(this: &Container);
+}
+
+/// Whether this page may have a service worker: secure, and not switched off.
+#[must_use]
+pub fn supported() -> bool {
+    container().is_some()
+}
+
+/// The registration that `url` falls under, if there is one.
+pub async fn registration(url: &str) -> Result<Option<ServiceWorkerRegistration>, DomFault> {
+    let Some(container) = container() else { return Ok(None) };
+    let found = JsFuture::from(container.registration(url)?).await?;
+    Ok((!found.is_undefined()).then(|| found.unchecked_into()))
+}
+
+/// Registers the worker at `url` for `scope` (its own folder if `None`); updates go past the HTTP cache.
+pub async fn register(
+    url: &str,
+    scope: Option<&str>,
+) -> Result<ServiceWorkerRegistration, DomFault> {
+    let container = container().ok_or_else(unsupported)?;
+    let options: RegistrationOptions = js_sys::Object::new().unchecked_into();
+    options.set_update_via_cache("none");
+    if let Some(scope) = scope {
+        options.set_scope(scope);
+    }
+    Ok(JsFuture::from(container.register(url, &options)?).await?.unchecked_into())
+}
+
+/// The worker that controls this page.
+#[must_use]
+pub fn controller() -> Option<ServiceWorker> {
+    container()?.controller()
+}
+
+/// Posts `bytes` and hands over `ports`. Wakes the worker if it sleeps.
+pub fn post(
+    worker: &ServiceWorker,
+    channel: &str,
+    bytes: &[u8],
+    ports: &[&MessagePort],
+) -> Result<(), DomFault> {
+    let Parcel { message, transfer } = Parcel::new(channel, bytes);
+    for port in ports {
+        transfer.push(port);
+    }
+    // The ports are also what the worker finds as `event.ports`.
+    Ok(worker.post_message_with_transferable(&message, &transfer)?)
+}
+
+/// The build of the worker's shim, if it answers within `timeout`. Tells one that is there and wedged
+/// from one that works: the question is posted, and the answer comes back on a port handed over with it.
+pub async fn probe(worker: &ServiceWorker, channel: &str, timeout: Duration) -> Option<String> {
+    let ends = MessageChannel::new().ok()?;
+    let (port, answered) = (ends.port1(), Once::new());
+    let heard = answered.clone();
+    let _listener = Listener::new(&port, &["message"], move |event| {
+        let answer: JsValue = data_of(&event);
+        if answer.is_object() {
+            let build = answer.unchecked_ref::<Envelope>().build();
+            if let Some(build) = build.ok().and_then(|build| build.as_string()) {
+                drop(heard.put(build));
+            }
+        }
+    });
+    port.start();
+    let question = Envelope::of(channel);
+    question.set_probe(true);
+    let posted = worker.post_message_with_transferable(&question, &Array::of1(&ends.port2()));
+    let build = match posted {
+        Ok(()) => alarm::within(timeout, answered.get()).await,
+        Err(_) => None,
+    };
+    port.close();
+    build
+}
+
+/// What comes from the worker. Dropped, it hears no more.
+pub struct Inbox {
+    _messages: Listener,
+    _changes: Listener,
+}
+
+/// What a page hears of workers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// A message of the inbox's channel.
+    Message(Vec<u8>),
+    /// Another worker controls this page.
+    ControllerChanged,
+}
+
+impl Inbox {
+    /// Calls `heard` for each message of `channel` from any worker of this origin, and when another
+    /// worker takes control. `None` where there are no service workers.
+    pub fn new(channel: &str, heard: impl Fn(Heard) + Clone + 'static) -> Option<Self> {
+        let container = container()?;
+        let (ours, tell): (Box<str>, _) = (channel.into(), heard.clone());
+        let messages = Listener::new(&container, &["message"], move |event| {
+            match read_message(&data_of(&event)) {
+                Some((channel, bytes)) if *channel == *ours => tell(Heard::Message(bytes)),
+                Some(_) | None => {}
+            }
+        });
+        let changes = Listener::new(&container, &["controllerchange"], move |_| {
+            heard(Heard::ControllerChanged);
+        });
+        // Messages to a listener, unlike those to `onmessage`, wait until they are asked for.
+        container.start_messages();
+        Some(Self { _messages: messages, _changes: changes })
+    }
+}
+
+impl fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Inbox")
+    }
+}
+
+fn container() -> Option<Container> {
+    realm().navigator().service_worker().ok().flatten().map(JsCast::unchecked_into)
+}
+
+fn unsupported() -> DomFault {
+    DomFault { name: "NotSupportedError".into(), message: "no service workers here".into() }
+}
