@@ -32,7 +32,10 @@ const COPIED = 300;
 const PAGE = 200;
 const PATIENCE_MS = 8000;
 
-/** Fires "read" after each complete reading, "away" when the server did not give one. */
+/**
+ * Fires "read" after each complete reading, "away" when the server did not give one, and "anew" when
+ * what was read before is of another log.
+ */
 export class Log extends EventTarget {
   /** @type {LogEvent[]} */ events = [];
   /** The last offset the server has; unknown before the first reading. */
@@ -104,6 +107,7 @@ export class Log extends EventTarget {
         this.#epoch = page.epoch;
         this.#cursor = Math.max(page.floor, page.head - KEPT, 0);
         this.events = [];
+        this.dispatchEvent(new Event("anew"));
         continue;
       }
       this.events = [...this.events, ...page.events].slice(-KEPT);

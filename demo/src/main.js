@@ -147,6 +147,7 @@ function showPage() {
     notes.setLog(log.events, log.startedAt);
     write(byId("freshness"), "");
   });
+  log.addEventListener("anew", () => notes.forgetLog());
   log.addEventListener("away", () => {
     write(byId("freshness"), log.readAt
       ? `The server’s notes as of ${new Date(log.readAt).toLocaleTimeString()}, from this device’s copy`

@@ -60,7 +60,8 @@ export class Weather extends EventTarget {
       if (!answer.ok) return this.#showFault(`The server answered ${answer.status} when asked for its mood.`, true);
       this.#show(await answer.json());
     } catch {
-      this.#showFault("The server cannot be reached at all, so its weather is out of our hands. Your notes wait on disk.", true);
+      this.#showFault("It cannot be reached at all, so its weather is out of our hands. Notes wait on disk until it is back.", true);
+      showAtServer("down", "cannot be reached just now");
     }
   }
 
@@ -116,9 +117,8 @@ export class Weather extends EventTarget {
     byId("delay-field").hidden = mode !== "slow";
     byId("often-field").hidden = mode === "well";
     const known = MOODS.find(([name]) => name === mode);
-    byId("way-weather-icon").setAttribute("href", `#i-${mode === "well" ? "server" : (known?.[1] ?? "server")}`);
-    write(byId("way-weather"), mode === "well" ? "in order, each one once" : known ? `${known[2]}: ${known[3]}` : mode);
-    byId("way").dataset.mood = mode;
+    if (mode === "well") showAtServer("server", "in order, each one once");
+    else showAtServer(known?.[1] ?? "server", known ? `${known[2]}: ${known[3]}` : mode);
   }
 
   /**
@@ -129,10 +129,23 @@ export class Weather extends EventTarget {
     byId("weather-fault").hidden = false;
     write(byId("weather-fault"), words);
     if (keepForm) return;
+    showAtServer("server", "in order, each one once");
     byId("weather-form").hidden = true;
     byId("counters").hidden = true;
     write(byId("weather-lead"), "Here you could make the server misbehave.");
   }
+}
+
+/**
+ * Shows at the last station of the way how the server is.
+ *
+ * @param {string} picture  the name of an icon; "server" if all is well
+ * @param {string} words
+ */
+function showAtServer(picture, words) {
+  byId("way-weather-icon").setAttribute("href", `#i-${picture}`);
+  write(byId("way-weather"), words);
+  byId("way").dataset.trouble = String(picture !== "server");
 }
 
 const NEEDS_DEVELOPMENT =
