@@ -25,9 +25,9 @@ export interface Asked {
 
 /** Reads the options of `connect`. */
 export function readOptions(options: ConnectOptions, build: string): Asked {
-  refuseUnknown("option", options, OPTIONS);
+  refuseUnknown(options, OPTIONS);
   const outbox: OutboxOptions = options.outbox ?? {};
-  refuseUnknown("outbox option", outbox, OUTBOX_OPTIONS);
+  refuseUnknown(outbox, OUTBOX_OPTIONS);
   const channel = text("channel", options.channel) ?? "default";
   const worker = options.worker === false ? undefined : url("worker", options.worker);
   const token = tokenSource(options.token);
@@ -53,7 +53,7 @@ export function readOptions(options: ConnectOptions, build: string): Asked {
 
 /** Checks what `setIdentity` is given. */
 export function checkIdentity(to: Identity): void {
-  refuseUnknown("field of the identity", to, ["user", "session", "token"]);
+  refuseUnknown(to, ["user", "session", "token"]);
   text("user", to.user);
   text("session", to.session);
   tokenSource(to.token);
@@ -146,11 +146,11 @@ function readDebug(value: unknown): string | false {
   return asked === true || asked === "1" || asked === "true" ? "" : (asked as string);
 }
 
-function refuseUnknown(what: string, given: object, known: readonly string[]): void {
-  if (typeof given !== "object" || given === null) throw unfit(`the ${what}s`, given, "an object");
+function refuseUnknown(given: object, known: readonly string[]): void {
+  if (typeof given !== "object" || given === null) throw unfit("options", given, "an object");
   for (const [name, value] of Object.entries(given)) {
     if (value !== undefined && !known.includes(name)) {
-      throw appFault("option-invalid", `there is no ${what} \`${name}\`, but ${known.join(", ")}`);
+      throw appFault("option-invalid", `there is no option \`${name}\`, but ${known.join(", ")}`);
     }
   }
 }

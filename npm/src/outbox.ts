@@ -171,15 +171,20 @@ function limit(
   checkLimits(options);
   const { signal, timeoutMs = TIMEOUT_MS } = options;
   if (signal?.aborted) throw aborted(" before the call; nothing was stored", signal);
-  const onAbort = () =>
-    reject(aborted(`; event ${receipt.id} may be stored, and is then sent. ${AGAIN}`, signal!));
-  signal?.addEventListener("abort", onAbort, { once: true });
-  const expire = () => reject(silent(receipt, timeoutMs));
-  const timer = timeoutMs === Infinity ? undefined : setTimeout(expire, timeoutMs);
-  return () => {
+  const release = () => {
     clearTimeout(timer);
     signal?.removeEventListener("abort", onAbort);
   };
+  const giveUp = (fault: BellwetherError) => {
+    release();
+    reject(fault);
+  };
+  const onAbort = () =>
+    giveUp(aborted(`; event ${receipt.id} may be stored, and is then sent. ${AGAIN}`, signal!));
+  const expire = () => giveUp(silent(receipt, timeoutMs));
+  const timer = timeoutMs === Infinity ? undefined : setTimeout(expire, timeoutMs);
+  signal?.addEventListener("abort", onAbort, { once: true });
+  return release;
 }
 
 function aborted(when: string, signal: AbortSignal): BellwetherError {

@@ -1,0 +1,169 @@
+// The public types, as promised: this file is compiled, not run. Each `@ts-expect-error` is a
+// mistake the compiler has to find.
+
+import { BellwetherError, connect } from "bellwether";
+import type {
+  Bellwether,
+  ConnectOptions,
+  DeadLetter,
+  Delivery,
+  EnqueueOptions,
+  ErrorBody,
+  ErrorCode,
+  FlushReport,
+  HostKind,
+  NewEvent,
+  Outbox,
+  QueuedEvent,
+  Receipt,
+  Status,
+} from "bellwether";
+
+/** Whether two types are the same. */
+type Same<A, B> =
+  (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+function holds<_ extends true>(): void {}
+
+holds<Same<ReturnType<typeof connect>, Promise<Bellwether>>>();
+holds<Same<Parameters<typeof connect>, [options?: ConnectOptions | undefined]>>();
+
+async function options(url: URL, module: WebAssembly.Module): Promise<void> {
+  await connect();
+  await connect({});
+  await connect({
+    channel: "a",
+    worker: "/sw.js",
+    scope: "/",
+    server: "https://sync.example",
+    session: "s",
+    user: "u",
+    token: "t",
+    outbox: {
+      durability: "strict",
+      maxRetries: 5,
+      baseDelayMs: 1,
+      maxDelayMs: 2,
+      batchSize: 3,
+      batchAgeMs: 4,
+      deadLetterCap: 5,
+      deadLetterOverflow: "block",
+    },
+    wasm: module,
+    debug: "push",
+  });
+  await connect({ worker: url, server: url, wasm: url, debug: true });
+  await connect({ worker: false, server: null, token: undefined });
+  await connect({ token: () => "t" });
+  await connect({ token: async ({ user, session }) => `${user?.length}${session.length}` });
+  await connect({ token: async () => undefined });
+
+  // @ts-expect-error: no such option
+  await connect({ chanel: "a" });
+  // @ts-expect-error: a worker is a place, or none
+  await connect({ worker: true });
+  // @ts-expect-error: no such durability
+  await connect({ outbox: { durability: "lax" } });
+  // @ts-expect-error: a token is text
+  await connect({ token: () => 7 });
+}
+
+async function page(bw: Bellwether): Promise<void> {
+  holds<Same<typeof bw.id, string>>();
+  holds<Same<typeof bw.ready, Promise<void>>>();
+  holds<Same<typeof bw.status, Status>>();
+  holds<Same<typeof bw.outbox, Outbox>>();
+  holds<Same<ReturnType<typeof bw.flush>, Promise<FlushReport>>>();
+  holds<Same<FlushReport, { delivered: number; pending: number; dead: number }>>();
+  await bw.setIdentity({ user: "ben", session: "s", token: () => "t" });
+  await bw.setIdentity({});
+  holds<Same<ReturnType<typeof bw.close>, Promise<void>>>();
+  const target: EventTarget = bw;
+
+  // @ts-expect-error: the id is the runtime's
+  bw.id = "mine";
+  // @ts-expect-error: the status is frozen
+  bw.status.pending = 0;
+  // @ts-expect-error: and so are its reasons
+  bw.status.reasons.push("because");
+  // @ts-expect-error: no such member
+  bw.unknown();
+}
+
+function status(it: Status): void {
+  holds<Same<Status["host"], HostKind | "starting">>();
+  holds<Same<Status["sync"], "synchronized" | "synchronizing" | "offline" | "blocked">>();
+  holds<Same<Status["connection"], "connected" | "disconnected">>();
+  holds<Same<Status["nextAttemptAt"], number | null>>();
+  holds<Same<typeof it.blocked, string | undefined>>();
+  holds<Same<Status["epoch"] | Status["pages"] | Status["pending"] | Status["dead"], number>>();
+  holds<Same<Status["online"] | Status["paused"], boolean>>();
+  holds<Same<Status["build"], string>>();
+  holds<Same<Status["protocol"], number>>();
+}
+
+function events(bw: Bellwether): void {
+  bw.addEventListener("status", (event) => holds<Same<typeof event.detail, Status>>());
+  bw.addEventListener("error", (event) => holds<Same<typeof event.detail, BellwetherError>>());
+  bw.addEventListener("dead-letter", ({ detail }) => {
+    holds<Same<typeof detail.tries, number>>();
+    const { id, type, code, message }: Record<"id" | "type" | "code" | "message", string> = detail;
+  });
+  bw.addEventListener("state-lost", ({ detail }) => {
+    const { what, from, to }: Record<"what" | "from" | "to", string> = detail;
+  });
+  bw.addEventListener("reload-needed", ({ detail }) => {
+    const { build, message }: Record<"build" | "message", string> = detail;
+  });
+  const listener = (): void => {};
+  bw.addEventListener("status", listener, { once: true });
+  bw.removeEventListener("status", listener);
+}
+
+async function outbox(it: Outbox, signal: AbortSignal): Promise<void> {
+  holds<Same<ReturnType<Outbox["enqueue"]>, Promise<Receipt>>>();
+  holds<Same<Receipt, { id: string; position: number }>>();
+  holds<Same<ReturnType<Outbox["post"]>, string>>();
+  holds<Same<ReturnType<Outbox["pending"]>, Promise<QueuedEvent[]>>>();
+  holds<Same<ReturnType<Outbox["failed"]>, Promise<DeadLetter[]>>>();
+  holds<Same<ReturnType<Outbox["retry"]>, Promise<number>>>();
+  holds<Same<ReturnType<Outbox["delivered"]>, Promise<Delivery>>>();
+  holds<Same<Delivery["status"], "accepted" | "duplicate" | "refused">>();
+  holds<Same<Delivery["offset"], number | undefined>>();
+  holds<Same<Delivery["error"], ErrorBody | undefined>>();
+
+  const event: NewEvent = {
+    type: "t",
+    data: { a: [1] },
+    key: "k",
+    id: "i",
+    correlationId: "c",
+    schema: 1,
+  };
+  const how: EnqueueOptions = { priority: "critical", immediate: true, timeoutMs: 5, signal };
+  await it.enqueue(event, how);
+  it.post({ type: "t" }, { priority: "bulk" });
+  await it.retry();
+  await it.retry("i");
+  await it.discard("i");
+  await it.pause();
+  await it.resume();
+
+  // @ts-expect-error: an event has a type
+  await it.enqueue({ data: 1 });
+  // @ts-expect-error: no such lane
+  await it.enqueue({ type: "t" }, { priority: "urgent" });
+  // @ts-expect-error: discarding everything at once is not offered
+  await it.discard();
+}
+
+function errors(fault: BellwetherError): void {
+  const error: Error = fault;
+  holds<Same<typeof fault.name, "BellwetherError">>();
+  holds<Same<typeof fault.code, ErrorCode>>();
+  holds<Same<typeof fault.culprit, "app" | "server" | "peer" | "browser" | "us">>();
+  holds<Same<typeof fault.retryable, boolean>>();
+  holds<Same<typeof fault.cause, unknown>>();
+  if (fault.code === "store-quota") return;
+  // @ts-expect-error: no such code
+  if (fault.code === "quota") return;
+}
