@@ -82,12 +82,19 @@ impl Default for Mood {
 }
 
 /// The mood, and what it has done so far.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Report {
-    /// The orders as they stand; `count` goes down.
+    /// The orders as they stand; `count` goes down, and at its end the mode is `well` again.
     #[serde(flatten)]
     pub mood: Mood,
-    /// Pushes seen since the server started.
+    /// What was counted since the server started.
+    pub counters: Counters,
+}
+
+/// Counted since the server started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Counters {
+    /// Pushes seen.
     pub pushes: u64,
     /// Those that the mood has touched.
     pub affected: u64,
@@ -105,8 +112,8 @@ struct State {
 
 impl Default for State {
     fn default() -> Self {
-        let mood = Mood::default();
-        Self { rng: Rng::new(mood.seed), report: Report { mood, pushes: 0, affected: 0 } }
+        let report = Report::default();
+        Self { rng: Rng::new(report.mood.seed), report }
     }
 }
 
@@ -121,23 +128,29 @@ impl Moods {
     pub fn set(&self, mood: Mood) {
         let mut state = self.state();
         state.rng = Rng::new(mood.seed);
-        state.report.mood = mood;
+        let mode = if mood.count == Some(0) { Mode::Well } else { mood.mode };
+        state.report.mood = Mood { mode, ..mood };
     }
 
     /// What befalls the next push.
     pub fn befall(&self) -> Mode {
         let mut state = self.state();
         let State { report, rng } = &mut *state;
-        report.pushes += 1;
-        let mood = &mut report.mood;
+        let Report { mood, counters } = report;
+        counters.pushes += 1;
         // 53 random bits, as a share of one.
         let drawn = (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
-        if mood.mode == Mode::Well || mood.count == Some(0) || drawn >= mood.rate {
+        let mode = mood.mode;
+        if mode == Mode::Well || drawn >= mood.rate {
             return Mode::Well;
         }
-        mood.count = mood.count.map(|left| left - 1);
-        report.affected += 1;
-        mood.mode
+        counters.affected += 1;
+        mood.count = mood.count.map(|left| left.saturating_sub(1));
+        if mood.count == Some(0) {
+            mood.mode = Mode::Well;
+            mood.count = None;
+        }
+        mode
     }
 
     /// How long a slow answer takes.
@@ -164,7 +177,7 @@ impl Moods {
             return None;
         }
         let status = mood.poison_status;
-        state.report.affected += 1;
+        state.report.counters.affected += 1;
         Some(status)
     }
 
@@ -229,6 +242,6 @@ mod tests {
         assert!((400..600).contains(&half), "{half}");
         moods.set(Mood { mode: Mode::Down, rate: 0.0, ..Mood::default() });
         assert_eq!(moods.befall(), Mode::Well);
-        assert_eq!(moods.report().pushes, 1_006);
+        assert_eq!(moods.report().counters.pushes, 1_006);
     }
 }

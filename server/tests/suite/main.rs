@@ -1,0 +1,14 @@
+//! The server from outside: its contract on every store, its routes, and its binary under fire.
+
+mod auth;
+mod binary;
+mod contract;
+mod device;
+mod disk;
+mod effect;
+mod events;
+mod hostile;
+mod http;
+mod moods;
+mod push;
+mod random;
