@@ -1,1 +1,396 @@
-//! Placeholder.
+//! The coordinator: composes the machines, and is the one consumer of the journal (HOST-3).
+//!
+//! ```text
+//!  event ─▶ driver ─▶ handle(now, Input) ─▶ poll_effect()* ─▶ perform ─▶ facts back in ─▶ … until quiet
+//! ```
+//!
+//! What always holds:
+//! - it lives from [`restore`](Coordinator::restore), which no row can stop, until its realm dies; there is no end;
+//! - it writes only under its epoch, and once it is fenced it asks for nothing more;
+//! - each slice ends by reading the journal past its last key until it is empty, so that a lost nudge loses nothing.
+//!
+//! Not here: who may boot (`host::succession`), what a stream does (`outbox`), the browser (the driver).
+
+mod asks;
+mod effect;
+mod housekeeping;
+mod input;
+mod reader;
+mod restore;
+mod roster;
+mod status;
+
+use std::collections::{BTreeMap, VecDeque};
+
+pub use self::effect::{Effect, To};
+pub use self::input::{Client, Input, Trigger};
+pub use self::restore::Restored;
+
+use self::asks::Asks;
+use self::housekeeping::Housekeeping;
+use self::reader::Reader;
+use self::roster::Roster;
+use crate::base::{Culprit, Epoch, Fault, Mono, Now, PageId, RequestId, limits};
+use crate::bus::{
+    BusFault, Envelope, Farewell, Hello, Identity, Notice, Reply, Request, Status, Welcome,
+};
+use crate::outbox::{self, Outbox, Ticket};
+use crate::rows::{Config, HostKind, JournalRow, ROW_VERSION, WriteBatch, read};
+use crate::wire::to_cbor;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Coordinator {
+    realm: PageId,
+    kind: HostKind,
+    build: Box<str>,
+    epoch: Epoch,
+    outbox: Outbox,
+    roster: Roster,
+    reader: Reader,
+    asks: Asks,
+    housekeeping: Housekeeping,
+    tokens: BTreeMap<Identity, Box<str>>,
+    /// Appends of our own, after which the journal has to be read again.
+    appends: Vec<Ticket>,
+    /// What was to be told while nobody was there to hear it.
+    untold: VecDeque<Notice>,
+    told: Option<Status>,
+    /// Whether a background sync has been asked for since the last one came.
+    sync_asked: bool,
+    fenced: bool,
+    /// Messages that could not be understood, and were dropped.
+    dropped: u64,
+    effects: VecDeque<Effect>,
+}
+
+impl Coordinator {
+    /// Takes in one fact, and does what has become due.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        if self.fenced {
+            return;
+        }
+        match input {
+            Input::Message { from, bytes } => self.on_message(now, from, &bytes),
+            Input::Clients(clients) => self.on_clients(now, &clients),
+            Input::Device(device) => self.outbox.set_device(now, device),
+            Input::DatabaseLost => {
+                let (what, session) = ("database".into(), "".into());
+                self.tell(Notice::StateLost { what, session, from: None, to: None });
+            }
+            Input::Journal { rows, ended } => {
+                self.reader.on_rows(now, &rows, ended, &mut self.outbox)
+            }
+            Input::JournalFailed(fault) => {
+                self.reader.on_failed(now);
+                self.tell(Notice::Trouble(fault));
+            }
+            Input::Retained { ticket, rows } => self.outbox.on_retained(now, ticket, &rows),
+            Input::Old { store, rows } => {
+                self.housekeeping.on_old(now, store, &rows, &mut self.outbox)
+            }
+            Input::Committed(ticket) => {
+                if let Some(at) = self.appends.iter().position(|append| *append == ticket) {
+                    self.appends.swap_remove(at);
+                    self.reader.want();
+                }
+                self.outbox.on_committed(now, ticket);
+                self.asks.on_committed(ticket);
+            }
+            Input::CommitFailed { ticket, fault } => {
+                self.asks.on_commit_failed(ticket, &fault);
+                self.outbox.on_commit_failed(now, ticket, fault);
+            }
+            Input::Fenced => {
+                self.fenced = true;
+                self.effects.clear();
+                return;
+            }
+            Input::Signed { ticket, signature } => self.outbox.on_signed(now, ticket, signature),
+            Input::Response { ticket, response } => self.outbox.on_response(now, ticket, response),
+            Input::Trigger(trigger) => self.on_trigger(now, trigger),
+            Input::Timeout => {}
+        }
+        self.outbox.tick(now);
+        self.settle(now);
+    }
+
+    /// When [`Input::Timeout`] is wanted; `None` while only facts can help.
+    #[must_use]
+    pub fn poll_timeout(&self, now: Now) -> Option<Mono> {
+        if self.fenced {
+            return None;
+        }
+        [self.outbox.poll_timeout(now), self.reader.poll_timeout(now)].into_iter().flatten().min()
+    }
+
+    /// The next thing the driver is asked to do.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// Whether nothing is under way that will end by itself: what is left waits for a time or a fact.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.fenced || (!self.outbox.is_busy() && self.reader.is_quiet() && self.asks.is_quiet())
+    }
+
+    /// Whether anything is still to be sent, so that the browser should wake us when it can.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        !self.fenced && self.may_send() && self.outbox.has_work()
+    }
+
+    /// Whether a newer coordinator has taken its place. It will not do anything any more.
+    #[must_use]
+    pub fn is_fenced(&self) -> bool {
+        self.fenced
+    }
+
+    /// Its epoch.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    fn may_send(&self) -> bool {
+        let config = self.outbox.config();
+        !config.paused && !config.server.is_empty()
+    }
+
+    fn on_trigger(&mut self, now: Now, trigger: Trigger) {
+        self.reader.want();
+        match trigger {
+            Trigger::Sync => {
+                self.sync_asked = false;
+                self.outbox.hurry(now);
+            }
+            Trigger::PeriodicSync | Trigger::Push => self.outbox.hurry(now),
+            Trigger::Start => {}
+        }
+    }
+
+    fn on_message(&mut self, now: Now, from: Client, bytes: &[u8]) {
+        let envelope = match Envelope::read(bytes) {
+            Ok(envelope) => envelope,
+            Err(BusFault::TooFarApart) => {
+                return self.send(To::Client(from), RequestId(0), &Notice::ReloadNeeded);
+            }
+            Err(BusFault::Malformed) => {
+                self.dropped = self.dropped.saturating_add(1);
+                return;
+            }
+        };
+        let Ok(Some(request)) = Request::open(&envelope) else {
+            self.dropped = self.dropped.saturating_add(1);
+            return;
+        };
+        let (page, id) = (envelope.sender, envelope.request);
+        self.roster.heard(page, &from, now.mono);
+        if id != RequestId(0) && !matches!(request, Request::Hello(_)) {
+            match self.asks.seen(page, id) {
+                asks::Seen::New => {}
+                asks::Seen::UnderWay => return,
+                asks::Seen::Answered(reply) => {
+                    return self.send(To::Client(from), id, &Notice::Reply(reply));
+                }
+            }
+        }
+        match request {
+            Request::Hello(hello) => self.on_hello(now, page, id, from, hello),
+            Request::Nudge { hurry } => {
+                self.reader.want();
+                if hurry {
+                    self.outbox.hurry(now);
+                }
+            }
+            Request::Farewell(farewell) => self.on_farewell(page, farewell),
+            Request::Token(given) => self.on_token(now, given.identity, given.token),
+            Request::Retry { id: letter } => {
+                let ids = letter.map_or_else(|| self.outbox.dead_ids(), |id| vec![id]);
+                let tickets: Vec<Ticket> =
+                    ids.iter().filter_map(|id| self.outbox.retry(now, id)).collect();
+                self.appends.extend(&tickets);
+                self.asks.wait_for(page, id, tickets);
+            }
+            Request::Discard { id: letter } => {
+                let tickets = self.outbox.discard(now, &letter).into_iter().collect();
+                self.asks.wait_for(page, id, tickets);
+            }
+            Request::Pause { on } => {
+                let config = Config { paused: on, ..self.outbox.config().clone() };
+                let ticket = self.store_config(now, config);
+                self.asks.wait_for(page, id, vec![ticket]);
+            }
+            Request::Flush => {
+                self.reader.want();
+                self.outbox.hurry(now);
+                self.asks.wait_for_quiet(page, id, self.outbox.answered());
+            }
+        }
+    }
+
+    fn on_hello(&mut self, now: Now, page: PageId, id: RequestId, from: Client, hello: Hello) {
+        let config = Config {
+            version: ROW_VERSION,
+            server: hello.server,
+            options: hello.options.bounded(),
+            paused: self.outbox.config().paused,
+            build: self.outbox.config().build.clone(),
+        };
+        if config != *self.outbox.config() {
+            let build = self.build.clone();
+            self.store_config(now, Config { build, ..config });
+        }
+        self.reader.want();
+        let identity = hello.identity;
+        let wants_token = hello.has_token && !self.tokens.contains_key(&identity);
+        self.roster.register(page, &identity, hello.has_token, hello.visible);
+        let welcome = Notice::Welcome(Welcome { status: self.status(now) });
+        self.send(To::Client(from.clone()), id, &welcome);
+        while let Some(notice) = self.untold.pop_front() {
+            self.send(To::Client(from.clone()), RequestId(0), &notice);
+        }
+        if wants_token {
+            self.send(To::Client(from), RequestId(0), &Notice::TokenWanted(identity));
+        }
+    }
+
+    fn on_farewell(&mut self, page: PageId, farewell: Farewell) {
+        self.roster.gone(page);
+        let fits = |row: &[u8]| {
+            row.len() <= limits::EVENT_BYTES_MAX + limits::NAME_BYTES_MAX * 2
+                && read::<JournalRow<'_>>(row).is_ok()
+        };
+        let (rows, rest): (Vec<_>, Vec<_>) =
+            farewell.rows.into_iter().map(Vec::from).partition(|row: &Vec<u8>| fits(row));
+        self.dropped = self.dropped.saturating_add(rest.len() as u64);
+        if !rows.is_empty() {
+            let ticket = self.outbox.append(rows);
+            self.appends.push(ticket);
+        }
+        self.reader.want();
+    }
+
+    fn on_token(&mut self, now: Now, identity: Identity, token: Option<Box<str>>) {
+        match token.filter(|token| token.len() <= limits::TOKEN_BYTES_MAX) {
+            Some(token) => {
+                self.tokens.insert(identity.clone(), token);
+                self.outbox.on_token(now, &identity);
+            }
+            None => {
+                self.tokens.remove(&identity);
+            }
+        }
+    }
+
+    fn on_clients(&mut self, now: Now, clients: &[Client]) {
+        self.roster.present(clients, now.mono);
+        let strangers: Vec<Client> =
+            clients.iter().filter(|client| !self.roster.knows(client)).cloned().collect();
+        for client in strangers {
+            let status = self.status(now);
+            self.send(To::Client(client), RequestId(0), &Notice::Status(status));
+        }
+    }
+
+    fn store_config(&mut self, now: Now, config: Config) -> Ticket {
+        let ticket = self.outbox.store_config(to_cbor(&config));
+        self.outbox.set_config(now, config);
+        ticket
+    }
+
+    // Everything that follows from what has just happened.
+    fn settle(&mut self, now: Now) {
+        self.reader.go(now, &self.outbox, &mut self.effects);
+        while let Some(effect) = self.outbox.poll_effect() {
+            self.on_outbox(effect);
+        }
+        let quiet = !self.outbox.is_busy() && self.reader.is_quiet();
+        if quiet {
+            self.housekeeping.go(&self.outbox, &mut self.effects);
+        }
+        if self.roster.wants_list(now.mono) {
+            self.effects.push_back(Effect::ListClients);
+        }
+        let flushed = Reply::Flushed {
+            delivered: 0,
+            pending: self.outbox.pending(),
+            dead: self.outbox.dead(),
+        };
+        for (page, id, reply) in self.asks.answers(quiet, self.outbox.answered(), &flushed) {
+            if let Some(client) = self.roster.client(page) {
+                self.send(To::Client(client), id, &Notice::Reply(reply));
+            }
+        }
+        if !self.sync_asked && self.has_work() && self.outbox.poll_timeout(now).is_some() {
+            self.sync_asked = true;
+            self.effects.push_back(Effect::AskForSync);
+        }
+        let status = self.status(now);
+        if self.told.as_ref().is_none_or(|told| status::differs(told, &status)) {
+            self.send(To::All, RequestId(0), &Notice::Status(status.clone()));
+            self.told = Some(status);
+        }
+    }
+
+    fn on_outbox(&mut self, effect: outbox::Effect) {
+        let effect = match effect {
+            outbox::Effect::Commit { ticket, ops, strict } => {
+                Effect::Commit { ticket, batch: WriteBatch { epoch: self.epoch, strict, ops } }
+            }
+            outbox::Effect::Sign { ticket, statement } => Effect::Sign { ticket, statement },
+            outbox::Effect::Push { ticket, identity, body } => {
+                let mut url = String::from(self.outbox.config().server.trim_end_matches('/'));
+                url.push_str("/v1/push");
+                let token = self.tokens.get(&identity).cloned();
+                Effect::Push { ticket, url: url.into(), token: token.map(effect::Token), body }
+            }
+            outbox::Effect::ReadRetained { ticket, after, limit } => {
+                Effect::ReadRetained { ticket, after, limit }
+            }
+            outbox::Effect::TokenWanted(identity) => {
+                self.tokens.remove(&identity);
+                if let Some(client) = self.roster.token_giver(&identity) {
+                    self.send(To::Client(client), RequestId(0), &Notice::TokenWanted(identity));
+                }
+                return;
+            }
+            outbox::Effect::Tell(notice) => return self.tell(notice),
+        };
+        self.effects.push_back(effect);
+    }
+
+    // Tells all pages; if none is known to be there, the first one that says hello.
+    fn tell(&mut self, notice: Notice) {
+        if self.roster.is_empty() {
+            if self.untold.len() == UNTOLD_MAX {
+                self.untold.pop_front();
+            }
+            self.untold.push_back(notice);
+        } else {
+            self.send(To::All, RequestId(0), &notice);
+        }
+    }
+
+    fn send(&mut self, to: To, request: RequestId, notice: &Notice) {
+        let message = notice.seal(&self.build, self.realm, request, self.epoch);
+        self.effects.push_back(Effect::Send { to, message });
+    }
+}
+
+/// Notices kept for the first page that comes.
+const UNTOLD_MAX: usize = 32;
+
+/// What to say when the coordinator's own build cannot go on.
+#[must_use]
+pub fn too_old() -> Fault {
+    Fault::new(
+        "reload-needed",
+        Culprit::Peer,
+        "this device's data was written by a newer version of the app: reload to get it",
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -116,10 +116,6 @@ impl Backlog {
         self.ids.insert(id);
     }
 
-    pub(super) fn knows(&self, id: &EventId) -> bool {
-        self.ids.contains(id)
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }

@@ -3,7 +3,7 @@
 use minicbor::bytes::ByteVec;
 
 use crate::base::{Epoch, EventId, LogEpoch, Seq, Wall};
-use crate::rows::{DeviceRow, FlightRow, ROW_VERSION, Source, Span, StreamKey, StreamRow};
+use crate::rows::{DeviceRow, FlightRow, ROW_VERSION, Source, Span, StreamRow};
 use crate::rules::chain;
 use crate::wire::{PROTOCOL, Push};
 
@@ -68,6 +68,11 @@ impl Batch {
         chain::statement(&stream, *first, *count, previous, head)
     }
 
+    /// Whether its events lie in the journal, and have never been acknowledged.
+    pub(super) fn is_from_journal(&self) -> bool {
+        matches!(self.row.source, Source::Journal(_))
+    }
+
     /// Whether the events are those that were sealed.
     pub(super) fn is_whole(&self) -> bool {
         let sealed = self.events.iter().map(|event| &event.sealed[..]);
@@ -121,15 +126,6 @@ pub(super) fn question(about: &About<'_>) -> Push {
 pub(super) fn advanced(stream: &StreamRow, events: &[Held]) -> (Seq, [u8; 32]) {
     let head = chain::head_after(*stream.head, events.iter().map(|event| &event.sealed[..]));
     (stream.confirmed.plus(events.len() as u64), head)
-}
-
-/// For messages: which stream it is about.
-pub(super) fn describe(key: &StreamKey) -> String {
-    let mut text = String::from("session ");
-    text.push_str(&key.session);
-    text.push_str(", lane ");
-    text.push_str(key.lane.name());
-    text
 }
 
 #[cfg(test)]

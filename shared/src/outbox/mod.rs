@@ -93,6 +93,7 @@ pub struct Outbox {
     shared: Shared,
     streams: BTreeMap<StreamKey, Stream>,
     owners: BTreeMap<Ticket, StreamKey>,
+    answered_before: u64,
     /// The stream of the row read last, for knowing where a run of one stream's rows begins.
     read_last: Option<StreamKey>,
 }
@@ -133,7 +134,8 @@ impl Outbox {
             let stream = streams.entry(key.clone()).or_insert_with(|| Stream::new(key, None));
             stream.resume(flight, now);
         }
-        Self { shared, streams, owners: BTreeMap::new(), read_last: None }
+        let answered_before = rows.answered;
+        Self { shared, streams, owners: BTreeMap::new(), answered_before, read_last: None }
     }
 
     /// The device is known: from here on batches can be sealed.
@@ -369,6 +371,19 @@ impl Outbox {
     #[must_use]
     pub fn answered(&self) -> u64 {
         self.shared.answered
+    }
+
+    /// Whether anything was answered in this life.
+    #[must_use]
+    pub fn has_answered(&self) -> bool {
+        self.shared.answered > self.answered_before
+    }
+
+    /// Forgets the rows of `done` or `retained` up to this key, unless something of them is being sent again.
+    pub fn trim(&mut self, store: Store, through: u64) {
+        if !self.streams.values().any(Stream::is_replaying) {
+            self.write(vec![Op::DeleteSpan { store, from: 0, through }], false);
+        }
     }
 
     /// Whether the server answered the last time.

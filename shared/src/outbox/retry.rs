@@ -105,10 +105,11 @@ pub(super) fn hear(response: Response) -> Heard {
         }
     };
     let media = content_type.split(';').next().unwrap_or_default().trim();
-    if status == 200 && media == crate::wire::CBOR {
-        if let Ok(answer) = from_cbor::<Answer>(&body, limits::ANSWER_BYTES_MAX) {
-            return Heard::Answer(Box::new(answer));
-        }
+    if status == 200
+        && media == crate::wire::CBOR
+        && let Ok(answer) = from_cbor::<Answer>(&body, limits::ANSWER_BYTES_MAX)
+    {
+        return Heard::Answer(Box::new(answer));
     }
     let problem = (media == crate::wire::PROBLEM_CBOR)
         .then(|| from_cbor::<Problem>(&body, limits::ANSWER_BYTES_MAX).ok())
@@ -242,7 +243,7 @@ mod tests {
         #[test]
         fn delays_grow_to_their_bound_and_honour_the_servers(failures in 1u32..100, wait in prop::option::of(0u32..100_000), seed: u64) {
             let options = Options::default();
-            let due = due(Wall(0), failures, wait, &options, &mut Rng::new(seed)).0;
+            let due = due(Wall(0), failures, wait, &options, &mut crate::base::Rng::new(seed)).0;
             let wished = (1_000u64 << (failures - 1).min(20)).min(30_000);
             prop_assert!(due >= u64::from(wait.unwrap_or(0)));
             prop_assert!(due >= wished - wished / 4);

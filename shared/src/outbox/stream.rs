@@ -215,7 +215,7 @@ impl Stream {
             self.batch = Some(batch);
         } else {
             self.breaking = Some(Break::Torn);
-            if matches!(batch.row.source, Source::Journal(_)) {
+            if batch.is_from_journal() {
                 self.backlog.put_back(batch.events);
             }
         }
@@ -238,6 +238,11 @@ impl Stream {
         (&self.key.session, &self.key.user) == (&identity.session, &identity.user)
     }
 
+    // Ends the phase that waits for `ticket`; `None` if it is another's, or of long ago.
+    fn leave(&mut self, ticket: Ticket) -> Option<Phase> {
+        (self.awaits() == Some(ticket)).then(|| core::mem::replace(&mut self.phase, Phase::Idle))
+    }
+
     /// What it waits for.
     pub(super) fn awaits(&self) -> Option<Ticket> {
         match &self.phase {
@@ -251,8 +256,8 @@ impl Stream {
 
     /// Events that the server has not answered.
     pub(super) fn pending(&self) -> u64 {
-        let replayed = |batch: &&Batch| matches!(batch.row.source, Source::Journal(_));
-        let sealed = self.batch.as_ref().or(self.gathering.as_ref()).filter(replayed);
+        let sealed = self.batch.as_ref().or(self.gathering.as_ref());
+        let sealed = sealed.filter(|batch| batch.is_from_journal());
         let drafted = match &self.phase {
             Phase::Signing(_, change) | Phase::Storing(_, change) if change.from_backlog => {
                 change.batch.as_ref().map_or(0, |batch| batch.row.count)
@@ -406,18 +411,14 @@ impl Stream {
         now: Now,
         shared: &mut Shared,
     ) {
-        match core::mem::replace(&mut self.phase, Phase::Idle) {
-            Phase::Signing(asked, mut change) if asked == ticket => {
-                let Some(signature) = signature else {
-                    return self.drop_change(*change, cannot_sign(), now, shared);
-                };
-                if let Some(batch) = &mut change.batch {
-                    batch.row.signature = ByteVec::from(signature);
-                }
-                self.store(*change, shared);
-            }
-            other => self.phase = other,
+        let Some(Phase::Signing(_, mut change)) = self.leave(ticket) else { return };
+        let Some(signature) = signature else {
+            return self.drop_change(*change, cannot_sign(), now, shared);
+        };
+        if let Some(batch) = &mut change.batch {
+            batch.row.signature = ByteVec::from(signature);
         }
+        self.store(*change, shared);
     }
 
     // Whatever else a change writes, it writes the stream and its one flight.
@@ -444,9 +445,8 @@ impl Stream {
 
     /// The transaction is complete.
     pub(super) fn on_committed(&mut self, ticket: Ticket, now: Now, shared: &mut Shared) {
-        match core::mem::replace(&mut self.phase, Phase::Idle) {
-            Phase::Storing(asked, change) if asked == ticket => self.apply(*change, now, shared),
-            other => self.phase = other,
+        if let Some(Phase::Storing(_, change)) = self.leave(ticket) {
+            self.apply(*change, now, shared);
         }
     }
 
@@ -470,20 +470,15 @@ impl Stream {
         now: Now,
         shared: &mut Shared,
     ) {
-        match core::mem::replace(&mut self.phase, Phase::Idle) {
-            Phase::Storing(asked, change) if asked == ticket => {
-                self.drop_change(*change, fault, now, shared);
-            }
-            other => self.phase = other,
+        if let Some(Phase::Storing(_, change)) = self.leave(ticket) {
+            self.drop_change(*change, fault, now, shared);
         }
     }
 
     fn drop_change(&mut self, change: Change, fault: Fault, now: Now, shared: &mut Shared) {
         change.burials.iter().for_each(|burial| shared.dead.undo(burial));
-        if change.from_backlog {
-            if let Some(batch) = change.batch {
-                self.backlog.put_back(batch.events);
-            }
+        if let Some(batch) = change.batch.filter(|_| change.from_backlog) {
+            self.backlog.put_back(batch.events);
         }
         self.failures += 1;
         let options = &shared.config.options;
@@ -527,13 +522,7 @@ impl Stream {
         now: Now,
         shared: &mut Shared,
     ) -> Option<LogEpoch> {
-        let accused = match core::mem::replace(&mut self.phase, Phase::Idle) {
-            Phase::Sending(asked, accused) if asked == ticket => accused,
-            other => {
-                self.phase = other;
-                return None;
-            }
-        };
+        let Some(Phase::Sending(_, accused)) = self.leave(ticket) else { return None };
         if self.breaking.is_some() {
             self.go(now, shared);
             return None;
@@ -659,11 +648,7 @@ impl Stream {
         let options = shared.config.options.clone();
         let burial = shared.dead.bury(&self.key, event, reason, tries, now.wall, &options);
         change.burials.push(burial);
-        let replayed = self
-            .batch
-            .as_ref()
-            .is_some_and(|batch| matches!(batch.row.source, Source::Retained { .. }));
-        if replayed {
+        if self.batch.as_ref().is_some_and(|batch| !batch.is_from_journal()) {
             change.row.replay = change.row.replay.map(|replay| replay.past(event.position));
         } else {
             let position = event.position;
@@ -778,7 +763,7 @@ impl Stream {
     }
 
     fn consume_into(
-        &mut self,
+        &self,
         change: &mut Change,
         batch: &Batch,
         entries: Vec<DoneEntry>,
@@ -899,10 +884,8 @@ impl Stream {
         let next = StreamRow::begin(&self.key, device.device, incarnation, Some(former), replay);
         let mut change = Change::to(next, now);
         change.strict = true;
-        if let Some(batch) = &self.batch {
-            if matches!(batch.row.source, Source::Journal(_)) {
-                change.put_back.clone_from(&batch.events);
-            }
+        if let Some(batch) = self.batch.as_ref().filter(|batch| batch.is_from_journal()) {
+            change.put_back.clone_from(&batch.events);
         }
         change.notices.extend(report(why, &self.key, shared));
         self.breaking = None;
@@ -919,10 +902,7 @@ impl Stream {
         now: Now,
         shared: &mut Shared,
     ) {
-        match self.phase {
-            Phase::Loading(asked) if asked == ticket => self.phase = Phase::Idle,
-            _ => return,
-        }
+        let Some(Phase::Loading(_)) = self.leave(ticket) else { return };
         let Some((_, through)) = self.wanted() else { return };
         let ended = rows.len() < LOAD_ROWS_MAX as usize
             || rows.last().is_some_and(|(key, _)| *key >= through);

@@ -1,0 +1,90 @@
+//! Everything that a host can be asked for. The process may die before, during or after doing any of it.
+
+use core::fmt;
+
+use super::input::Client;
+use crate::outbox::Ticket;
+use crate::rows::{Store, WriteBatch};
+
+/// A bearer token, which no log or recording can print.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(pub Box<str>);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+/// Whom a message is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum To {
+    /// One page.
+    Client(Client),
+    /// Every page that the browser knows of, registered or not.
+    All,
+}
+
+/// Something the driver is asked to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Write this; answered by `Committed`, `CommitFailed` or `Fenced`. Commits happen in the order of asking.
+    Commit {
+        /// Names it.
+        ticket: Ticket,
+        /// What.
+        batch: WriteBatch,
+    },
+    /// Sign this with the device's key; answered by `Signed`.
+    Sign {
+        /// Names it.
+        ticket: Ticket,
+        /// What.
+        statement: Vec<u8>,
+    },
+    /// Send this to the server; answered by `Response`.
+    Push {
+        /// Names it.
+        ticket: Ticket,
+        /// Where to.
+        url: Box<str>,
+        /// Under which token.
+        token: Option<Token>,
+        /// The encoded push.
+        body: Vec<u8>,
+    },
+    /// Read rows of the journal; answered by `Journal` or `JournalFailed`.
+    ReadJournal {
+        /// Positions greater than this.
+        after: u64,
+        /// How many at the most.
+        limit: u32,
+    },
+    /// Read rows of `retained`; answered by `Retained`.
+    ReadRetained {
+        /// Names it.
+        ticket: Ticket,
+        /// Keys greater than this.
+        after: u64,
+        /// How many at the most.
+        limit: u32,
+    },
+    /// Read the oldest rows of a store; answered by `Old`.
+    ReadOld {
+        /// Which.
+        store: Store,
+        /// How many at the most.
+        limit: u32,
+    },
+    /// Say which pages are there; answered by `Clients`.
+    ListClients,
+    /// Send this to a page, or to all. Whether it arrives is not reported.
+    Send {
+        /// To whom.
+        to: To,
+        /// The sealed envelope.
+        message: Vec<u8>,
+    },
+    /// Ask the browser for a background sync, if it has such a thing.
+    AskForSync,
+}

@@ -1,0 +1,55 @@
+//! From rows to a running coordinator. Total: no row can stop it.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::asks::Asks;
+use super::housekeeping::Housekeeping;
+use super::reader::Reader;
+use super::roster::Roster;
+use super::{Coordinator, Effect};
+use crate::base::Now;
+use crate::outbox::{Outbox, OutboxRows};
+use crate::rows::{Config, LeaseRow, read};
+
+/// What the transaction of a boot has read, and the lease that it wrote.
+#[derive(Debug, Clone)]
+pub struct Restored {
+    /// The lease in force, which is ours.
+    pub lease: LeaseRow,
+    /// The channel's configuration, if there is one.
+    pub config: Option<Vec<u8>>,
+    /// The outbox's rows.
+    pub outbox: OutboxRows,
+}
+
+impl Coordinator {
+    /// Resumes from what the disk says. `seed` is fresh entropy.
+    #[must_use]
+    pub fn restore(now: Now, restored: &Restored, seed: u64) -> Self {
+        let Restored { lease, config, outbox } = restored;
+        let config = config.as_deref().and_then(|bytes| read::<Config>(bytes).ok());
+        let config = config.unwrap_or_default();
+        let config = Config { options: config.options.clone().bounded(), ..config };
+        let mut coordinator = Self {
+            realm: lease.holder,
+            kind: lease.kind,
+            build: lease.build.clone(),
+            epoch: lease.epoch,
+            outbox: Outbox::restore(now, outbox, config, lease.epoch, &lease.build, seed),
+            roster: Roster::default(),
+            reader: Reader::new(),
+            asks: Asks::default(),
+            housekeeping: Housekeeping::default(),
+            tokens: BTreeMap::new(),
+            appends: Vec::new(),
+            untold: VecDeque::new(),
+            told: None,
+            sync_asked: false,
+            fenced: false,
+            dropped: 0,
+            effects: VecDeque::from([Effect::ListClients]),
+        };
+        coordinator.settle(now);
+        coordinator
+    }
+}
