@@ -1,1 +1,377 @@
-//! Placeholder.
+//! The page's machine: keeps in touch with the coordinator, wherever and whenever it lives (HOST-2, HOST-8).
+//!
+//! What always holds:
+//! - nothing here stands between an event and the disk: appending needs no coordinator;
+//! - a request is sent again after silence, under the same id, until it is answered or given up in words;
+//! - a coordinator that does not know this page yet is told of it before anything else;
+//! - notices of an older epoch than the newest heard of are dropped.
+//!
+//! Not here: the journal, the mirror of the session state, and who hosts the coordinator.
+
+use core::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
+
+use minicbor::bytes::ByteVec;
+
+use crate::base::{Culprit, Epoch, Fault, LogEpoch, Mono, Now, PageId, RequestId, limits};
+use crate::bus::{
+    BusFault, Envelope, Farewell, Hello, Identity, Notice, Reply, Request, Status, TokenGiven,
+};
+use crate::rows::Reason;
+
+/// A fact from outside, already true when it is handed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// There is somebody to talk to: a worker has become active, or another one has.
+    Linked,
+    /// There is nobody to talk to.
+    Unlinked,
+    /// The coordinator has said something.
+    Message(Vec<u8>),
+    /// Events were made durable.
+    Appended {
+        /// Whether one of them is critical, or is to go at once.
+        urgent: bool,
+    },
+    /// The page has come into sight, or gone out of it.
+    Visible(bool),
+    /// The browser says that the network is back.
+    Online,
+    /// The page is back from a frozen state or from the back/forward cache.
+    Returned,
+    /// The page goes, perhaps for good.
+    Leaving {
+        /// Journal rows that it has not seen written.
+        rows: Vec<ByteVec>,
+        /// Whether it may come back.
+        may_return: bool,
+    },
+    /// The time that `poll_timeout` named has come.
+    Timeout,
+}
+
+/// What the driver is asked to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Send this to the coordinator.
+    Post {
+        /// The sealed envelope.
+        message: Vec<u8>,
+        /// It may go by the fast path, which does not wake anybody; else by the one that does.
+        fast: bool,
+        /// It is a hello: a port for the fast path goes with it.
+        hello: bool,
+    },
+    /// The coordinator knows this page.
+    Welcomed,
+    /// How things stand with the coordinator.
+    Status(Epoch, Box<str>, Status),
+    /// A request was answered, or given up.
+    Answered(RequestId, Reply),
+    /// An event was buried.
+    Buried {
+        /// Which.
+        id: Box<str>,
+        /// Its type.
+        type_: Box<str>,
+        /// Why.
+        reason: Reason,
+        /// Tries it had spent.
+        tries: u32,
+    },
+    /// Something that was thought safe is gone.
+    StateLost {
+        /// `server-log` or `database`.
+        what: Box<str>,
+        /// The session it concerns; empty for the database.
+        session: Box<str>,
+        /// The life of the log before.
+        from: Option<LogEpoch>,
+        /// Its present life.
+        to: Option<LogEpoch>,
+    },
+    /// The app is asked for a token.
+    TokenWanted(Identity),
+    /// Something went wrong that the developer should know.
+    Trouble(Fault),
+    /// The coordinator is of another build, too far apart.
+    ReloadNeeded(Box<str>),
+}
+
+#[derive(Debug)]
+struct Ask {
+    request: Request,
+    asked: Mono,
+    again: Mono,
+    patience: Duration,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Page {
+    me: PageId,
+    build: Box<str>,
+    hello: Hello,
+    linked: bool,
+    epoch: Epoch,
+    /// The epoch of the coordinator that knows this page.
+    welcomed: Option<Epoch>,
+    /// When the hello is sent again.
+    hello_again: Option<Mono>,
+    hello_patience: Duration,
+    asks: BTreeMap<RequestId, Ask>,
+    last_request: RequestId,
+    batch_age: Duration,
+    nudge_due: Option<Mono>,
+    nudged: Option<Mono>,
+    heard: Option<Mono>,
+    wake: Option<Mono>,
+    effects: VecDeque<Effect>,
+}
+
+impl Page {
+    /// A page that knows nobody yet. `batch_age` is how long a nudge waits for more events.
+    #[must_use]
+    pub fn new(me: PageId, build: &str, hello: Hello, batch_age: Duration) -> Self {
+        Self {
+            me,
+            build: build.into(),
+            hello,
+            linked: false,
+            epoch: Epoch(0),
+            welcomed: None,
+            hello_again: None,
+            hello_patience: PATIENCE_MIN,
+            asks: BTreeMap::new(),
+            last_request: RequestId(0),
+            batch_age,
+            nudge_due: None,
+            nudged: None,
+            heard: None,
+            wake: None,
+            effects: VecDeque::new(),
+        }
+    }
+
+    /// Takes in one fact.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        match input {
+            Input::Linked => {
+                self.linked = true;
+                self.welcomed = None;
+                self.say_hello(now);
+            }
+            Input::Unlinked => self.linked = false,
+            Input::Message(bytes) => self.on_message(now, &bytes),
+            Input::Appended { urgent } => {
+                let due = if urgent { now.mono } else { now.mono.after(self.batch_age) };
+                self.nudge_due = Some(self.nudge_due.map_or(due, |earlier| earlier.min(due)));
+            }
+            Input::Visible(visible) => {
+                self.hello.visible = visible;
+                self.say_hello(now);
+                if visible {
+                    self.nudge(now, true);
+                }
+            }
+            Input::Online => self.nudge(now, true),
+            Input::Returned => {
+                self.welcomed = None;
+                self.say_hello(now);
+                self.nudge(now, true);
+            }
+            Input::Leaving { rows, may_return } => {
+                let farewell = Request::Farewell(Farewell { rows, may_return });
+                self.post(&farewell, RequestId(0), false);
+                self.welcomed = None;
+                self.hello_again = None;
+                self.wake = None;
+            }
+            Input::Timeout => {}
+        }
+        self.settle(now);
+    }
+
+    /// Asks the coordinator for something; the answer comes as [`Effect::Answered`].
+    pub fn ask(&mut self, now: Now, request: Request) -> RequestId {
+        self.last_request.0 += 1;
+        let id = self.last_request;
+        // Somebody heard of a moment ago is awake, and the fast path will do.
+        let fast = self.heard.is_some_and(|heard| now.mono.since(heard) < AWAKE);
+        self.post(&request, id, fast && self.welcomed.is_some());
+        let again = now.mono.after(PATIENCE_MIN);
+        self.asks.insert(id, Ask { request, asked: now.mono, again, patience: PATIENCE_MIN });
+        id
+    }
+
+    /// The page's events are another's from here on.
+    pub fn identify(&mut self, now: Now, identity: Identity, has_token: bool) {
+        self.hello.identity = identity;
+        self.hello.has_token = has_token;
+        self.say_hello(now);
+    }
+
+    /// The app has answered what [`Effect::TokenWanted`] asked.
+    pub fn give_token(&mut self, identity: Identity, token: Option<Box<str>>) {
+        self.post(&Request::Token(TokenGiven { identity, token }), RequestId(0), false);
+    }
+
+    /// Whose events the page makes.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.hello.identity
+    }
+
+    /// When [`Input::Timeout`] is wanted; `None` while only facts can help.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        if !self.linked {
+            return None;
+        }
+        let asks = self.asks.values().map(|ask| ask.again).min();
+        [self.hello_again, self.nudge_due, self.wake, asks].into_iter().flatten().min()
+    }
+
+    /// The next thing the driver is asked to do.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    fn settle(&mut self, now: Now) {
+        let due = |at: Option<Mono>| at.is_some_and(|at| at <= now.mono);
+        if due(self.nudge_due) && self.linked {
+            self.nudge(now, false);
+        }
+        if due(self.wake) {
+            self.wake = None;
+            self.nudge(now, false);
+        }
+        if due(self.hello_again) {
+            self.say_hello(now);
+        }
+        self.ask_again(now);
+    }
+
+    fn ask_again(&mut self, now: Now) {
+        let late: Vec<RequestId> =
+            self.asks.iter().filter(|(_, ask)| ask.again <= now.mono).map(|(id, _)| *id).collect();
+        for id in late {
+            let Some(mut ask) = self.asks.remove(&id) else { continue };
+            let since = self.heard.map_or(ask.asked, |heard| heard.max(ask.asked));
+            if now.mono.since(since) >= GIVE_UP {
+                self.effects.push_back(Effect::Answered(id, Reply::Failed(silent())));
+                continue;
+            }
+            self.post(&ask.request, id, false);
+            ask.patience = (ask.patience * 2).min(PATIENCE_MAX);
+            ask.again = now.mono.after(ask.patience);
+            self.asks.insert(id, ask);
+        }
+    }
+
+    fn nudge(&mut self, now: Now, hurry: bool) {
+        self.nudge_due = None;
+        self.post(&Request::Nudge { hurry }, RequestId(0), false);
+        self.nudged = Some(now.mono);
+        // Somebody should react; if nobody does, the hello asks for a word.
+        let again = now.mono.after(PATIENCE_MIN);
+        self.hello_again = Some(self.hello_again.map_or(again, |at| at.min(again)));
+    }
+
+    fn say_hello(&mut self, now: Now) {
+        if !self.linked {
+            return;
+        }
+        let heard = self.nudged.zip(self.heard).is_some_and(|(nudged, heard)| heard >= nudged);
+        if self.welcomed.is_some() && heard && self.hello_again.is_some_and(|at| at <= now.mono) {
+            self.hello_again = None;
+            return;
+        }
+        let hello = Request::Hello(self.hello.clone());
+        self.last_request.0 += 1;
+        let message = hello.seal(&self.build, self.me, self.last_request, self.epoch);
+        self.effects.push_back(Effect::Post { message, fast: false, hello: true });
+        self.hello_again = Some(now.mono.after(self.hello_patience));
+        self.hello_patience = (self.hello_patience * 2).min(HELLO_PATIENCE_MAX);
+    }
+
+    fn post(&mut self, request: &Request, id: RequestId, fast: bool) {
+        let message = request.seal(&self.build, self.me, id, self.epoch);
+        self.effects.push_back(Effect::Post { message, fast, hello: false });
+    }
+
+    fn on_message(&mut self, now: Now, bytes: &[u8]) {
+        let envelope = match Envelope::read(bytes) {
+            Ok(envelope) => envelope,
+            Err(BusFault::TooFarApart) => {
+                return self.effects.push_back(Effect::ReloadNeeded("".into()));
+            }
+            Err(BusFault::Malformed) => return,
+        };
+        if envelope.epoch < self.epoch {
+            return;
+        }
+        let Ok(Some(notice)) = Notice::open(&envelope) else { return };
+        self.epoch = envelope.epoch;
+        self.heard = Some(now.mono);
+        let build = envelope.build;
+        match notice {
+            Notice::Welcome(welcome) => {
+                self.welcomed = Some(self.epoch);
+                self.hello_again = None;
+                self.hello_patience = PATIENCE_MIN;
+                self.effects.push_back(Effect::Welcomed);
+                self.on_status(now, build, welcome.status);
+            }
+            Notice::Status(status) => {
+                if self.welcomed != Some(self.epoch) && self.hello_again.is_none() {
+                    self.say_hello(now);
+                }
+                self.on_status(now, build, status);
+            }
+            Notice::Reply(reply) => {
+                if self.asks.remove(&envelope.request).is_some() {
+                    self.effects.push_back(Effect::Answered(envelope.request, reply));
+                }
+            }
+            Notice::Buried { id, type_, reason, tries } => {
+                self.effects.push_back(Effect::Buried { id, type_, reason, tries });
+            }
+            Notice::StateLost { what, session, from, to } => {
+                self.effects.push_back(Effect::StateLost { what, session, from, to });
+            }
+            Notice::TokenWanted(identity) => {
+                self.effects.push_back(Effect::TokenWanted(identity));
+            }
+            Notice::HostedBy { .. } => {}
+            Notice::Trouble(fault) => self.effects.push_back(Effect::Trouble(fault)),
+            Notice::ReloadNeeded => self.effects.push_back(Effect::ReloadNeeded(build.into())),
+        }
+    }
+
+    // One page wakes the coordinator in time; the others do if that one does not.
+    fn on_status(&mut self, now: Now, build: &str, status: Status) {
+        let soonest = now.mono.after(Duration::from_millis(limits::PUMP_MS_MIN));
+        let wake = status.wake_at.map(|at| now.mono_at(at).max(soonest));
+        self.wake = if status.pump == Some(self.me) {
+            wake
+        } else {
+            wake.map(|at| at.after(Duration::from_millis(limits::PUMP_PATIENCE_MS)))
+        };
+        self.effects.push_back(Effect::Status(self.epoch, build.into(), status));
+    }
+}
+
+fn silent() -> Fault {
+    Fault::new(
+        "coordinator-silent",
+        Culprit::Browser,
+        "the coordinator did not answer; the request may still be carried out: try again later",
+    )
+}
+
+const PATIENCE_MIN: Duration = Duration::from_secs(1);
+const PATIENCE_MAX: Duration = Duration::from_secs(8);
+const HELLO_PATIENCE_MAX: Duration = Duration::from_secs(30);
+const GIVE_UP: Duration = Duration::from_secs(20);
+const AWAKE: Duration = Duration::from_secs(10);
