@@ -1,3 +1,5 @@
+// Opening channels: options, one client per channel, and a wasm that cannot be started.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 

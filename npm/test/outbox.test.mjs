@@ -1,3 +1,5 @@
+// The outbox's face: what reaches the wasm, what comes back, and how long is waited.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 

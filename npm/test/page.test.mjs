@@ -1,3 +1,5 @@
+// The page as an event target: status, news, tokens, identity, closing.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";

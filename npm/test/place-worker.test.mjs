@@ -1,3 +1,5 @@
+// The command that places the worker, run as a user would run it.
+
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync } from "node:fs";

@@ -1,3 +1,5 @@
+// The worker's listeners, in a service worker's world without a browser.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
