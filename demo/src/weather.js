@@ -96,7 +96,7 @@ export class Weather extends EventTarget {
     }
   }
 
-  /** @param {Mood & { pushes?: number, affected?: number }} mood */
+  /** @param {Mood & { counters?: { pushes?: number, affected?: number } }} mood */
   #show(mood) {
     byId("weather-form").hidden = false;
     byId("weather-fault").hidden = true;
@@ -107,7 +107,7 @@ export class Weather extends EventTarget {
     if (Array.isArray(mood.refuse_types)) input("refuse-rumours").checked = mood.refuse_types.includes(RUMOUR);
     if (Array.isArray(mood.poison_types)) input("poison-rumours").checked = mood.poison_types.includes(RUMOUR);
     if (mood.delay_ms && mood.mode === "slow") select("delay").value = String(mood.delay_ms);
-    showCounters({ "batches seen": mood.pushes, "hit by weather": mood.affected });
+    showCounters({ "batches seen": mood.counters?.pushes, "hit by weather": mood.counters?.affected });
   }
 
   /** @param {string} mode */
