@@ -29,6 +29,7 @@ const SHELL = [
   "/src/tab.js",
   "/src/theme.js",
   "/src/weather.js",
+  "/src/words.js",
   "/bellwether/index.js",
   "/bellwether/connect.js",
   "/bellwether/errors.js",

@@ -3,7 +3,8 @@
 // A card is made once per note and moved on in place, so that focus and screen readers are not
 // disturbed by a note that changes its way.
 
-import { byId, counted, element, icon, write } from "./element.js";
+import { byId, element, icon, write } from "./element.js";
+import { counted } from "./words.js";
 
 /** @typedef {import("./notes.js").Note} Note */
 

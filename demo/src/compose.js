@@ -1,7 +1,8 @@
 // Writing notes: the form, and a hundred at once.
 
-import { button, byId, counted, element, input, select, write } from "./element.js";
+import { button, byId, element, input, select, write } from "./element.js";
 import { NOTE, RUMOUR } from "./notes.js";
+import { counted, duration } from "./words.js";
 
 /** @typedef {import("/bellwether/index.js").Outbox} Outbox */
 /** @typedef {{ id: string, position: number, place: string, text: string, by: string, rumour: boolean }} Written */
@@ -109,6 +110,3 @@ export function writeHere(place) {
   select("note-place").value = place;
   input("note-text").focus();
 }
-
-/** @param {number} ms */
-export const duration = (ms) => (ms < 1000 ? `${Math.max(1, Math.round(ms))} ms` : `${(ms / 1000).toFixed(1)} s`);

@@ -61,11 +61,3 @@ export function icon(name) {
 export function write(at, text) {
   if (at.textContent !== String(text)) at.textContent = String(text);
 }
-
-/**
- * "1 note", "2 notes".
- *
- * @param {number} count
- * @param {string} noun
- */
-export const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;

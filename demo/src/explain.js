@@ -3,9 +3,9 @@
 // Facts come in as they happen; a burst of the same fact becomes one sentence. While the server is
 // away the story is an episode: it ends with how many notes waited and what became of them.
 
-import { byId, counted, element, icon } from "./element.js";
-import { duration } from "./compose.js";
+import { byId, element, icon } from "./element.js";
 import { waits } from "./status.js";
+import { counted, duration, quoted } from "./words.js";
 
 /** @typedef {import("/bellwether/index.js").Status} Status */
 /** @typedef {import("/bellwether/index.js").Delivery} Delivery */
@@ -155,6 +155,3 @@ const HOSTS = {
   "broadcast-vote": "One of the tabs runs the coordinator, chosen by vote.",
   solo: "This tab is on its own: the browser offers nothing to share through.",
 };
-
-/** @param {string} text */
-const quoted = (text) => `“${text.length > 60 ? `${text.slice(0, 59)}…` : text}”`;

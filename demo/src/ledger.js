@@ -1,6 +1,7 @@
 // What became of the notes that this tab wrote: a sum anyone can check.
 
-import { byId, counted, element } from "./element.js";
+import { byId, element } from "./element.js";
+import { counted } from "./words.js";
 
 /** @typedef {import("./notes.js").Notes} Notes */
 

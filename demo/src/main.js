@@ -44,7 +44,7 @@ async function start() {
     Object.assign(window, { bw });
     follow(bw);
   } catch (fault) {
-    showBanner("start", `Notes cannot be written in this browser just now. ${inWords(fault)}`, {
+    showBanner("start", `Notes cannot be written in this browser just now: ${inWords(fault)}`, {
       label: "Try again",
       act: () => location.reload(),
     });
@@ -113,7 +113,7 @@ function follow(bw) {
     queue();
   });
   compose.addEventListener("refused", (event) => {
-    showBanner("refused", `The note was not stored. ${inWords(/** @type {CustomEvent} */ (event).detail)}`);
+    showBanner("refused", `The note was not stored: ${inWords(/** @type {CustomEvent} */ (event).detail)}`);
   });
   board.addEventListener("retry", (event) => {
     attempt(() => bw.outbox.retry(/** @type {CustomEvent<string>} */ (event).detail).then(queue));
@@ -197,7 +197,7 @@ async function copy(at) {
  * @param {() => Promise<unknown>} act
  */
 function attempt(act) {
-  act().catch((fault) => showBanner("refused", `That did not work. ${inWords(fault)}`));
+  act().catch((fault) => showBanner("refused", `That did not work: ${inWords(fault)}`));
 }
 
 /**
