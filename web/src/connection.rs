@@ -82,8 +82,11 @@ impl<O: Open> Connection<O> {
         }
         // Twice, because engines are known to leave a first opening without an answer for ever.
         let opened = match self.open().await {
-            Err(fault) if !matches!(fault, StoreFault::Unavailable(_)) => self.open().await?,
-            opened => opened?,
+            Ok(db) => db,
+            Err(fault @ StoreFault::Unavailable(_)) => return Err(fault),
+            // The second waits behind the first, and cannot know for what.
+            Err(StoreFault::Blocked) => self.open().await.map_err(|_| StoreFault::Blocked)?,
+            Err(_) => self.open().await?,
         };
         Ok(self.keep(opened))
     }
