@@ -323,17 +323,20 @@ async fn a_refused_id_may_come_again_elsewhere<S: Store>(store: S) {
     let mut ann = Device::new(1, "s", "ann");
     let refused = ann.batch(&[event("refuse", "a")]);
     assert_eq!(told(&push(&store, &refused).await), ["1: refused no"]);
-    assert_eq!(told(&push(&store, &ann.batch(&[event("count", "a")])).await), ["2: taken 1 gave 1"]);
-    assert_eq!(told(&push(&store, &refused).await), ["1: refused no"], "the old place keeps its word");
+    assert_eq!(
+        told(&push(&store, &ann.batch(&[event("count", "a")])).await),
+        ["2: taken 1 gave 1"]
+    );
+    assert_eq!(
+        told(&push(&store, &refused).await),
+        ["1: refused no"],
+        "the old place keeps its word"
+    );
 }
 
 async fn later_ends_the_prefix_and_comes_again<S: Store>(store: S) {
     let mut ann = Device::new(1, "s", "ann");
-    let batch = ann.batch(&[
-        event("count", "a"),
-        event("later-once", "b"),
-        event("count", "c"),
-    ]);
+    let batch = ann.batch(&[event("count", "a"), event("later-once", "b"), event("count", "c")]);
     let checked = Checked::of(batch.clone(), Signatures::Required).expect("it is well-formed");
     if let Ok(answer) = store.push("", checked).await {
         assert_eq!(told(&answer), ["1: taken 1 gave 1"]);
@@ -349,8 +352,7 @@ async fn later_ends_the_prefix_and_comes_again<S: Store>(store: S) {
 
 async fn a_faulty_effect_ends_the_prefix<S: Store>(store: S) {
     let mut ann = Device::new(1, "s", "ann");
-    for (type_, code) in
-        [("too-large", "effect-result-unfit"), ("not-json", "effect-result-unfit")]
+    for (type_, code) in [("too-large", "effect-result-unfit"), ("not-json", "effect-result-unfit")]
     {
         let batch = ann.push_at(ann.next, ann.head, &[event(type_, "x")]);
         let answer = push(&store, &batch).await;
