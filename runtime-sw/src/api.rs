@@ -1,0 +1,98 @@
+//! What the worker's script sees: one class, a method for each event; conversions, nothing else.
+
+use core::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use bellwether_shared::coordinator::Trigger;
+use bellwether_web::{channel, registry};
+use js_sys::JsString;
+use wasm_bindgen::prelude::*;
+use web_sys::{ExtendableMessageEvent, MessagePort};
+
+use crate::driver::Driver;
+
+/// The coordinators of all channels, hosted by this worker.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct Worker {
+    build: Rc<str>,
+    drivers: RefCell<BTreeMap<String, Rc<Driver>>>,
+}
+
+#[wasm_bindgen]
+impl Worker {
+    /// Takes up work; `build` names the package's build.
+    #[must_use]
+    pub fn start(build: &str) -> Self {
+        Self { build: build.into(), drivers: RefCell::default() }
+    }
+
+    /// A page has said something.
+    #[wasm_bindgen(js_name = onMessage)]
+    pub async fn on_message(&self, event: ExtendableMessageEvent) {
+        let Some((channel, bytes)) = channel::read_message(&event.data()) else { return };
+        let Some(from) = source_of(&event) else { return };
+        let port = event.ports().get(0).dyn_into::<MessagePort>().ok();
+        let driver = self.driver(&channel);
+        if let Some(port) = port {
+            driver.take_port(&from, port);
+        }
+        driver.on_message(from.into(), bytes).await;
+    }
+
+    /// A background sync has come. Rejects if the browser shall try again.
+    #[wasm_bindgen(js_name = onSync)]
+    pub async fn on_sync(&self, tag: &str, _last_chance: bool) -> Result<(), JsValue> {
+        let Some(channel) = tag.strip_prefix(TAG) else { return Ok(()) };
+        let driver = self.driver(channel);
+        driver.on_trigger(Trigger::Sync).await;
+        if driver.has_work() {
+            // Asking again while the event lasts starts the browser's count of attempts anew.
+            driver.ask_for_sync().await;
+            return Err(JsString::from("there is more to deliver").into());
+        }
+        Ok(())
+    }
+
+    /// A periodic sync has come.
+    #[wasm_bindgen(js_name = onPeriodicSync)]
+    pub async fn on_periodic_sync(&self, tag: &str) {
+        if let Some(channel) = tag.strip_prefix(TAG) {
+            self.driver(channel).on_trigger(Trigger::PeriodicSync).await;
+        }
+    }
+
+    /// A push message has come; it names no channel.
+    #[wasm_bindgen(js_name = onPush)]
+    pub async fn on_push(&self) {
+        for channel in registry::channels().await.unwrap_or_default() {
+            self.driver(&channel).on_trigger(Trigger::Push).await;
+        }
+    }
+
+    /// The worker has become active: the coordinators of an earlier one are succeeded at once.
+    #[wasm_bindgen(js_name = onActivate)]
+    pub async fn on_activate(&self) {
+        for channel in registry::channels().await.unwrap_or_default() {
+            self.driver(&channel).boot().await;
+        }
+    }
+
+    fn driver(&self, channel: &str) -> Rc<Driver> {
+        let mut drivers = self.drivers.borrow_mut();
+        let driver = drivers
+            .entry(channel.to_owned())
+            .or_insert_with(|| Rc::new(Driver::new(channel, &self.build)));
+        Rc::clone(driver)
+    }
+}
+
+// The page's id as the browser knows it; `None` for what is no page.
+fn source_of(event: &ExtendableMessageEvent) -> Option<String> {
+    let source = event.source()?;
+    source.dyn_into::<web_sys::Client>().ok().map(|client| client.id())
+}
+
+/// Background sync tags are this and the channel.
+pub(crate) const TAG: &str = "bellwether:";

@@ -1,0 +1,89 @@
+//! Pages: finding them, and the two paths to each.
+
+use core::cell::RefCell;
+use core::fmt;
+use std::collections::BTreeMap;
+
+use bellwether_shared::coordinator::{Client, To};
+use bellwether_web::channel::Port;
+use bellwether_web::scope::{self, ClientRef};
+use wasm_bindgen_futures::spawn_local;
+use web_sys::MessagePort;
+
+/// The pages of this origin, as the browser listed them last, and the ports that some have handed over.
+pub(crate) struct Clients {
+    channel: Box<str>,
+    listed: RefCell<Vec<ClientRef>>,
+    ports: RefCell<BTreeMap<Box<str>, Port>>,
+}
+
+impl Clients {
+    pub(crate) fn new(channel: &str) -> Self {
+        Self { channel: channel.into(), listed: RefCell::default(), ports: RefCell::default() }
+    }
+
+    pub(crate) fn take_port(
+        &self,
+        from: &str,
+        port: MessagePort,
+        heard: impl FnMut(Vec<u8>) + 'static,
+    ) {
+        let port = Port::new(port, &self.channel, heard);
+        let before = self.ports.borrow_mut().insert(from.into(), port);
+        drop(before);
+    }
+
+    /// Asks the browser which pages are there; forgets the ports of the others.
+    pub(crate) async fn list(&self) -> Vec<Client> {
+        // A browser that does not answer lists nobody new.
+        if let Ok(listed) = scope::clients_match_all().await {
+            let gone: Vec<Port> = {
+                let mut ports = self.ports.borrow_mut();
+                let here = |id: &str| listed.iter().any(|client| client.id == id);
+                let gone: Vec<Box<str>> = ports.keys().filter(|id| !here(id)).cloned().collect();
+                gone.iter().filter_map(|id| ports.remove(id)).collect()
+            };
+            drop(gone);
+            *self.listed.borrow_mut() = listed;
+        }
+        self.listed.borrow().iter().map(|client| Client(client.id.as_str().into())).collect()
+    }
+
+    /// Sends a message; whether it arrives is not known.
+    pub(crate) fn send(&self, to: &To, message: &[u8]) {
+        match to {
+            To::Client(Client(id)) => self.send_to(id, message),
+            To::All => {
+                let mut ids: Vec<Box<str>> =
+                    self.listed.borrow().iter().map(|client| client.id.as_str().into()).collect();
+                let unlisted = self.ports.borrow().keys().cloned().collect::<Vec<_>>();
+                ids.extend(unlisted);
+                ids.sort_unstable();
+                ids.dedup();
+                ids.iter().for_each(|id| self.send_to(id, message));
+            }
+        }
+    }
+
+    fn send_to(&self, id: &str, message: &[u8]) {
+        if let Some(port) = self.ports.borrow().get(id) {
+            return port.post(message);
+        }
+        let listed = self.listed.borrow();
+        match listed.iter().find(|client| client.id == id) {
+            // A page that is gone misses nothing.
+            Some(client) => drop(client.post(&self.channel, message)),
+            None => {
+                let (id, channel, message) =
+                    (id.to_owned(), self.channel.clone(), message.to_vec());
+                spawn_local(async move { drop(scope::post(&id, &channel, &message).await) });
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Clients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clients")
+    }
+}

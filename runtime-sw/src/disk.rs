@@ -1,0 +1,202 @@
+//! The store as the driver needs it: opened when first wanted, booted from, and asked for the device.
+
+use core::cell::{Cell, RefCell};
+use core::fmt;
+use core::time::Duration;
+use std::rc::Rc;
+
+use bellwether_shared::base::{DeviceId, Epoch, Fault, PageId, limits};
+use bellwether_shared::bus::{Envelope, Request};
+use bellwether_shared::coordinator::{Input, Restored, too_old};
+use bellwether_shared::host::{Asker, Verdict, decide};
+use bellwether_shared::outbox::OutboxRows;
+use bellwether_shared::rows::{
+    self, DeviceRow, HostKind, LeaseRow, Op, ROW_VERSION, RowFault, WriteBatch, read,
+};
+use bellwether_shared::wire::{DeviceKey, KeyKind, to_cbor};
+use bellwether_web::fault::StoreFault;
+use bellwether_web::store::Store;
+use bellwether_web::{clock, entropy, registry, sentinel, sign};
+use wasm_bindgen::JsValue;
+
+use crate::driver::Passive;
+
+/// How a boot ended.
+pub(crate) enum Booted {
+    /// We host.
+    Up(Restored),
+    /// Another does.
+    Passive(Passive),
+}
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Disk {
+    store: RefCell<Option<Store>>,
+    /// The device row found at boot.
+    found: RefCell<Option<Vec<u8>>>,
+    signing: RefCell<Option<(JsValue, KeyKind)>>,
+}
+
+impl Disk {
+    /// The store, opened if it is not.
+    pub(crate) async fn store(&self, channel: &str) -> Result<Store, StoreFault> {
+        let open = self.store.borrow().clone();
+        if let Some(store) = open {
+            return Ok(store);
+        }
+        let store = Store::open(channel, OPEN_MAX).await?;
+        *self.store.borrow_mut() = Some(store.clone());
+        Ok(store)
+    }
+
+    /// Everything known is of a database that is gone.
+    pub(crate) fn forget(&self) {
+        *self.found.borrow_mut() = None;
+        *self.signing.borrow_mut() = None;
+    }
+
+    /// One transaction: read the lease, decide, raise the epoch, load the rows.
+    pub(crate) async fn boot(
+        &self,
+        channel: &str,
+        realm: PageId,
+        build: &str,
+        passive: Option<Passive>,
+    ) -> Result<Booted, Fault> {
+        let store = self.store(channel).await.map_err(|fault| fault.to_fault())?;
+        let now = clock::now();
+        let verdict = Rc::new(Cell::new(None));
+        let decided = Rc::clone(&verdict);
+        let before = passive.clone();
+        let build: Box<str> = build.into();
+        let boot = store.boot(move |found| {
+            let same = |passive: &Passive| found == Some(passive.lease.as_slice());
+            let unchanged = passive.as_ref().filter(|passive| same(passive));
+            let unchanged =
+                unchanged.map_or(Duration::ZERO, |passive| now.mono.since(passive.since));
+            let asker = Asker { realm, kind: HostKind::Worker, build, unchanged };
+            let verdict = decide(found.map(read::<LeaseRow>), &asker, now.wall);
+            let row = match &verdict {
+                Verdict::Take(lease) => Some(to_cbor(lease)),
+                Verdict::Wait { .. } | Verdict::TooOld => None,
+            };
+            decided.set(Some(verdict));
+            row
+        });
+        let boot = boot.await.map_err(|fault| fault.to_fault())?;
+        let lease = match verdict.take() {
+            Some(Verdict::Take(lease)) => lease,
+            Some(Verdict::Wait { kind, .. }) => {
+                let lease = boot.lease.unwrap_or_default();
+                let epoch = read::<LeaseRow>(&lease).map_or(Epoch(0), |lease| lease.epoch);
+                let same = before.filter(|before| before.lease == lease);
+                let since = same.map_or(now.mono, |before| before.since);
+                return Ok(Booted::Passive(Passive { kind, epoch, lease, since }));
+            }
+            Some(Verdict::TooOld) | None => return Err(too_old()),
+        };
+        let dead = if boot.dead > 0 {
+            let letters = store.read(rows::Store::Dead, LETTERS_MAX).await;
+            letters.map_err(|fault| fault.to_fault())?
+        } else {
+            Vec::new()
+        };
+        *self.found.borrow_mut() = boot.device;
+        if let Some(pair) = boot.signing {
+            *self.signing.borrow_mut() = Some((pair, KeyKind::None));
+        }
+        Ok(Booted::Up(Restored {
+            lease,
+            config: boot.config,
+            outbox: OutboxRows {
+                streams: boot.streams,
+                flights: boot.flights.into_iter().map(|(_, row)| row).collect(),
+                cursors: boot.cursors,
+                dead,
+                answered: boot.answered,
+            },
+        }))
+    }
+
+    /// The device, minted with its keys if the database is new; and whether there had been another.
+    pub(crate) async fn device(&self, channel: &str) -> Vec<Input> {
+        let found = self.found.borrow_mut().take();
+        let pair = self.signing.borrow_mut().take().map(|(pair, _)| pair);
+        match (found.as_deref().map(read::<DeviceRow>), pair) {
+            (Some(Ok(device)), pair) => {
+                let pair = pair.unwrap_or(JsValue::NULL);
+                *self.signing.borrow_mut() = Some((pair, device.key.kind));
+                vec![Input::Device(device)]
+            }
+            (Some(Err(RowFault::Newer { .. })), _) => vec![Input::JournalFailed(too_old())],
+            (Some(Err(RowFault::Unreadable)) | None, _) => self.mint(channel).await,
+        }
+    }
+
+    async fn mint(&self, channel: &str) -> Vec<Input> {
+        let minted = async {
+            let (pair, kind, public) = sign::generate().await.map_err(|fault| {
+                StoreFault::Failed { name: fault.name, message: fault.message }.to_fault()
+            })?;
+            let row = DeviceRow {
+                version: ROW_VERSION,
+                device: DeviceId(entropy::bytes()),
+                key: DeviceKey { kind, public: public.into() },
+                minted_at: clock::now().wall,
+            };
+            let store = self.store(channel).await.map_err(|fault| fault.to_fault())?;
+            let minted = store.mint(&to_cbor(&row), &pair).await;
+            let (in_force, pair) = minted.map_err(|fault| fault.to_fault())?;
+            let device = read::<DeviceRow>(&in_force).map_err(|_| too_old())?;
+            *self.signing.borrow_mut() = Some((pair, device.key.kind));
+            Ok::<_, Fault>(device)
+        };
+        match minted.await {
+            Ok(device) => {
+                let mut facts = Vec::new();
+                let name = device.device.to_string();
+                // The sentinel only ever tells of a loss; without it nothing else is worse.
+                let before = sentinel::get(channel).await.ok().flatten();
+                if before.is_some_and(|before| before != name) {
+                    facts.push(Input::DatabaseLost);
+                }
+                let _ = sentinel::put(channel, &name).await;
+                let _ = registry::remember(channel).await;
+                facts.push(Input::Device(device));
+                facts
+            }
+            Err(fault) => vec![Input::JournalFailed(fault)],
+        }
+    }
+
+    /// The device's signature; `None` if the browser could not.
+    pub(crate) async fn sign(&self, statement: &[u8]) -> Option<Vec<u8>> {
+        let (pair, kind) = self.signing.borrow().clone()?;
+        sign::sign(&pair, kind, statement).await.ok()
+    }
+
+    /// While another hosts: what a closing page leaves is appended, which needs no role but the current epoch.
+    pub(crate) async fn append_farewell(&self, envelope: &Envelope<'_>, epoch: Epoch) {
+        let Ok(Some(Request::Farewell(farewell))) = Request::open(envelope) else { return };
+        let fits =
+            |row: &Vec<u8>| row.len() <= limits::EVENT_BYTES_MAX + limits::NAME_BYTES_MAX * 2;
+        let rows = farewell.rows.into_iter().map(Vec::from).filter(fits);
+        let ops: Vec<Op> = rows.map(|row| Op::Append { row }).collect();
+        let open = self.store.borrow().clone();
+        if let (Some(store), false) = (open, ops.is_empty()) {
+            // If the host has changed meanwhile, the page will hear of the new one.
+            let _ = store.commit(&WriteBatch { epoch, strict: true, ops }).await;
+        }
+    }
+}
+
+impl fmt::Debug for Disk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Disk")
+    }
+}
+
+const OPEN_MAX: Duration = Duration::from_secs(3);
+/// Letters are capped where they are buried; a cap that was lowered since leaves the others readable.
+const LETTERS_MAX: u32 = 10_000;

@@ -1,0 +1,263 @@
+//! One channel's coordinator and everything it stands on: facts in, effects out, until quiet.
+
+use core::cell::{Cell, RefCell};
+use core::fmt;
+use core::time::Duration;
+use std::rc::Rc;
+
+use bellwether_shared::base::{Epoch, Mono, PageId, RequestId, limits};
+use bellwether_shared::bus::{Envelope, Notice};
+use bellwether_shared::coordinator::{Client, Coordinator, Effect, Input, Trigger};
+use bellwether_shared::rows::HostKind;
+use bellwether_web::alarm::{self, Alarm};
+use bellwether_web::{clock, entropy, scope};
+use futures::FutureExt;
+use futures::future::{LocalBoxFuture, Shared};
+use wasm_bindgen_futures::spawn_local;
+use web_sys::MessagePort;
+
+use crate::api::TAG;
+use crate::clients::Clients;
+use crate::disk::{Booted, Disk};
+use crate::quiet::Quiet;
+
+/// See the module.
+pub(crate) struct Driver {
+    pub(crate) channel: Box<str>,
+    pub(crate) build: Rc<str>,
+    /// This life of the worker.
+    realm: PageId,
+    pub(crate) disk: Disk,
+    pub(crate) clients: Clients,
+    machine: RefCell<Option<Coordinator>>,
+    booting: RefCell<Option<Shared<LocalBoxFuture<'static, ()>>>>,
+    /// When it last took the role.
+    taken: Cell<Option<Mono>>,
+    /// Another hosts; what, and since when its lease has looked the same.
+    passive: RefCell<Option<Passive>>,
+    /// The device is known, or being found out.
+    introduced: Cell<bool>,
+    /// Effects that are being carried out.
+    running: Cell<u32>,
+    quiet: Quiet,
+    alarm: Alarm,
+}
+
+/// Another realm hosts the coordinator.
+#[derive(Debug, Clone)]
+pub(crate) struct Passive {
+    pub(crate) kind: HostKind,
+    pub(crate) epoch: Epoch,
+    pub(crate) lease: Vec<u8>,
+    pub(crate) since: Mono,
+}
+
+impl Driver {
+    pub(crate) fn new(channel: &str, build: &Rc<str>) -> Self {
+        Self {
+            channel: channel.into(),
+            build: Rc::clone(build),
+            realm: PageId(entropy::bytes()),
+            disk: Disk::default(),
+            clients: Clients::new(channel),
+            machine: RefCell::default(),
+            booting: RefCell::default(),
+            taken: Cell::default(),
+            passive: RefCell::default(),
+            introduced: Cell::default(),
+            running: Cell::default(),
+            quiet: Quiet::default(),
+            alarm: Alarm::default(),
+        }
+    }
+
+    /// A page has handed over a port for the fast path.
+    pub(crate) fn take_port(self: &Rc<Self>, from: &str, port: MessagePort) {
+        let driver = Rc::downgrade(self);
+        let client = Client(from.into());
+        self.clients.take_port(from, port, move |bytes| {
+            if let Some(driver) = driver.upgrade() {
+                let from = client.clone();
+                spawn_local(async move { driver.on_message(from.0, bytes).await });
+            }
+        });
+    }
+
+    /// A page has said something; ends when everything that follows from it is done, or with the slice.
+    pub(crate) async fn on_message(self: &Rc<Self>, from: Box<str>, bytes: Vec<u8>) {
+        let from = Client(from);
+        self.boot().await;
+        if self.machine.borrow().is_none() {
+            return self.answer_passively(&from, &bytes).await;
+        }
+        self.tell(Input::Message { from, bytes }).await;
+    }
+
+    /// The worker was woken by something else than a page.
+    pub(crate) async fn on_trigger(self: &Rc<Self>, trigger: Trigger) {
+        self.boot().await;
+        self.tell(Input::Trigger(trigger)).await;
+    }
+
+    /// Whether anything is still to be sent.
+    pub(crate) fn has_work(&self) -> bool {
+        self.machine.borrow().as_ref().is_some_and(Coordinator::has_work)
+    }
+
+    pub(crate) async fn ask_for_sync(&self) {
+        scope::register_sync(&[TAG, &self.channel].concat()).await;
+    }
+
+    async fn tell(self: &Rc<Self>, input: Input) {
+        self.hand_in(input);
+        if !self.introduced.get() {
+            self.introduce();
+        }
+        let slice = Duration::from_millis(limits::SLICE_MS_MAX);
+        let quiet = self.quiet.wait(clock::now().mono.after(slice));
+        self.pump();
+        // At the end of the slice the event lets go; whatever is under way goes on as long as the worker lives.
+        let _ = alarm::within(slice, quiet).await;
+    }
+
+    // A function of its own, so that the borrow ends with it.
+    fn hand_in(&self, input: Input) {
+        if let Some(machine) = self.machine.borrow_mut().as_mut() {
+            machine.handle(clock::now(), input);
+        }
+    }
+
+    fn next_effect(&self) -> Option<Effect> {
+        self.machine.borrow_mut().as_mut()?.poll_effect()
+    }
+
+    /// Carries out what is asked for, and arms the alarm for what is due later.
+    pub(crate) fn pump(self: &Rc<Self>) {
+        while let Some(effect) = self.next_effect() {
+            if let Effect::Send { to, message } = effect {
+                self.clients.send(&to, &message);
+                continue;
+            }
+            self.running.set(self.running.get() + 1);
+            let driver = Rc::clone(self);
+            spawn_local(async move {
+                let input = driver.perform(effect).await;
+                driver.running.set(driver.running.get() - 1);
+                if let Some(input) = input {
+                    driver.hand_in(input);
+                }
+                driver.pump();
+            });
+        }
+        self.arm();
+    }
+
+    fn arm(self: &Rc<Self>) {
+        let now = clock::now();
+        let (next, quiet) = match self.machine.borrow().as_ref() {
+            Some(machine) => (machine.poll_timeout(now), machine.is_quiet()),
+            None => (None, true),
+        };
+        let driver = Rc::downgrade(self);
+        self.alarm.set(next.map(|at| at.since(now.mono)), move || {
+            if let Some(driver) = driver.upgrade() {
+                driver.hand_in(Input::Timeout);
+                driver.pump();
+            }
+        });
+        if quiet && self.running.get() == 0 {
+            self.quiet.is_quiet_until(next);
+        }
+    }
+
+    /// Makes sure that there is a coordinator, unless another realm hosts it. One boot at a time; a failed
+    /// one is forgotten, so that the next event tries again.
+    pub(crate) async fn boot(self: &Rc<Self>) {
+        if !self.wants_boot() {
+            return;
+        }
+        let running = self.booting.borrow().clone();
+        let boot = match running {
+            Some(boot) => boot,
+            None => {
+                let driver = Rc::clone(self);
+                let boot = async move { driver.boot_once().await }.boxed_local().shared();
+                *self.booting.borrow_mut() = Some(boot.clone());
+                boot
+            }
+        };
+        boot.await;
+        *self.booting.borrow_mut() = None;
+    }
+
+    // A fenced coordinator never takes back by itself; a page's wish may, once a minute.
+    fn wants_boot(&self) -> bool {
+        match self.machine.borrow().as_ref() {
+            None => true,
+            Some(machine) if machine.is_fenced() => {
+                let age = self.taken.get().map(|taken| clock::now().mono.since(taken));
+                age.is_none_or(|age| age >= Duration::from_millis(limits::TAKE_MS_MIN))
+            }
+            Some(_) => false,
+        }
+    }
+
+    async fn boot_once(self: Rc<Self>) {
+        let passive = self.passive.borrow().clone();
+        match self.disk.boot(&self.channel, self.realm, &self.build, passive).await {
+            Ok(Booted::Up(restored)) => {
+                let now = clock::now();
+                *self.passive.borrow_mut() = None;
+                self.taken.set(Some(now.mono));
+                let machine = Coordinator::restore(now, &restored, entropy::seed());
+                *self.machine.borrow_mut() = Some(machine);
+                self.pump();
+                self.introduce();
+            }
+            Ok(Booted::Passive(passive)) => *self.passive.borrow_mut() = Some(passive),
+            Err(fault) => {
+                let notice = Notice::Trouble(fault);
+                let message = notice.seal(&self.build, self.realm, RequestId(0), Epoch(0));
+                self.clients.list().await;
+                self.clients.send(&bellwether_shared::coordinator::To::All, &message);
+            }
+        }
+    }
+
+    // The device is read or minted while the journal is being read already.
+    fn introduce(self: &Rc<Self>) {
+        self.introduced.set(true);
+        let driver = Rc::clone(self);
+        self.running.set(self.running.get() + 1);
+        spawn_local(async move {
+            let facts = driver.disk.device(&driver.channel).await;
+            driver.running.set(driver.running.get() - 1);
+            let known = facts.iter().any(|fact| matches!(fact, Input::Device(_)));
+            driver.introduced.set(known);
+            facts.into_iter().for_each(|fact| driver.hand_in(fact));
+            driver.pump();
+        });
+    }
+
+    /// The database was deleted and made anew under the coordinator: whatever it knows is of the old one.
+    pub(crate) fn start_over(&self) {
+        *self.machine.borrow_mut() = None;
+        self.disk.forget();
+    }
+
+    // Another hosts: a page is told so, and what a closing page leaves is appended.
+    async fn answer_passively(&self, from: &Client, bytes: &[u8]) {
+        let Some(passive) = self.passive.borrow().clone() else { return };
+        let Ok(envelope) = Envelope::read(bytes) else { return };
+        self.disk.append_farewell(&envelope, passive.epoch).await;
+        let notice = Notice::HostedBy { kind: passive.kind };
+        let message = notice.seal(&self.build, self.realm, envelope.request, passive.epoch);
+        self.clients.send(&bellwether_shared::coordinator::To::Client(from.clone()), &message);
+    }
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").field("channel", &self.channel).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,29 @@
+//! Pushes: bytes out, whatever came back in.
+
+use core::time::Duration;
+
+use bellwether_shared::base::limits;
+use bellwether_shared::outbox::Response;
+use bellwether_shared::wire::{CBOR, PROBLEM_CBOR};
+use bellwether_web::fetch;
+
+/// Sends one push.
+pub(crate) async fn push(url: &str, token: Option<&str>, body: &[u8]) -> Response {
+    let accept = [CBOR, ", ", PROBLEM_CBOR].concat();
+    let timeout = Duration::from_millis(limits::PUSH_TIMEOUT_MS.into());
+    let sent = fetch::post(url, CBOR, &accept, token, body, timeout, limits::ANSWER_BYTES_MAX);
+    match sent.await {
+        Ok(reply) => Response::Http {
+            status: reply.status,
+            content_type: reply.content_type.unwrap_or_default().into(),
+            retry_after_ms: reply.retry_after.as_deref().and_then(seconds),
+            body: reply.body,
+        },
+        Err(_) => Response::Unreachable,
+    }
+}
+
+// The header's other form, a date, is left aside: its clock is not ours.
+fn seconds(text: &str) -> Option<u32> {
+    text.trim().parse::<u32>().ok().map(|seconds| seconds.saturating_mul(1_000))
+}

@@ -1,0 +1,79 @@
+//! One match: effect to action. The fact that comes of it is handed back.
+
+use std::rc::Rc;
+
+use bellwether_shared::coordinator::{Effect, Input};
+use bellwether_shared::rows::Store;
+use bellwether_web::fault::StoreFault;
+
+use crate::driver::Driver;
+use crate::network;
+
+impl Driver {
+    /// Does one thing.
+    pub(crate) async fn perform(self: &Rc<Self>, effect: Effect) -> Option<Input> {
+        match effect {
+            Effect::Commit { ticket, batch } => {
+                let store = match self.disk.store(&self.channel).await {
+                    Ok(store) => store,
+                    Err(fault) => {
+                        return Some(Input::CommitFailed { ticket, fault: fault.to_fault() });
+                    }
+                };
+                Some(match store.commit(&batch).await {
+                    Ok(()) => Input::Committed(ticket),
+                    // A lease with a lower epoch, or none: not a successor, but another database.
+                    Err(StoreFault::Fenced { found }) if found < batch.epoch => {
+                        self.start_over();
+                        self.boot().await;
+                        return None;
+                    }
+                    Err(StoreFault::Fenced { .. }) => Input::Fenced,
+                    Err(fault) => Input::CommitFailed { ticket, fault: fault.to_fault() },
+                })
+            }
+            Effect::Sign { ticket, statement } => {
+                let signature = self.disk.sign(&statement).await;
+                Some(Input::Signed { ticket, signature })
+            }
+            Effect::Push { ticket, url, token, body } => {
+                let token = token.as_ref().map(|token| &*token.0);
+                let response = network::push(&url, token, &body).await;
+                Some(Input::Response { ticket, response })
+            }
+            Effect::ReadJournal { after, limit } => {
+                Some(match self.rows(Store::Journal, after, limit).await {
+                    Ok(rows) => Input::Journal { ended: rows.len() < limit as usize, rows },
+                    Err(fault) => Input::JournalFailed(fault.to_fault()),
+                })
+            }
+            Effect::ReadRetained { ticket, after, limit } => {
+                // What cannot be read cannot be sent again; the stream goes on with what is newer.
+                let rows = self.rows(Store::Retained, after, limit).await.unwrap_or_default();
+                Some(Input::Retained { ticket, rows })
+            }
+            Effect::ReadOld { store, limit } => {
+                let rows = self.rows(store, 0, limit).await.unwrap_or_default();
+                Some(Input::Old { store, rows })
+            }
+            Effect::ListClients => Some(Input::Clients(self.clients.list().await)),
+            Effect::Send { to, message } => {
+                self.clients.send(&to, &message);
+                None
+            }
+            Effect::AskForSync => {
+                self.ask_for_sync().await;
+                None
+            }
+        }
+    }
+
+    async fn rows(
+        &self,
+        store: Store,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<(u64, Vec<u8>)>, StoreFault> {
+        self.disk.store(&self.channel).await?.read_numbers(store, after, limit).await
+    }
+}
