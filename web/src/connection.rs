@@ -113,18 +113,11 @@ impl<O: Open> Connection<O> {
         self.live.borrow().as_ref().map(|live| live.db.clone())
     }
 
-    // The opening goes on whatever becomes of the caller, so that its connection is not left behind.
     async fn open(&self) -> Result<IdbDatabase, StoreFault> {
-        let opened = Once::new();
         let blocked = Rc::new(Cell::new(false));
-        let late = opened.clone();
         let (name, schema, waiting) = (Rc::clone(&self.name), self.schema, Rc::clone(&blocked));
-        spawn_local(async move {
-            if let Err(Ok(db)) = late.put(open_complete::<O>(&name, schema, waiting).await) {
-                db.close();
-            }
-        });
-        match alarm::within(self.timeout / 2, opened.get()).await {
+        let opening = async move { open_complete::<O>(&name, schema, waiting).await };
+        match opened_within(self.timeout / 2, opening, |db| db.close()).await {
             Some(opened) => opened,
             None if blocked.get() => Err(StoreFault::Blocked),
             None => Err(StoreFault::Timeout),
@@ -154,6 +147,23 @@ impl<O> Drop for Connection<O> {
             live.db.close();
         }
     }
+}
+
+/// What `opening` gives, or `None` after `timeout`. It goes on whatever becomes of the caller, and what
+/// it gives too late is closed, so that no connection is left behind.
+pub(crate) async fn opened_within<T: 'static>(
+    timeout: Duration,
+    opening: impl Future<Output = Result<T, StoreFault>> + 'static,
+    close: fn(T),
+) -> Option<Result<T, StoreFault>> {
+    let opened = Once::new();
+    let late = opened.clone();
+    spawn_local(async move {
+        if let Err(Ok(unwanted)) = late.put(opening.await) {
+            close(unwanted);
+        }
+    });
+    alarm::within(timeout, opened.get()).await
 }
 
 // A database may be there without the stores: another opened it without knowing them. Then it is

@@ -316,6 +316,46 @@ async fn an_upgrade_is_let_through_and_the_next_use_opens_again() {
     idb(&channel, "await gone()").await;
 }
 
+/// A handle that is left behind stands in the way of an upgrade until it is collected.
+#[wasm_bindgen_test]
+async fn a_store_that_is_gone_leaves_no_handle_behind() {
+    js(
+        "",
+        "globalThis.handles = new Set();
+         globalThis.plain_open = IDBFactory.prototype.open;
+         globalThis.plain_close = IDBDatabase.prototype.close;
+         IDBFactory.prototype.open = function (...all) {
+             const request = plain_open.apply(this, all);
+             request.addEventListener('success', () => handles.add(request.result));
+             return request;
+         };
+         IDBDatabase.prototype.close = function () {
+             handles.delete(this);
+             plain_close.call(this);
+         };",
+    )
+    .await;
+    let channel = channel("gone");
+    let store = booted(&channel).await;
+    let other = store.clone();
+    store.count(Place::Journal).await.expect("it is counted");
+    drop(store);
+    assert_eq!(other.count(Place::Journal).await, Ok(0));
+    let held = js("", "return handles.size").await;
+    drop(other);
+    let left = js("", "return handles.size").await;
+    let late = Store::open(&channel, Duration::ZERO).await;
+    idb(&channel, "(await open()).close()").await;
+    let left_late = js("", "return handles.size").await;
+    js("", "IDBFactory.prototype.open = plain_open; IDBDatabase.prototype.close = plain_close")
+        .await;
+    assert_eq!(
+        (held.as_f64(), left.as_f64(), left_late.as_f64()),
+        (Some(2.0), Some(0.0), Some(0.0))
+    );
+    assert_eq!(late.err(), Some(StoreFault::Timeout));
+}
+
 async fn verify(kind: KeyKind, public: &[u8], signature: &[u8], bytes: &[u8]) -> bool {
     let algorithm = match kind {
         KeyKind::P256 => "{name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256'}",

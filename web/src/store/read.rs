@@ -11,12 +11,23 @@ use rexie::{KeyRange, Rexie, TransactionMode};
 use wasm_bindgen::JsValue;
 
 use super::open::{Idb, thrown};
-use crate::connection::Connection;
+use crate::connection::{Connection, opened_within};
 use crate::fault::StoreFault;
-use crate::{alarm, js};
+use crate::js;
 
 #[derive(Default)]
-pub(super) struct Reader(RefCell<Option<Rc<Rexie>>>);
+pub(super) struct Reader(RefCell<Option<Rc<Open>>>);
+
+/// A connection that closes with its last user.
+struct Open(Option<Rexie>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Some(rexie) = self.0.take() {
+            rexie.close();
+        }
+    }
+}
 
 impl Reader {
     pub(super) async fn numbers(
@@ -75,11 +86,8 @@ impl Reader {
 
     /// Lets go of the connection; the next read opens it again.
     pub(super) fn close(&self) {
-        let rexie = self.0.take();
-        // One that is still read from closes with its reader.
-        if let Some(rexie) = rexie.and_then(Rc::into_inner) {
-            rexie.close();
-        }
+        let open = self.0.take();
+        drop(open);
     }
 
     async fn with<T>(
@@ -87,28 +95,34 @@ impl Reader {
         connection: &Rc<Connection<Idb>>,
         read: impl AsyncFn(&Rexie) -> Result<T, StoreFault>,
     ) -> Result<T, StoreFault> {
-        match read(&*self.rexie(connection).await?).await {
+        let once = async || match &self.open(connection).await?.0 {
+            Some(rexie) => read(rexie).await,
+            None => Err(StoreFault::Closed),
+        };
+        match once().await {
             Err(fault) if fault.is_of_handle() => {
                 self.close();
                 connection.close();
-                read(&*self.rexie(connection).await?).await
+                once().await
             }
             done => done,
         }
     }
 
-    async fn rexie(&self, connection: &Rc<Connection<Idb>>) -> Result<Rc<Rexie>, StoreFault> {
-        if let Some(rexie) = self.current() {
-            return Ok(rexie);
+    async fn open(&self, connection: &Rc<Connection<Idb>>) -> Result<Rc<Open>, StoreFault> {
+        if let Some(open) = self.current() {
+            return Ok(open);
         }
         connection.database().await?;
         let opening = Rexie::builder(connection.name()).build();
-        let opened = alarm::within(connection.timeout(), opening).await;
-        let rexie = Rc::new(opened.ok_or(StoreFault::Timeout)?.map_err(fault)?);
-        Ok(self.0.borrow_mut().get_or_insert(rexie).clone())
+        let opening = async { Ok(Open(Some(opening.await.map_err(fault)?))) };
+        let opened = opened_within(connection.timeout(), opening, drop).await;
+        let open = Rc::new(opened.unwrap_or(Err(StoreFault::Timeout))?);
+        // Two reads may have opened at once; the first stays.
+        Ok(Rc::clone(self.0.borrow_mut().get_or_insert(open)))
     }
 
-    fn current(&self) -> Option<Rc<Rexie>> {
+    fn current(&self) -> Option<Rc<Open>> {
         self.0.borrow().clone()
     }
 }
