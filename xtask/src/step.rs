@@ -130,8 +130,7 @@ impl Closing {
     fn heed(&mut self, line: &str) -> Option<String> {
         // Cargo indents its own words; a test may print the same at the start of a line.
         if let Some(rest) = line.strip_prefix("     Running ") {
-            // "unittests src/lib.rs (target/debug/deps/…)": the path in brackets is noise.
-            self.subject = Some(rest.split(" (").next().unwrap_or(rest).to_owned());
+            self.subject = Some(subject_of(rest));
             return None;
         }
         if let Some(rest) = line.strip_prefix("   Doc-tests ") {
@@ -156,6 +155,16 @@ impl Closing {
     }
 }
 
+/// "unittests src/lib.rs (target/debug/deps/shared-0123)" is "shared: unittests src/lib.rs".
+fn subject_of(running: &str) -> String {
+    let Some((source, program)) = running.split_once(" (") else {
+        return running.to_owned();
+    };
+    let name = program.rsplit(['/', '\\']).next().unwrap_or(program);
+    let name = name.rsplit_once('-').map_or(name, |(name, _)| name);
+    format!("{name}: {source}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,10 +175,10 @@ mod tests {
         #[rustfmt::skip]
         let cases = [
             ("   Compiling sha2 v0.10.9",                       None),
-            ("     Running unittests src/lib.rs (deps/a-1)",    None),
+            ("     Running unittests src/lib.rs (deps/a_b-1)",    None),
             ("test lease_passes_on ... ok",                     None),
             ("test result: ok. 3 passed; 0 failed",
-             Some("       unittests src/lib.rs\ntest result: ok. 3 passed; 0 failed")),
+             Some("       a_b: unittests src/lib.rs\ntest result: ok. 3 passed; 0 failed")),
             ("     Running unittests src/main.rs (deps/b-1)",   None),
             ("test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured", None),
             ("Running headless tests in Chrome on `…`",         None),
