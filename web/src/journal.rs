@@ -13,7 +13,7 @@ use std::rc::Rc;
 use bellwether_shared::rows::{Key, Store};
 use js_sys::Array;
 use wasm_bindgen::prelude::*;
-use web_sys::{IdbDatabase, IdbOpenDbRequest, IdbRequest};
+use web_sys::{IdbDatabase, IdbKeyRange, IdbOpenDbRequest, IdbRequest};
 
 use crate::connection::{Connection, Open};
 use crate::fault::StoreFault;
@@ -51,7 +51,18 @@ impl Journal {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        self.0.with(async |db| read(db, store, limit).await).await
+        self.0.with(async |db| read(db, store, &JsValue::UNDEFINED, limit).await).await
+    }
+
+    /// Rows of a store with numbers beyond `after`, ascending.
+    pub async fn read_after(
+        &self,
+        store: Store,
+        after: u64,
+    ) -> Result<Vec<(Key, Vec<u8>)>, StoreFault> {
+        let beyond = IdbKeyRange::lower_bound_with_open(&js::from_key(&Key::Number(after)), true)
+            .map_err(|thrown| StoreFault::thrown(&thrown))?;
+        self.0.with(async |db| read(db, store, &beyond, u32::MAX).await).await
     }
 
     /// One row.
@@ -93,12 +104,13 @@ async fn append(db: &IdbDatabase, rows: &[Vec<u8>], strict: bool) -> Result<u64,
 async fn read(
     db: &IdbDatabase,
     store: Store,
+    query: &JsValue,
     limit: u32,
 ) -> Result<Vec<(Key, Vec<u8>)>, StoreFault> {
     let transaction = Transaction::begin(db, &[store], Mode::Read)?;
     let rows = transaction.store(store)?;
-    let keys = rows.get_all_keys_with_key_and_limit(&JsValue::UNDEFINED, limit)?;
-    let values = rows.get_all_with_key_and_limit(&JsValue::UNDEFINED, limit)?;
+    let keys = rows.get_all_keys_with_key_and_limit(query, limit)?;
+    let values = rows.get_all_with_key_and_limit(query, limit)?;
     transaction.done().await?;
     let (keys, values): (Array, Array) =
         (keys.result()?.unchecked_into(), values.result()?.unchecked_into());

@@ -1,0 +1,464 @@
+//! What JavaScript sees: one class, and conversions, nothing else.
+
+use std::rc::Rc;
+
+use bellwether_shared::base::{Culprit, EventId, Fault, LogEpoch};
+use bellwether_shared::bus::{Identity, PROTOCOL_MAX, Sync};
+use bellwether_shared::rows::{self, Overflow};
+use bellwether_shared::wire::Lane;
+use core::time::Duration;
+use futures::FutureExt;
+use js_sys::{Function, Object, Promise};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+
+use crate::client::{Bellwether, NewEvent};
+use crate::listing::Journey;
+use crate::options::{Options, Token, WorkerChoice};
+use crate::status::{Happening, Status};
+
+#[wasm_bindgen]
+extern "C" {
+    /// The app's options, checked for type; `undefined` stands for the default.
+    pub type RawOptions;
+    #[wasm_bindgen(method, getter)]
+    fn channel(this: &RawOptions) -> String;
+    #[wasm_bindgen(method, getter)]
+    fn session(this: &RawOptions) -> String;
+    #[wasm_bindgen(method, getter)]
+    fn user(this: &RawOptions) -> String;
+    #[wasm_bindgen(method, getter)]
+    fn server(this: &RawOptions) -> String;
+    #[wasm_bindgen(method, getter)]
+    fn build(this: &RawOptions) -> String;
+    #[wasm_bindgen(method, getter)]
+    fn worker(this: &RawOptions) -> Option<String>;
+    #[wasm_bindgen(method, getter, js_name = workerOff)]
+    fn worker_off(this: &RawOptions) -> bool;
+    #[wasm_bindgen(method, getter)]
+    fn scope(this: &RawOptions) -> Option<String>;
+    #[wasm_bindgen(method, getter)]
+    fn relaxed(this: &RawOptions) -> bool;
+    #[wasm_bindgen(method, getter, js_name = dropOldest)]
+    fn drop_oldest(this: &RawOptions) -> bool;
+    #[wasm_bindgen(method, getter, js_name = hasToken)]
+    fn has_token(this: &RawOptions) -> bool;
+    #[wasm_bindgen(method, getter, js_name = maxRetries)]
+    fn max_retries(this: &RawOptions) -> Option<u32>;
+    #[wasm_bindgen(method, getter, js_name = baseDelayMs)]
+    fn base_delay_ms(this: &RawOptions) -> Option<u32>;
+    #[wasm_bindgen(method, getter, js_name = maxDelayMs)]
+    fn max_delay_ms(this: &RawOptions) -> Option<u32>;
+    #[wasm_bindgen(method, getter, js_name = batchSize)]
+    fn batch_size(this: &RawOptions) -> Option<u32>;
+    #[wasm_bindgen(method, getter, js_name = batchAgeMs)]
+    fn batch_age_ms(this: &RawOptions) -> Option<u32>;
+    #[wasm_bindgen(method, getter, js_name = deadLetterCap)]
+    fn dead_letter_cap(this: &RawOptions) -> Option<u32>;
+
+    /// Where the app is told; its methods are the package's.
+    #[derive(Clone)]
+    pub type Sink;
+    #[wasm_bindgen(method)]
+    fn fault(this: &Sink, code: &str, culprit: &str, message: &str, cause: &JsValue) -> JsValue;
+    #[wasm_bindgen(method)]
+    fn status(
+        this: &Sink,
+        host: &str,
+        reason: &str,
+        epoch: f64,
+        sync: &str,
+        blocked: &str,
+        connection: &str,
+        online: bool,
+        pages: u32,
+        pending: f64,
+        dead: f64,
+        next_attempt_at: f64,
+        paused: bool,
+        worker_build: &str,
+        protocol: u16,
+    );
+    #[wasm_bindgen(method)]
+    fn ready(this: &Sink);
+    #[wasm_bindgen(method, js_name = deadLetter)]
+    fn dead_letter(this: &Sink, id: &str, type_: &str, code: &str, message: &str, tries: u32);
+    #[wasm_bindgen(method, js_name = stateLost)]
+    fn state_lost(this: &Sink, what: &str, from: &str, to: &str);
+    #[wasm_bindgen(method, js_name = reloadNeeded)]
+    fn reload_needed(this: &Sink, build: &str, message: &str);
+    #[wasm_bindgen(method)]
+    fn error(this: &Sink, error: &JsValue);
+    #[wasm_bindgen(method, catch)]
+    fn token(this: &Sink, user: &str, session: &str) -> Result<Promise, JsValue>;
+
+    /// Collects queued events.
+    pub type EventCollector;
+    #[wasm_bindgen(method)]
+    fn event(
+        this: &EventCollector,
+        id: &str,
+        position: f64,
+        type_: &str,
+        key: Option<&str>,
+        data: Option<&str>,
+        lane: &str,
+        state: &str,
+        at: f64,
+        session: &str,
+        user: &str,
+        correlation: Option<&str>,
+    );
+
+    /// Collects dead letters.
+    pub type LetterCollector;
+    #[wasm_bindgen(method)]
+    fn letter(
+        this: &LetterCollector,
+        id: &str,
+        type_: &str,
+        key: Option<&str>,
+        data: Option<&str>,
+        lane: &str,
+        code: &str,
+        message: &str,
+        tries: u32,
+        buried_at: f64,
+        session: &str,
+        user: &str,
+    );
+
+    #[wasm_bindgen(extends = Object)]
+    type FlushNumbers;
+    #[wasm_bindgen(method, setter)]
+    fn set_delivered(this: &FlushNumbers, count: f64);
+    #[wasm_bindgen(method, setter)]
+    fn set_pending(this: &FlushNumbers, count: f64);
+    #[wasm_bindgen(method, setter)]
+    fn set_dead(this: &FlushNumbers, count: f64);
+
+    #[wasm_bindgen(extends = Function)]
+    type AppendSettle;
+    #[wasm_bindgen(method, js_name = call)]
+    fn settle(this: &AppendSettle, context: &JsValue, position: f64, fault: &JsValue);
+
+    #[wasm_bindgen(extends = Function)]
+    type DeliverySettle;
+    #[wasm_bindgen(method, js_name = call)]
+    fn settle(
+        this: &DeliverySettle,
+        context: &JsValue,
+        status: &str,
+        offset: f64,
+        result: Option<&str>,
+        code: &str,
+        message: &str,
+        fault: &JsValue,
+    );
+}
+
+/// A page's client of one channel.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct Client {
+    inner: Bellwether,
+    sink: Sink,
+}
+
+#[wasm_bindgen]
+impl Client {
+    /// Resolves when the journal is open, or known not to be openable; within 3 s.
+    pub async fn open(raw: RawOptions, sink: Sink) -> Result<Self, JsValue> {
+        let told = sink.clone();
+        let hear = Rc::new(move |happening: &Happening| tell(&told, happening));
+        let options = options(&raw, &sink);
+        let inner = Bellwether::connect_heard(options, vec![hear]).await;
+        let inner = inner.map_err(|fault| thrown(&sink, &fault))?;
+        tell(&sink, &Happening::Status(inner.status()));
+        Ok(Self { inner, sink })
+    }
+
+    /// The page's id.
+    pub fn id(&self) -> String {
+        self.inner.id().to_string()
+    }
+
+    /// Stores an event; gives its id at once, and settles when it is durable or has failed.
+    #[allow(clippy::too_many_arguments, reason = "an object would have to be taken apart here")]
+    pub fn append(
+        &self,
+        type_: &str,
+        data: Option<String>,
+        key: Option<String>,
+        id: Option<String>,
+        correlation: Option<String>,
+        schema: u32,
+        lane: u8,
+        immediate: bool,
+        settle: Function,
+    ) -> Result<String, JsValue> {
+        let event = NewEvent {
+            type_,
+            data: data.as_deref(),
+            key: key.as_deref(),
+            id: id.as_deref(),
+            correlation: correlation.as_deref(),
+            schema,
+            lane: match lane {
+                0 => Lane::Critical,
+                1 => Lane::Normal,
+                _ => Lane::Bulk,
+            },
+            immediate,
+        };
+        let settle: AppendSettle = settle.unchecked_into();
+        let sink = self.sink.clone();
+        let id = self.inner.append(
+            event,
+            Box::new(move |settled| match settled {
+                Ok(position) => settle.settle(&JsValue::NULL, position as f64, &JsValue::UNDEFINED),
+                Err(fault) => settle.settle(&JsValue::NULL, 0.0, &thrown(&sink, &fault)),
+            }),
+        );
+        id.map(|id| id.as_str().to_owned()).map_err(|fault| self.throw(&fault))
+    }
+
+    /// Lists the events that the server has not answered.
+    pub async fn pending(&self, collect: EventCollector) -> Result<(), JsValue> {
+        let queued = self.inner.pending().await.map_err(|fault| self.throw(&fault))?;
+        for event in queued {
+            let content = event.content;
+            collect.event(
+                &event.id,
+                event.position as f64,
+                &content.type_,
+                content.key.as_deref(),
+                content.data.as_deref(),
+                content.lane.name(),
+                match event.journey {
+                    Journey::Durable => "durable",
+                    Journey::Sending => "sending",
+                },
+                content.at_ms as f64,
+                &content.session,
+                &content.user,
+                content.correlation.as_deref(),
+            );
+        }
+        Ok(())
+    }
+
+    /// Lists the dead letters.
+    pub async fn failed(&self, collect: LetterCollector) -> Result<(), JsValue> {
+        let letters = self.inner.failed().await.map_err(|fault| self.throw(&fault))?;
+        for letter in letters {
+            let content = letter.content;
+            collect.letter(
+                &letter.id,
+                &content.type_,
+                content.key.as_deref(),
+                content.data.as_deref(),
+                content.lane.name(),
+                &letter.reason.code,
+                &letter.reason.message,
+                letter.tries,
+                letter.buried_at_ms as f64,
+                &content.session,
+                &content.user,
+            );
+        }
+        Ok(())
+    }
+
+    /// Settles when the server has accepted or refused the event.
+    pub fn delivered(&self, id: &str, settle: Function) -> Result<(), JsValue> {
+        let id = self.event_id(id)?;
+        let settle: DeliverySettle = settle.unchecked_into();
+        let sink = self.sink.clone();
+        self.inner.wait_for(
+            id,
+            Box::new(move |settled| {
+                let none = JsValue::UNDEFINED;
+                match settled {
+                    Ok(delivery) => settle.settle(
+                        &JsValue::NULL,
+                        delivery.status,
+                        delivery.offset.unwrap_or(0) as f64,
+                        delivery.result.as_deref(),
+                        delivery.code.as_deref().unwrap_or_default(),
+                        delivery.message.as_deref().unwrap_or_default(),
+                        &none,
+                    ),
+                    Err(fault) => {
+                        let fault = thrown(&sink, &fault);
+                        settle.settle(&JsValue::NULL, "", 0.0, None, "", "", &fault);
+                    }
+                }
+            }),
+        );
+        Ok(())
+    }
+
+    /// Sends a dead letter again, or all.
+    pub async fn retry(&self, id: Option<String>) -> Result<f64, JsValue> {
+        let id = id.map(|id| self.event_id(&id)).transpose()?;
+        let count = self.inner.retry(id).await.map_err(|fault| self.throw(&fault))?;
+        Ok(count as f64)
+    }
+
+    /// Throws a dead letter away.
+    pub async fn discard(&self, id: String) -> Result<(), JsValue> {
+        let id = self.event_id(&id)?;
+        self.inner.discard(id).await.map_err(|fault| self.throw(&fault))
+    }
+
+    /// Stops delivering, or goes on.
+    pub async fn pause(&self, on: bool) -> Result<(), JsValue> {
+        self.inner.pause(on).await.map_err(|fault| self.throw(&fault))
+    }
+
+    /// Delivers what is there.
+    pub async fn flush(&self) -> Result<JsValue, JsValue> {
+        let report = self.inner.flush().await.map_err(|fault| self.throw(&fault))?;
+        let numbers: FlushNumbers = Object::new().unchecked_into();
+        numbers.set_delivered(report.delivered as f64);
+        numbers.set_pending(report.pending as f64);
+        numbers.set_dead(report.dead as f64);
+        Ok(numbers.into())
+    }
+
+    /// From here on this page's events are another's.
+    #[allow(clippy::unused_async, reason = "the package promises that it may come to wait")]
+    pub async fn identify(
+        &self,
+        user: String,
+        session: String,
+        has_token: bool,
+    ) -> Result<(), JsValue> {
+        let identity = Identity { session: session.into(), user: user.into() };
+        let token = has_token.then(|| token_of(&self.sink));
+        self.inner.set_identity(identity, token).map_err(|fault| self.throw(&fault))
+    }
+
+    /// Leaves; what is being written is let finish.
+    pub async fn close(&self) {
+        self.inner.close().await;
+    }
+
+    fn event_id(&self, id: &str) -> Result<EventId, JsValue> {
+        EventId::new(id).map_err(|_| {
+            let words = "this is no event's id: 1 to 64 visible ASCII characters";
+            self.throw(&Fault::new("event-invalid", Culprit::App, words))
+        })
+    }
+
+    fn throw(&self, fault: &Fault) -> JsValue {
+        thrown(&self.sink, fault)
+    }
+}
+
+fn options(raw: &RawOptions, sink: &Sink) -> Options {
+    let defaults = rows::Options::default();
+    let worker = match raw.worker() {
+        _ if raw.worker_off() => WorkerChoice::Off,
+        Some(url) => WorkerChoice::At(url.into()),
+        None => WorkerChoice::Auto,
+    };
+    let overflow = if raw.drop_oldest() { Overflow::DropOldest } else { Overflow::Block };
+    let batch_age = raw.batch_age_ms().map(|age| Duration::from_millis(age.into()));
+    Options {
+        channel: raw.channel().into(),
+        session: Some(raw.session().into()),
+        user: raw.user().into(),
+        server: raw.server().into(),
+        worker,
+        scope: raw.scope().map(Into::into),
+        relaxed: raw.relaxed(),
+        batch_age: batch_age.unwrap_or(Options::default().batch_age),
+        outbox: rows::Options {
+            tries_max: raw.max_retries().unwrap_or(defaults.tries_max),
+            base_delay_ms: raw.base_delay_ms().unwrap_or(defaults.base_delay_ms),
+            max_delay_ms: raw.max_delay_ms().unwrap_or(defaults.max_delay_ms),
+            batch_events: raw.batch_size().unwrap_or(defaults.batch_events),
+            dead_max: raw.dead_letter_cap().unwrap_or(defaults.dead_max),
+            overflow,
+        },
+        token: raw.has_token().then(|| token_of(sink)),
+        build: raw.build().into(),
+    }
+}
+
+fn token_of(sink: &Sink) -> Token {
+    let sink = sink.clone();
+    Rc::new(move |identity| {
+        let asked = sink.token(&identity.user, &identity.session);
+        async move {
+            let token = JsFuture::from(asked.ok()?).await.ok()?;
+            token.as_string().map(Into::into)
+        }
+        .boxed_local()
+    })
+}
+
+fn tell(sink: &Sink, happening: &Happening) {
+    match happening {
+        Happening::Ready => sink.ready(),
+        Happening::Status(status) => tell_status(sink, status),
+        Happening::DeadLetter { id, type_, reason, tries } => {
+            sink.dead_letter(id, type_, &reason.code, &reason.message, *tries);
+        }
+        Happening::StateLost { what, from, to, .. } => {
+            let text =
+                |epoch: &Option<LogEpoch>| epoch.map(|epoch| epoch.to_string()).unwrap_or_default();
+            sink.state_lost(what, &text(from), &text(to));
+        }
+        Happening::ReloadNeeded(build) => sink.reload_needed(
+            build,
+            "this page and the coordinator are of builds too far apart: reload the page",
+        ),
+        Happening::Trouble(fault) => sink.error(&thrown(sink, fault)),
+    }
+}
+
+fn tell_status(sink: &Sink, status: &Status) {
+    let sync = match status.sync {
+        Sync::Synchronized => "synchronized",
+        Sync::Synchronizing => "synchronizing",
+        Sync::Offline => "offline",
+        Sync::Blocked => "blocked",
+    };
+    let connected = status.reachable == Some(true);
+    sink.status(
+        status.host.name(),
+        &status.host_reason,
+        status.epoch.0 as f64,
+        sync,
+        &status.reason,
+        if connected { "connected" } else { "disconnected" },
+        status.online,
+        status.pages,
+        status.pending as f64,
+        status.dead as f64,
+        status.next_attempt_at.map_or(0.0, |at| at.0 as f64),
+        status.paused,
+        &status.host_build,
+        PROTOCOL_MAX,
+    );
+}
+
+fn thrown(sink: &Sink, fault: &Fault) -> JsValue {
+    let culprit = match fault.culprit {
+        Culprit::App => "app",
+        Culprit::Server => "server",
+        Culprit::Peer => "peer",
+        Culprit::Browser => "browser",
+        Culprit::Us => "us",
+    };
+    sink.fault(&fault.code, culprit, &fault.message, &JsValue::UNDEFINED)
+}
+
+impl core::fmt::Debug for Sink {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Sink")
+    }
+}

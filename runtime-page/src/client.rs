@@ -1,0 +1,298 @@
+//! The client, as a Rust app uses it.
+
+use std::rc::Rc;
+
+use bellwether_shared::base::{Culprit, EventId, Fault, PageId};
+use bellwether_shared::bus::{Identity, Reply, Request};
+use bellwether_shared::rows::{JournalRow, StreamKey};
+use bellwether_shared::wire::{Event, EventKind, EventUnfit, Lane, to_cbor};
+use bellwether_web::{clock, entropy};
+use futures::channel::{mpsc, oneshot};
+use wasm_bindgen_futures::spawn_local;
+
+use crate::delivery::{self, Delivery};
+use crate::driver::{Driver, Hear, closed};
+use crate::group::{Settle, Written};
+use crate::listing::{self, DeadLetter, QueuedEvent};
+use crate::options::{Options, Token};
+use crate::status::{Happening, Status};
+
+/// An event to be sent.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NewEvent<'a> {
+    /// What happened, as the server knows it; 1 to 200 bytes.
+    pub type_: &'a str,
+    /// The body, as JSON text; at most 256 KiB.
+    pub data: Option<&'a str>,
+    /// Events of one key take effect in the order of enqueueing; at most 200 bytes.
+    pub key: Option<&'a str>,
+    /// The app's own id; by default a UUIDv7. Enqueueing the same id again is safe: it takes effect once.
+    pub id: Option<&'a str>,
+    /// What the app ties together with it; at most 200 bytes.
+    pub correlation: Option<&'a str>,
+    /// The app's version of the body's shape.
+    pub schema: u32,
+    /// How urgent it is.
+    pub lane: Lane,
+    /// The coordinator is woken at once, without waiting for more events. Critical events always are.
+    pub immediate: bool,
+}
+
+/// An event that is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// Its id.
+    pub id: EventId,
+    /// Place in the order of appending on this device; there may be gaps.
+    pub position: u64,
+}
+
+/// What a flush has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FlushReport {
+    /// Events that the server answered meanwhile.
+    pub delivered: u64,
+    /// Events that still wait.
+    pub pending: u64,
+    /// Dead letters.
+    pub dead: u64,
+}
+
+/// A page's client of one channel. A clone is the same client; dropped with its last clone, it closes.
+///
+/// ```ignore
+/// let bellwether = Bellwether::connect(Options { server: "https://sync.example".into(), ..Options::default() }).await?;
+/// bellwether.enqueue(NewEvent { type_: "todo.added", data: Some(r#"{"title":"Buy milk"}"#), ..NewEvent::default() }).await?;
+/// ```
+#[derive(Debug, Clone)]
+pub struct Bellwether(Rc<Open>);
+
+#[derive(Debug)]
+struct Open(Rc<Driver>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl Bellwether {
+    /// Connects. Ends when the journal is open, or known not to be openable (at most 3 s); never waits for a worker
+    /// or the network.
+    ///
+    /// Fails with `option-invalid`. A journal that does not open is no failure here: enqueueing then says why.
+    pub async fn connect(options: Options) -> Result<Self, Fault> {
+        Self::connect_heard(options, Vec::new()).await
+    }
+
+    pub(crate) async fn connect_heard(options: Options, hear: Vec<Hear>) -> Result<Self, Fault> {
+        options.check()?;
+        let driver = Driver::new(options, hear);
+        // Tried again by each use; whoever enqueues is told why it did not work.
+        let _ = driver.journal().await;
+        driver.start();
+        Ok(Self(Rc::new(Open(driver))))
+    }
+
+    /// This page.
+    #[must_use]
+    pub fn id(&self) -> PageId {
+        self.driver().me
+    }
+
+    /// How things stand.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.driver().status()
+    }
+
+    /// Everything that happens from here on. Dropped, it hears no more.
+    #[must_use]
+    pub fn happenings(&self) -> mpsc::UnboundedReceiver<Happening> {
+        let (sender, receiver) = mpsc::unbounded();
+        // Whoever listened may be gone.
+        self.driver()
+            .listen(Rc::new(move |happening| drop(sender.unbounded_send(happening.clone()))));
+        receiver
+    }
+
+    /// Stores an event, to be sent as soon as that is possible; ends when it is durable.
+    ///
+    /// Fails with `event-invalid`, `outbox-too-large`, `outbox-full`, `store-quota` and the other faults of the store
+    /// (nothing was stored), or `closed`.
+    pub async fn enqueue(&self, event: NewEvent<'_>) -> Result<Receipt, Fault> {
+        let (sender, receiver) = oneshot::channel();
+        let id = self.append(event, Box::new(|settled| drop(sender.send(settled))))?;
+        let position = receiver.await.map_err(|_| closed())??;
+        Ok(Receipt { id, position })
+    }
+
+    /// Stores an event without waiting for it to be durable; a later failure is told as
+    /// [`Happening::Trouble`].
+    pub fn post(&self, event: NewEvent<'_>) -> Result<EventId, Fault> {
+        let weak = Rc::downgrade(self.driver());
+        self.append(
+            event,
+            Box::new(move |settled| {
+                if let (Err(fault), Some(driver)) = (settled, weak.upgrade()) {
+                    driver.tell_trouble(fault);
+                }
+            }),
+        )
+    }
+
+    pub(crate) fn append(&self, event: NewEvent<'_>, settle: Settle) -> Result<EventId, Fault> {
+        let driver = self.driver();
+        if driver.closed.get() {
+            return Err(closed());
+        }
+        let now = clock::now();
+        let id = match event.id {
+            Some(id) => EventId::new(id).map_err(|_| {
+                unfit("the event's id does not fit: 1 to 64 visible ASCII characters")
+            })?,
+            None => EventId::from_uuid(now.wall, entropy::bytes()),
+        };
+        let sealed = Event {
+            id: id.clone(),
+            kind: EventKind::App,
+            type_: event.type_,
+            key: event.key,
+            data: event.data.map(str::as_bytes),
+            schema: event.schema,
+            stamp: driver.clock.borrow_mut().tick(now.wall),
+            page: driver.me,
+            at: now.wall,
+            correlation: event.correlation,
+        };
+        sealed.check().map_err(|unfit| refuse(&unfit))?;
+        let Identity { session, user } = driver.identity();
+        let stream = StreamKey { session, user, lane: event.lane };
+        let row = to_cbor(&JournalRow::new(&stream, &to_cbor(&sealed), now.wall));
+        let urgent = event.immediate || event.lane == Lane::Critical;
+        if driver.group.push(row, urgent, settle)? {
+            let driver = Rc::clone(driver);
+            spawn_local(async move {
+                let written = |Written { count, urgent }: Written| driver.on_written(count, urgent);
+                let open = async || driver.journal().await;
+                driver.group.write(open, !driver.options.relaxed, written).await;
+            });
+        }
+        Ok(id)
+    }
+
+    /// Events that the server has not answered, in the order of appending.
+    pub async fn pending(&self) -> Result<Vec<QueuedEvent>, Fault> {
+        let journal = self.driver().journal().await.map_err(|fault| fault.to_fault())?;
+        listing::pending(&journal).await
+    }
+
+    /// Dead letters, the oldest first.
+    pub async fn failed(&self) -> Result<Vec<DeadLetter>, Fault> {
+        let journal = self.driver().journal().await.map_err(|fault| fault.to_fault())?;
+        listing::failed(&journal).await
+    }
+
+    /// Waits until the server has accepted or refused an event: one just enqueued, or one of up to 7 days ago.
+    pub async fn delivered(&self, id: &EventId) -> Result<Delivery, Fault> {
+        let (sender, receiver) = oneshot::channel();
+        self.wait_for(id.clone(), Box::new(|settled| drop(sender.send(settled))));
+        receiver.await.map_err(|_| closed())?
+    }
+
+    pub(crate) fn wait_for(&self, id: EventId, settle: delivery::Settle) {
+        if self.driver().closed.get() {
+            return settle(Err(closed()));
+        }
+        self.driver().deliveries.wait(id, settle);
+        self.driver().look_for_deliveries();
+    }
+
+    /// Sends a dead letter again, or all of them; ends when they are back in the journal. How many there were.
+    pub async fn retry(&self, id: Option<EventId>) -> Result<u64, Fault> {
+        self.count(Request::Retry { id }).await
+    }
+
+    /// Throws a dead letter away; ends when that is durable. Does nothing if there is none of that id.
+    pub async fn discard(&self, id: EventId) -> Result<(), Fault> {
+        self.count(Request::Discard { id }).await.map(drop)
+    }
+
+    /// Stops delivering, or goes on, in all pages and after a restart too; ends when that is durable.
+    pub async fn pause(&self, on: bool) -> Result<(), Fault> {
+        self.count(Request::Pause { on }).await.map(drop)
+    }
+
+    /// Delivers what is there; ends when nothing more can be done at once.
+    pub async fn flush(&self) -> Result<FlushReport, Fault> {
+        match self.ask(Request::Flush).await? {
+            Reply::Flushed { delivered, pending, dead } => {
+                Ok(FlushReport { delivered, pending, dead })
+            }
+            Reply::Done(_) => Err(closed()),
+            Reply::Failed(fault) => Err(fault),
+        }
+    }
+
+    /// From here on this page's events are another session's or user's. What was enqueued before stays theirs.
+    pub fn set_identity(&self, identity: Identity, token: Option<Token>) -> Result<(), Fault> {
+        Options {
+            session: Some(identity.session.clone()),
+            user: identity.user.clone(),
+            ..self.driver().options.clone()
+        }
+        .check()?;
+        self.driver().identify(identity, token);
+        Ok(())
+    }
+
+    /// Leaves. Idempotent; what is durable stays, and is delivered by the others.
+    pub async fn close(&self) {
+        let (sender, receiver) = oneshot::channel::<()>();
+        // What is being written is let finish.
+        if self.driver().group.is_writing() {
+            self.driver().group.when_written(sender);
+            let _ = receiver.await;
+        }
+        self.driver().close();
+    }
+
+    async fn count(&self, request: Request) -> Result<u64, Fault> {
+        match self.ask(request).await? {
+            Reply::Done(count) => Ok(count),
+            Reply::Flushed { .. } => Err(closed()),
+            Reply::Failed(fault) => Err(fault),
+        }
+    }
+
+    async fn ask(&self, request: Request) -> Result<Reply, Fault> {
+        if self.driver().closed.get() {
+            return Err(closed());
+        }
+        self.driver().ask(request).await.ok_or_else(closed)
+    }
+
+    fn driver(&self) -> &Rc<Driver> {
+        &self.0.0
+    }
+}
+
+fn refuse(why: &EventUnfit) -> Fault {
+    match why {
+        EventUnfit::TypeMissing => {
+            unfit("the event has no type: give it a `type` of 1 to 200 bytes")
+        }
+        EventUnfit::TooLarge { field, .. } => {
+            let words = [
+                "the event's `",
+                field,
+                "` is over its bound, and nothing was stored: see the limits",
+            ];
+            Fault::new("outbox-too-large", Culprit::App, words.concat())
+        }
+    }
+}
+
+fn unfit(message: &str) -> Fault {
+    Fault::new("event-invalid", Culprit::App, message)
+}

@@ -1,0 +1,97 @@
+//! Waiting for an event's outcome: the page reads it from disk, where the coordinator has put it.
+//!
+//! What always holds: the outcome of an event delivered yesterday is found like that of one delivered now.
+
+use core::cell::{Cell, RefCell};
+use core::fmt;
+use std::collections::BTreeMap;
+
+use bellwether_shared::base::{EventId, Fault};
+use bellwether_shared::rows::{self, DoneEntry, DoneRow, Key, read};
+use bellwether_web::journal::Journal;
+
+/// What became of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Which event.
+    pub id: EventId,
+    /// `accepted`, `duplicate` or `refused`.
+    pub status: &'static str,
+    /// Its offset in the session's log; absent if refused.
+    pub offset: Option<u64>,
+    /// What the app's effect on the server gave back, as JSON text.
+    pub result: Option<Box<str>>,
+    /// Why it was refused: a stable code.
+    pub code: Option<Box<str>>,
+    /// Why it was refused, for the developer.
+    pub message: Option<Box<str>>,
+}
+
+impl From<&DoneEntry> for Delivery {
+    fn from(entry: &DoneEntry) -> Self {
+        let text =
+            |bytes: &minicbor::bytes::ByteVec| core::str::from_utf8(bytes).ok().map(Box::from);
+        Self {
+            id: entry.id.clone(),
+            status: entry.outcome.name(),
+            offset: entry.offset,
+            result: entry.result.as_ref().and_then(text),
+            code: entry.code.clone(),
+            message: entry.message.clone(),
+        }
+    }
+}
+
+pub(crate) type Settle = Box<dyn FnOnce(Result<Delivery, Fault>)>;
+
+/// Those who wait.
+#[derive(Default)]
+pub(crate) struct Deliveries {
+    awaited: RefCell<BTreeMap<EventId, Vec<Settle>>>,
+    /// The newest outcome that everybody who waits has been compared with.
+    through: Cell<u64>,
+}
+
+impl Deliveries {
+    pub(crate) fn wait(&self, id: EventId, settle: Settle) {
+        self.awaited.borrow_mut().entry(id).or_default().push(settle);
+        // The outcome may be an old one.
+        self.through.set(0);
+    }
+
+    /// Compares what is on disk with who waits, as far as that is new.
+    pub(crate) async fn look(&self, journal: &Journal) {
+        if self.awaited.borrow().is_empty() {
+            return;
+        }
+        let from = self.through.get();
+        let Ok(found) = journal.read_after(rows::Store::Done, from).await else { return };
+        for (key, bytes) in &found {
+            let Ok(row) = read::<DoneRow>(bytes) else { continue };
+            for entry in &row.entries {
+                let waiting = self.awaited.borrow_mut().remove(&entry.id);
+                for settle in waiting.into_iter().flatten() {
+                    settle(Ok(Delivery::from(entry)));
+                }
+            }
+            // Somebody who came meanwhile has set it back, and is looked after next.
+            if let (Key::Number(key), true) = (key, self.through.get() >= from) {
+                self.through.set(*key);
+            }
+        }
+    }
+
+    /// Nobody will be told any more.
+    pub(crate) fn close(&self, fault: &Fault) {
+        let waiting = self.awaited.take();
+        for settle in waiting.into_values().flatten() {
+            settle(Err(fault.clone()));
+        }
+    }
+}
+
+impl fmt::Debug for Deliveries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Deliveries")
+    }
+}

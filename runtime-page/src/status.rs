@@ -1,0 +1,114 @@
+//! What the app is told.
+
+use bellwether_shared::base::{Epoch, Fault, LogEpoch, Wall};
+use bellwether_shared::bus::{self, Sync};
+use bellwether_shared::rows::Reason;
+
+/// Where the coordinator runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Host {
+    /// None has answered yet.
+    #[default]
+    Starting,
+    /// In the service worker.
+    ServiceWorker,
+    /// In a page.
+    Page,
+}
+
+impl Host {
+    /// The public name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::ServiceWorker => "service-worker",
+            Self::Page => "page",
+        }
+    }
+}
+
+/// How things stand, as far as this page knows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Status {
+    /// Where the coordinator runs.
+    pub host: Host,
+    /// Why no better host could be had; empty if there is nothing to say.
+    pub host_reason: Box<str>,
+    /// Which coordinator.
+    pub epoch: Epoch,
+    /// How it stands with delivery.
+    pub sync: Sync,
+    /// Why delivery stands still, or why the server was not reached; empty where nothing is wrong.
+    pub reason: Box<str>,
+    /// Whether the server answered the last time it was asked; absent before the first time.
+    pub reachable: Option<bool>,
+    /// Whether the browser says that there is a network.
+    pub online: bool,
+    /// Pages present.
+    pub pages: u32,
+    /// Events on this device that the server has not answered.
+    pub pending: u64,
+    /// Dead letters.
+    pub dead: u64,
+    /// When delivery is tried next.
+    pub next_attempt_at: Option<Wall>,
+    /// Whether the app has paused delivery.
+    pub paused: bool,
+    /// The coordinator's build; empty until one has answered.
+    pub host_build: Box<str>,
+}
+
+impl Status {
+    pub(crate) fn take(&mut self, epoch: Epoch, build: Box<str>, told: &bus::Status) {
+        self.host = match told.host {
+            bellwether_shared::rows::HostKind::Worker => Host::ServiceWorker,
+            bellwether_shared::rows::HostKind::Page => Host::Page,
+        };
+        self.epoch = epoch;
+        self.sync = told.sync;
+        self.reason.clone_from(&told.reason);
+        self.reachable = told.reachable;
+        self.pages = told.pages;
+        self.pending = told.pending;
+        self.dead = told.dead;
+        self.next_attempt_at = told.next_attempt_at;
+        self.paused = told.paused;
+        self.host_build = build;
+    }
+}
+
+/// Something the app may want to hear of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Happening {
+    /// A coordinator has answered for the first time.
+    Ready,
+    /// Something about [`Status`] has changed.
+    Status(Status),
+    /// An event was buried.
+    DeadLetter {
+        /// Which.
+        id: Box<str>,
+        /// Its type.
+        type_: Box<str>,
+        /// Why.
+        reason: Reason,
+        /// Tries it had spent.
+        tries: u32,
+    },
+    /// Something that was thought safe is gone.
+    StateLost {
+        /// `server-log` or `database`.
+        what: Box<str>,
+        /// The session it concerns; empty for the database.
+        session: Box<str>,
+        /// The life of the server's log before.
+        from: Option<LogEpoch>,
+        /// Its present life.
+        to: Option<LogEpoch>,
+    },
+    /// Page and coordinator are of builds too far apart.
+    ReloadNeeded(Box<str>),
+    /// Something went wrong that the developer should know.
+    Trouble(Fault),
+}
