@@ -24,7 +24,7 @@ const WORKER_BYTES_MAX: usize = 80 * KB;
 const PAGE_BYTES_MAX: usize = 40 * KB;
 
 /// How many functions `--what` lists for each runtime.
-const FUNCTIONS_SHOWN: usize = 25;
+const FUNCTIONS_SHOWN: usize = 30;
 
 /// The sizes of a file as it is and compressed, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -158,11 +158,27 @@ fn by_crate(module: &Module) -> Vec<String> {
     sums.into_iter().map(|(name, bytes)| format!("{bytes:>9}  {name}")).collect()
 }
 
+/// The functions that weigh most, all copies that the compiler made of one taken together.
 fn largest(module: &Module) -> Vec<String> {
-    let mut functions: Vec<_> = module.functions.iter().collect();
-    functions.sort_by_key(|function| std::cmp::Reverse(function.code_bytes));
-    let shown = functions.into_iter().take(FUNCTIONS_SHOWN);
-    shown.map(|function| format!("{:>9}  {}", function.code_bytes, function.name)).collect()
+    let mut sums: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for function in &module.functions {
+        let (bytes, copies) = sums.entry(bare_name(&function.name)).or_default();
+        *bytes += function.code_bytes;
+        *copies += 1;
+    }
+    let mut sums: Vec<_> = sums.into_iter().collect();
+    sums.sort_by_key(|&(name, (bytes, _))| (std::cmp::Reverse(bytes), name));
+    let shown = sums.into_iter().take(FUNCTIONS_SHOWN);
+    shown.map(|(name, (bytes, copies))| format!("{bytes:>9}  {copies:>3} of {name}")).collect()
+}
+
+/// The name without the hash that tells copies of one function apart: `a::b::h0123456789abcdef`.
+fn bare_name(name: &str) -> &str {
+    let is_hash = |end: &str| end.len() == 16 && end.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match name.rsplit_once("::h") {
+        Some((bare, end)) if is_hash(end) => bare,
+        _ => name,
+    }
 }
 
 /// Prints "raw gzip brotli" for each file it is given.
@@ -211,6 +227,16 @@ mod tests {
         let module = Module { functions, data_bytes: 1 };
         let lines: Vec<String> = by_crate(&module).iter().map(|line| line.trim().into()).collect();
         assert_eq!(lines, ["9  a", "7  b", "1  (data)"]);
-        assert_eq!(largest(&module)[0].trim(), "7  b::y");
+    }
+
+    #[test]
+    fn copies_of_one_function_are_taken_together() {
+        let function = |name: &str, code_bytes| Function { name: name.to_owned(), code_bytes };
+        let copy = |hash: &str| function(&format!("a::x::h{hash}"), 5);
+        let functions =
+            vec![function("b::y", 7), copy("0123456789abcdef"), copy("fedcba9876543210")];
+        let lines = largest(&Module { functions, data_bytes: 0 });
+        let lines: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
+        assert_eq!(lines, ["10    2 of a::x", "7    1 of b::y"]);
     }
 }
