@@ -176,6 +176,7 @@ async fn a_handle_that_died_silently_is_replaced() {
 #[wasm_bindgen_test]
 async fn an_opening_that_comes_too_late_stands_in_nobodys_way() {
     let channel = channel("held");
+    journal(&channel).await.close();
     idb(
         &channel,
         "globalThis.held = await open(1);
@@ -184,7 +185,8 @@ async fn an_opening_that_comes_too_late_stands_in_nobodys_way() {
     .await;
     let late = Journal::open(&channel, IMPATIENCE).await;
     assert_eq!(late.expect_err("it is held"), StoreFault::Timeout);
-    idb(&channel, "held.close(); (await upgrading).close(); await gone()").await;
+    let freed = idb(&channel, "held.close(); (await upgrading).close(); await gone()");
+    assert!(within(PATIENCE, freed).await.is_some());
     assert_eq!(journal(&channel).await.append(&rows(1, 1), true).await, Ok(1));
 }
 
