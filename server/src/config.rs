@@ -23,8 +23,8 @@ pub struct Arguments {
     #[arg(long, env = "BELLWETHER_DATA", default_value = "bellwether-data")]
     pub data: PathBuf,
 
-    /// Keep everything in memory instead; nothing survives the process
-    #[arg(long, conflicts_with_all = ["data", "new_epoch"])]
+    /// Keep everything in memory and nothing in --data; nothing survives the process
+    #[arg(long, conflicts_with = "new_epoch")]
     pub memory: bool,
 
     /// Give every session's log a new epoch: after the data directory was put back from a copy
@@ -34,7 +34,8 @@ pub struct Arguments {
     #[arg(long)]
     pub new_epoch: bool,
 
-    /// Take HS256 tokens signed with the secret in this file (at least 32 bytes)
+    /// Take HS256 tokens signed with the secret in this file (at least 32 bytes, blanks around it
+    /// left away)
     #[arg(long, env = "BELLWETHER_HS256_SECRET_FILE", value_name = "FILE")]
     pub hs256_secret_file: Option<PathBuf>,
 

@@ -157,9 +157,6 @@ pub struct Appended<'a> {
     pub taken_at: Wall,
 }
 
-/// An effect's outcome; its writes are in the transaction if it is `Done`, and nowhere otherwise.
-pub type Ran = EffectOutcome;
-
 /// What is only read.
 pub trait Reader {
     /// The session of that name.
@@ -223,7 +220,7 @@ pub trait Ledger: Reader {
         now: Wall,
     ) -> Result<StreamRow, StoreFault>;
 
-    /// Carries out an effect, and keeps its writes only if it is done.
+    /// Carries out an effect. Its writes are in the transaction if it is `Done`, and nowhere otherwise.
     ///
     /// # Errors
     /// The store failed.
@@ -232,7 +229,7 @@ pub trait Ledger: Reader {
         session: &SessionRow,
         effect: &dyn Effect,
         event: &AcceptedEvent<'_>,
-    ) -> Result<Ran, StoreFault>;
+    ) -> Result<EffectOutcome, StoreFault>;
 
     /// Appends an event to the log.
     ///

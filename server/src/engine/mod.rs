@@ -21,17 +21,19 @@ mod ledger;
 
 use bellwether_shared::base::{LogEpoch, Seq, Wall};
 use bellwether_shared::rules::chain;
-use bellwether_shared::wire::{Answer, EventResult, LogEvent, LogPage, Outcome, Push, Verdict};
+use bellwether_shared::wire::{
+    Answer, EventResult, Later, LogEvent, LogPage, Outcome, Push, Verdict,
+};
 
 pub use check::{Checked, Signatures, check_frame};
 pub use ledger::{
-    Appended, Filled, Ledger, NewStream, Place, Ran, Reader, SessionRow, StoreFault, StreamRow,
-    Taken,
+    Appended, Filled, Ledger, NewStream, Place, Reader, SessionRow, StoreFault, StreamRow, Taken,
 };
 
+use self::accept::Step;
+use crate::bounds;
 use crate::effect::Effect;
 use crate::fault::Fault;
-use crate::{bounds, engine::accept::Step};
 
 /// What the world contributes to one push.
 #[derive(Debug, Clone, Copy)]
@@ -104,7 +106,7 @@ pub fn push<L: Ledger>(
             break;
         }
         match accept::one(ledger, effect, tenant, &push.stream, &run, sealed, *head, moment.now)? {
-            Step::Consumed(place, offset) => run.consume(ledger, place, offset)?,
+            Step::Consumed(place, outcome) => run.consume(ledger, place, outcome)?,
             Step::Later(later, retry_after_ms) => {
                 run.later = Some(later);
                 run.retry_after_ms = Some(retry_after_ms);
@@ -246,7 +248,7 @@ struct Run {
     changed: bool,
     results: Vec<EventResult>,
     result_bytes: usize,
-    later: Option<bellwether_shared::wire::Later>,
+    later: Option<Later>,
     retry_after_ms: Option<u32>,
 }
 

@@ -11,7 +11,7 @@ use bellwether_shared::wire::{Answer, LogEvent, LogPage, Push, StreamId};
 use super::{Store, moment, wall};
 use crate::effect::{self, AcceptedEvent, Effect, EffectFault, EffectOutcome, Room};
 use crate::engine::{
-    self, Appended, Checked, Ledger, Moment, NewStream, PageAsk, Place, Ran, Reader, SessionRow,
+    self, Appended, Checked, Ledger, Moment, NewStream, PageAsk, Place, Reader, SessionRow,
     StoreFault, StreamRow, Taken,
 };
 use crate::fault::Fault;
@@ -180,7 +180,7 @@ impl Ledger for Tables {
         session: &SessionRow,
         effect: &dyn Effect,
         event: &AcceptedEvent<'_>,
-    ) -> Result<Ran, StoreFault> {
+    ) -> Result<EffectOutcome, StoreFault> {
         let values = &mut self.session_mut(session)?.values;
         let held = Held { below: values, writes: RefCell::default() };
         let outcome = effect::ask(effect, &held, event);

@@ -46,6 +46,7 @@ impl Server {
         self.child.wait().expect("it ends");
     }
 
+    #[cfg(unix)]
     fn terminate(&self) {
         let killed = Command::new("kill").arg(self.child.id().to_string()).status();
         assert!(killed.expect("there is a kill command").success());
@@ -261,6 +262,7 @@ fn check_told(writers: &[Writer], log: &[LogEvent]) {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn an_end_in_good_order_answers_what_runs() {
     let directory = Directory::new();

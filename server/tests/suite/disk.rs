@@ -1,7 +1,8 @@
 //! What only a store on a disk can get wrong: reopening, copies, a full disk, a second server.
 
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex};
 
+use bellwether_server::bounds::{GROUP_PUSHES_MAX, WRITER_QUEUE_MAX};
 use bellwether_server::engine::{Checked, Signatures};
 use bellwether_server::store::{Embedded, Opening, Store as _};
 use bellwether_server::{AcceptedEvent, Effect, EffectOutcome, EffectTx, Fault};
@@ -137,4 +138,53 @@ async fn an_effect_may_keep_tables_in_the_same_transaction() {
         let results: Vec<_> = results.map(|text| text.map(Vec::as_slice)).collect();
         assert_eq!(results, [Some(&b"1"[..]), None, Some(&b"2"[..])]);
     }
+}
+
+/// Holds the writer up until the gate is opened.
+#[derive(Default)]
+struct Gate {
+    open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Effect for Gate {
+    fn apply(&self, _: &EffectTx<'_>, _: &AcceptedEvent<'_>) -> EffectOutcome {
+        let open = self.open.lock().expect("no test panics while it holds this");
+        let waited = self.opened.wait_while(open, |open| !*open);
+        drop(waited.expect("no test panics while it holds this"));
+        EffectOutcome::Done { result: None }
+    }
+}
+
+#[tokio::test]
+async fn pushes_beyond_the_queue_are_told_to_come_again() {
+    let directory = Directory::new();
+    let gate = Arc::<Gate>::default();
+    let store = Embedded::open(&directory.opening(), gate.clone());
+    let store = Arc::new(store.expect("the store opens"));
+    let pushes: Vec<_> = (1..=200)
+        .map(|number| {
+            let batch = Device::new(number, "s", "ann").batch(&plain([&format!("e{number}")]));
+            let checked = Checked::of(batch, Signatures::Required).expect("it is well-formed");
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { store.push("", checked).await })
+        })
+        .collect();
+    // What does not fit the queue and the writer's hands is refused at once.
+    let beyond = 200 - WRITER_QUEUE_MAX - GROUP_PUSHES_MAX;
+    while pushes.iter().filter(|push| push.is_finished()).count() < beyond {
+        tokio::task::yield_now().await;
+    }
+    *gate.open.lock().expect("no test panics while it holds this") = true;
+    gate.opened.notify_all();
+    let (mut taken, mut refused) = (0, 0);
+    for push in pushes {
+        match push.await.expect("it does not panic") {
+            Ok(answer) => taken += u64::from(answer.through == Seq(1)),
+            Err(Fault::Unavailable { retry_after_ms, .. }) if retry_after_ms > 0 => refused += 1,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(refused >= beyond as u64, "{refused} were refused");
+    assert_eq!((taken + refused, read(&*store, "", "s", 0, 999).await.head), (200, taken));
 }

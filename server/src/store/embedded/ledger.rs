@@ -9,8 +9,8 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::effect::{self, AcceptedEvent, Effect, EffectFault, EffectOutcome, Room};
 use crate::engine::{
-    Appended, Filled, Ledger, Moment, NewStream, Place, Ran, Reader, SessionRow, StoreFault,
-    StreamRow, Taken,
+    Appended, Filled, Ledger, Moment, NewStream, Place, Reader, SessionRow, StoreFault, StreamRow,
+    Taken,
 };
 
 /// A transaction in the engine's terms.
@@ -201,7 +201,7 @@ impl Ledger for SqlLedger<'_> {
         session: &SessionRow,
         effect: &dyn Effect,
         event: &AcceptedEvent<'_>,
-    ) -> Result<Ran, StoreFault> {
+    ) -> Result<EffectOutcome, StoreFault> {
         let room =
             SqlRoom { connection: self.connection, session: session.key, entered: Cell::default() };
         let outcome = effect::ask(effect, &room, event);
