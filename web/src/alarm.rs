@@ -11,7 +11,7 @@ use gloo_timers::callback::Timeout;
 use crate::once::Once;
 
 /// Browsers keep a delay in 32 signed bits, and wrap.
-const DELAY_MS_MAX: u128 = i32::MAX as u128;
+const DELAY_MS_MAX: u64 = i32::MAX as u64;
 
 /// One timer that can be moved. Dropped, it does not ring.
 #[derive(Debug, Default)]
@@ -44,7 +44,9 @@ pub async fn within<T>(delay: Duration, work: impl Future<Output = T>) -> Option
     .await
 }
 
-// Rounded up: a timer that rings before its time would have to be set again for nothing.
+// Rounded up: a timer that rings before its time would have to be set again for nothing. By hand, since
+// dividing `as_micros` would bring the division of 128-bit numbers into a page's wasm.
 fn millis(delay: Duration) -> u32 {
-    delay.as_micros().div_ceil(1_000).min(DELAY_MS_MAX) as u32
+    let part = u64::from(delay.subsec_nanos().div_ceil(1_000_000));
+    delay.as_secs().saturating_mul(1_000).saturating_add(part).min(DELAY_MS_MAX) as u32
 }

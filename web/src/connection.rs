@@ -85,8 +85,9 @@ impl<O: Open> Connection<O> {
             Ok(db) => db,
             Err(fault @ StoreFault::Unavailable(_)) => return Err(fault),
             // The second waits behind the first, and cannot know for what.
-            Err(StoreFault::Blocked) => self.open().await.map_err(|_| StoreFault::Blocked)?,
-            Err(_) => self.open().await?,
+            Err(first) => self.open().await.map_err(|second| {
+                if matches!(first, StoreFault::Blocked) { first } else { second }
+            })?,
         };
         Ok(self.keep(opened))
     }
