@@ -28,8 +28,9 @@ pub const WRITER_QUEUE_MAX: usize = 64;
 pub const GROUP_PUSHES_MAX: usize = 32;
 /// Connections that are served at once; more wait to be accepted.
 pub const CONNECTIONS_MAX: usize = 4_096;
-/// How long a sender may take for the head of a request.
-pub const HEAD_TIMEOUT_MS: u64 = 10_000;
+/// How long a sender may take for the head of a request, the pause before it included: longer than
+/// browsers keep a connection that rests, so that it is mostly they who end it.
+pub const HEAD_TIMEOUT_MS: u64 = 310_000;
 /// How long a sender may take for a body.
 pub const BODY_TIMEOUT_MS: u64 = 30_000;
 /// How long the requests that run are waited for at the end.

@@ -48,7 +48,7 @@ pub struct Arguments {
     )]
     pub eddsa_public_key_file: Option<PathBuf>,
 
-    /// Let pages of this origin ask, such as https://app.example; repeatable, * for all
+    /// Let pages of this origin (scheme, host and port) ask; repeatable, * for all
     ///
     /// In development pages from this machine may always ask.
     #[arg(long, env = "BELLWETHER_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
@@ -126,12 +126,20 @@ impl Config {
         let guard = guard(&arguments)?;
         let development = guard.is_development();
         if arguments.dev_faults && !development {
-            return Err("--dev-faults is for development: leave the token key away, or it".into());
+            return Err(
+                "--dev-faults is for development; it cannot stand beside a token key".into()
+            );
         }
         if let Some(directory) = &arguments.assets
             && !directory.is_dir()
         {
             return Err(format!("--static {} is not a directory", directory.display()));
+        }
+        if let Some(origin) = arguments.allow_origin.iter().find(|origin| !is_origin(origin)) {
+            return Err(format!(
+                "--allow-origin {origin} is no origin: give scheme and host and nothing after them, \
+                 as in https://app.example"
+            ));
         }
         let any = arguments.allow_origin.iter().any(|origin| origin == "*");
         Ok(Self {
@@ -181,6 +189,12 @@ fn guard(arguments: &Arguments) -> Result<Guard, String> {
         ));
     }
     Ok(Guard::Development)
+}
+
+// As browsers write it in the Origin header; with anything else it would never be equal.
+fn is_origin(text: &str) -> bool {
+    let host = text.split_once("://").map(|(_, host)| host);
+    text == "*" || host.is_some_and(|host| !host.is_empty() && !host.contains('/'))
 }
 
 const SECRET_BYTES_MIN: usize = 32;

@@ -333,6 +333,8 @@ fn a_start_that_cannot_be_says_why_in_one_sentence() {
         (&["--memory", "--hs256-secret-file", secret],                    "at least 32 are needed"),
         (&["--memory", "--hs256-secret-file", "/nowhere"],                "cannot read /nowhere"),
         (&["--memory", "--eddsa-public-key-file", secret],                "not an Ed25519 public key"),
+        (&["--memory", "--allow-origin", "https://app.example/"],         "is no origin"),
+        (&["--memory", "--allow-origin", "app.example"],                  "is no origin"),
         (&["--memory", "--static", "/nowhere"],                           "not a directory"),
         (&["--memory", "--log", "a=b=c"],                                 "log filter"),
     ];
