@@ -53,9 +53,9 @@ export class Explain {
     this.#tellWaiting(status);
     if (!before) return;
     this.#tellHost(before, status);
-    if (status.pages > before.pages && before.host !== "starting") {
+    if (before.pages > 0 && status.pages > before.pages) {
       this.say("tab", `Another tab joined. ${status.pages} tabs share one queue and one connection; each sees the others’ notes.`);
-    } else if (status.pages < before.pages) {
+    } else if (status.pages > 0 && status.pages < before.pages) {
       this.say("tab", `A tab went away. What it wrote is on disk and goes on without it; ${counted(status.pages, "tab")} left.`);
     }
     if (status.paused && !before.paused) this.say("pause", "Paused. Notes are still put on disk; none is sent until you resume.");

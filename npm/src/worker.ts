@@ -85,7 +85,7 @@ interface ToScript {
     const channel = told?.bellwether;
     if (typeof channel !== "string") return;
     if (told?.probe === true) {
-      event.ports[0]?.postMessage({ bellwether: BUILD });
+      event.ports[0]?.postMessage({ bellwether: channel, build: BUILD });
     } else if (told?.skipWaiting === true) {
       if (isWholeWorker) event.waitUntil(worker.skipWaiting());
     } else {

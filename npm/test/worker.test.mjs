@@ -191,7 +191,7 @@ test("a probe is answered at once, without the wasm", () => {
   const event = { ports: [asker], waitUntil: (it) => waits.push(it) };
   const [, listener] = world.listeners.find(([type]) => type === "message");
   listener({ ...event, data: { bellwether: "notes", probe: true } });
-  assert.deepEqual(plain(asker.posted), [{ bellwether: "b1" }]);
+  assert.deepEqual(plain(asker.posted), [{ bellwether: "notes", build: "b1" }]);
   assert.deepEqual([waits, world.fetched], [[], []]);
   listener({ ...event, ports: [], data: { bellwether: "notes", probe: true } });
 });

@@ -156,7 +156,11 @@ struct Parts {
 fn assemble(parts: Parts) -> Outcome<Vec<Built>> {
     let Parts { page, mut scripts, worker_glue, shim, worker_wasm } = parts;
     let wasm_name = format!("bellwether-sw.{}.wasm", hash::of_content(&worker_wasm));
-    let mut worker = worker_glue;
+    // A worker that imports the script twice would fail over a second `let`, before its guard is reached.
+    let mut worker = match worker_glue.strip_prefix(b"let ") {
+        Some(rest) => [b"var ", rest].concat(),
+        None => worker_glue,
+    };
     // The glue ends inside a statement's line or a comment for all we know.
     worker.extend_from_slice(b"\n;\n");
     worker.extend_from_slice(&shim);
@@ -235,7 +239,7 @@ mod tests {
         assert_eq!(text(&files, wasm), "abc");
 
         let worker = text(&files, WORKER_SCRIPT);
-        assert!(worker.starts_with("let bellwether_wasm = 1; //\n;\nload("), "{worker}");
+        assert!(worker.starts_with("var bellwether_wasm = 1; //\n;\nload("), "{worker}");
         assert!(worker.contains(&format!("load('{wasm}')")), "{worker}");
 
         let (_, id) = worker.split_once("build('").expect("the shim names its build");

@@ -116,6 +116,8 @@ pub struct Page {
     epoch: Epoch,
     /// The epoch of the coordinator that knows this page.
     welcomed: Option<Epoch>,
+    /// The epoch of the coordinator that was told of this page last.
+    greeted: Option<Epoch>,
     /// When the hello is sent again.
     hello_again: Option<Mono>,
     hello_patience: Duration,
@@ -140,6 +142,7 @@ impl Page {
             linked: false,
             epoch: Epoch(0),
             welcomed: None,
+            greeted: None,
             hello_again: None,
             hello_patience: PATIENCE_MIN,
             asks: BTreeMap::new(),
@@ -247,7 +250,12 @@ impl Page {
             self.nudge(now, false);
         }
         if due(self.hello_again) {
-            self.say_hello(now);
+            let heard = self.nudged.zip(self.heard).is_none_or(|(nudged, heard)| heard >= nudged);
+            if self.welcomed.is_some() && heard {
+                self.hello_again = None;
+            } else {
+                self.say_hello(now);
+            }
         }
         self.ask_again(now);
     }
@@ -280,11 +288,6 @@ impl Page {
 
     fn say_hello(&mut self, now: Now) {
         if !self.linked {
-            return;
-        }
-        let heard = self.nudged.zip(self.heard).is_some_and(|(nudged, heard)| heard >= nudged);
-        if self.welcomed.is_some() && heard && self.hello_again.is_some_and(|at| at <= now.mono) {
-            self.hello_again = None;
             return;
         }
         let hello = Request::Hello(self.hello.clone());
@@ -324,7 +327,8 @@ impl Page {
                 self.on_status(now, build, welcome.status);
             }
             Notice::Status(status) => {
-                if self.welcomed != Some(self.epoch) && self.hello_again.is_none() {
+                if self.welcomed != Some(self.epoch) && self.greeted != Some(self.epoch) {
+                    self.greeted = Some(self.epoch);
                     self.say_hello(now);
                 }
                 self.on_status(now, build, status);
