@@ -1,0 +1,343 @@
+//! The bytes of every row and message, pinned: what is stored or sent by one build is read by all.
+//!
+//! Each case is encoded, compared with its line in `golden.txt`, and read back. A line is never edited;
+//! a new field makes a new case.
+
+#![cfg(feature = "machines")]
+
+use bellwether_shared::base::{
+    Culprit, DeviceId, Epoch, EventId, Fault, Generation, Incarnation, LogEpoch, PageId, RequestId,
+    Seq, Stamp, Wall,
+};
+use bellwether_shared::bus::{
+    Envelope, Farewell, Hello, Identity, Notice, Reply, Request, Status, Sync, TokenGiven, Welcome,
+};
+use bellwether_shared::rows::{
+    Config, CursorRow, DeadRow, DeviceRow, DoneEntry, DoneRow, FlightRow, HostKind, JournalRow,
+    LeaseRow, Options, Overflow, Reason, Replay, RetainedRow, Source, Span, StreamRow,
+};
+use bellwether_shared::wire::{
+    Answer, DeviceKey, Event, EventKind, EventResult, Former, KeyKind, Lane, Later, LogEvent,
+    LogPage, Outcome, Problem, Push, StreamId, Verdict, from_cbor, to_cbor,
+};
+
+const GOLDEN: &str = include_str!("golden.txt");
+
+#[test]
+fn every_row_and_message_keeps_its_bytes() {
+    let written: Vec<String> = cases().iter().map(|(name, bytes)| line(name, bytes)).collect();
+    for (written, kept) in written.iter().zip(GOLDEN.lines()) {
+        assert_eq!(written, kept);
+    }
+    assert_eq!(written.len(), GOLDEN.lines().count(), "{}", written.join("\n"));
+}
+
+fn line(name: &str, bytes: &[u8]) -> String {
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{name} {hex}")
+}
+
+/// Encodes each value, and sees that it is read back as it was.
+macro_rules! encoded {
+    ($($name:literal: $type:ty = $value:expr,)+) => {
+        vec![$({
+            let value: $type = $value;
+            let bytes = to_cbor(&value);
+            let read: $type = from_cbor(&bytes, usize::MAX).expect($name);
+            assert_eq!(read, value, "{}", $name);
+            ($name, bytes.clone())
+        },)+]
+    };
+}
+
+fn cases() -> Vec<(&'static str, Vec<u8>)> {
+    let mut all = encoded! {
+        "fault": Fault = fault(),
+        "journal-row": JournalRow<'_> = JournalRow {
+            version: 1, session: "board", user: "", lane: Lane::Critical, sealed: &[1, 2, 3],
+            appended_at: WALL, generation: Generation(24),
+        },
+        "flight-row": FlightRow = flight(Source::Journal(vec![
+            Span { from: 1, through: 23 },
+            Span { from: 256, through: 65_536 },
+        ]), None),
+        "flight-row-again": FlightRow = flight(
+            Source::Retained { keys: vec![7, u64::MAX], skip: 2 },
+            Some(fault()),
+        ),
+        "flight-row-empty": FlightRow = flight(Source::Journal(Vec::new()), None),
+        "done-row": DoneRow = DoneRow { version: 1, at: WALL, entries: vec![
+            DoneEntry { id: id(), outcome: Outcome::ACCEPTED, offset: Some(9),
+                result: Some(b"{}".to_vec().into()), code: None, message: None },
+            DoneEntry { id: id(), outcome: Outcome::REFUSED, offset: None, result: None,
+                code: Some("no".into()), message: Some("because".into()) },
+            DoneEntry { id: id(), outcome: Outcome(77), offset: None, result: None, code: None,
+                message: None },
+        ] },
+        "retained-row": RetainedRow = RetainedRow { version: 1, at: WALL, session: "s".into(),
+            user: "ü".into(), lane: Lane::Bulk, events: vec![vec![0; 30].into(), Vec::new().into()] },
+        "dead-row": DeadRow = DeadRow { version: 1, session: "s".into(), user: "u".into(),
+            lane: Lane::Normal, sealed: vec![9].into(), reason: reason(), tries: 5, buried_at: WALL },
+        "device-row": DeviceRow = DeviceRow { version: 1, device: DeviceId([4; 16]), key: key(),
+            minted_at: WALL },
+        "config": Config = Config::default(),
+        "config-set": Config = Config { version: 1, server: "https://example.org".into(),
+            options: Options { tries_max: 0, base_delay_ms: 255, max_delay_ms: 256,
+                batch_events: 65_535, dead_max: u32::MAX, overflow: Overflow::DropOldest },
+            paused: true, build: "b".into() },
+        "lease-row": LeaseRow = LeaseRow { version: 1, holder: PageId([5; 16]), kind: HostKind::Page,
+            epoch: Epoch(3), until: WALL, heartbeat_every_ms: 2_000, updated_at: Wall(0), writes: 10,
+            resigned: false, build: "b".into() },
+        "stream-row": StreamRow = stream(None, None),
+        "stream-row-former": StreamRow = stream(Some(former()), None),
+        "stream-row-replay": StreamRow = stream(None, Some(Replay { from: 1, through: 2, skip: 0 })),
+        "cursor-row": CursorRow = CursorRow { version: 1, session: "s".into(),
+            epoch: LogEpoch([6; 16]), offset: 1_000_000 },
+        "event": Event<'_> = Event { id: id(), kind: EventKind::App, type_: "added", key: Some("k"),
+            data: Some(b"[1]"), schema: 3, stamp: Stamp(1 << 40), page: PageId([7; 16]), at: WALL,
+            correlation: Some("c") },
+        "event-bare": Event<'_> = Event { id: id(), kind: EventKind::App, type_: "added", key: None,
+            data: None, schema: 0, stamp: Stamp(0), page: PageId([7; 16]), at: WALL,
+            correlation: None },
+        "stream-id": StreamId = stream_id(),
+        "push": Push = push(None, None),
+        "push-former": Push = push(Some(former()), None),
+        "push-epoch": Push = push(None, Some(LogEpoch([8; 16]))),
+        "answer": Answer = answer(Verdict::Taken),
+        "answer-gap": Answer = Answer { results: Vec::new(), later: None, retry_after_ms: Some(5),
+            ..answer(Verdict::Gap) },
+        "answer-forked": Answer = answer(Verdict::Forked { at: Seq(300) }),
+        "answer-epoch": Answer = answer(Verdict::EpochChanged),
+        "problem": Problem = Problem { code: "throttled".into(), status: 429, culprit: Culprit::App,
+            retryable: true, retry_after_ms: Some(1_000), detail: "".into() },
+        "problem-brief": Problem = Problem { code: "internal".into(), status: 500,
+            culprit: Culprit::Us, retryable: false, retry_after_ms: None, detail: "why".into() },
+        "log-page": LogPage = LogPage { epoch: LogEpoch([8; 16]), events: vec![LogEvent { offset: 1,
+            device: DeviceId([4; 16]), incarnation: Incarnation([2; 16]), user: "u".into(),
+            lane: Lane::Normal, seq: Seq(1), taken_at: WALL, sealed: vec![1].into() }], head: 5,
+            floor: 0, more: true },
+        "reply-done": Reply = Reply::Done(3),
+        "reply-flushed": Reply = Reply::Flushed { delivered: 1, pending: 2, dead: 300 },
+        "reply-failed": Reply = Reply::Failed(fault()),
+        "farewell-none": Farewell = Farewell::default(),
+        "envelope": Envelope<'_> = Envelope { protocol_min: 1, protocol_max: 700, build: "b",
+            sender: PageId([9; 16]), request: RequestId(0), epoch: Epoch(1), kind: 255, flags: 0,
+            body: &[1, 2] },
+        "kinds": Vec<KeyKind> = vec![KeyKind::None, KeyKind::Ed25519, KeyKind::P256],
+        "hosts": Vec<HostKind> = vec![HostKind::Worker, HostKind::Page],
+        "syncs": Vec<Sync> =
+            vec![Sync::Synchronized, Sync::Synchronizing, Sync::Offline, Sync::Blocked],
+        "culprits": Vec<Culprit> =
+            vec![Culprit::App, Culprit::Server, Culprit::Peer, Culprit::Browser, Culprit::Us],
+    };
+    let requests = [
+        (
+            "request-hello",
+            Request::Hello(Hello {
+                identity: identity(),
+                server: "".into(),
+                options: Options::default(),
+                has_token: true,
+                visible: false,
+            }),
+        ),
+        ("request-nudge", Request::Nudge { hurry: true }),
+        (
+            "request-farewell",
+            Request::Farewell(Farewell { rows: vec![vec![1, 2].into()], may_return: true }),
+        ),
+        (
+            "request-token",
+            Request::Token(TokenGiven { identity: identity(), token: Some("t".into()) }),
+        ),
+        ("request-no-token", Request::Token(TokenGiven { identity: identity(), token: None })),
+        ("request-retry", Request::Retry { id: Some(id()) }),
+        ("request-retry-all", Request::Retry { id: None }),
+        ("request-discard", Request::Discard { id: id() }),
+        ("request-pause", Request::Pause { on: false }),
+        ("request-flush", Request::Flush),
+    ];
+    for (name, request) in requests {
+        let bytes = request.seal("build", PageId([1; 16]), RequestId(7), Epoch(40));
+        let envelope = Envelope::read(&bytes).expect(name);
+        assert_eq!(Request::open(&envelope), Ok(Some(request)), "{name}");
+        all.push((name, bytes));
+    }
+    let notices = [
+        ("notice-welcome", Notice::Welcome(Welcome { status: status() })),
+        (
+            "notice-status",
+            Notice::Status(Status {
+                pump: None,
+                wake_at: None,
+                next_attempt_at: Some(WALL),
+                reachable: None,
+                ..status()
+            }),
+        ),
+        ("notice-reply", Notice::Reply(Reply::Done(0))),
+        (
+            "notice-buried",
+            Notice::Buried { id: "i".into(), type_: "t".into(), reason: reason(), tries: 5 },
+        ),
+        (
+            "notice-state-lost",
+            Notice::StateLost {
+                what: "server-log".into(),
+                session: "s".into(),
+                from: None,
+                to: Some(LogEpoch([8; 16])),
+            },
+        ),
+        (
+            "notice-state-lost-all",
+            Notice::StateLost {
+                what: "database".into(),
+                session: "".into(),
+                from: Some(LogEpoch([8; 16])),
+                to: None,
+            },
+        ),
+        ("notice-token-wanted", Notice::TokenWanted(identity())),
+        ("notice-hosted-by", Notice::HostedBy { kind: HostKind::Page }),
+        ("notice-trouble", Notice::Trouble(fault())),
+        ("notice-reload-needed", Notice::ReloadNeeded),
+    ];
+    for (name, notice) in notices {
+        let bytes = notice.seal("build", PageId([1; 16]), RequestId(7), Epoch(40));
+        let envelope = Envelope::read(&bytes).expect(name);
+        assert_eq!(Notice::open(&envelope), Ok(Some(notice)), "{name}");
+        all.push((name, bytes));
+    }
+    all
+}
+
+const WALL: Wall = Wall(1_790_000_000_123);
+
+fn id() -> EventId {
+    EventId::new("order-17").expect("it is plain ASCII")
+}
+
+fn fault() -> Fault {
+    Fault::new("store-quota", Culprit::Browser, "the disk is full")
+}
+
+fn reason() -> Reason {
+    Reason { code: "tries-spent".into(), message: "five times".into() }
+}
+
+fn identity() -> Identity {
+    Identity { session: "board".into(), user: "ann".into() }
+}
+
+fn key() -> DeviceKey {
+    DeviceKey { kind: KeyKind::P256, public: vec![4; 65].into() }
+}
+
+fn former() -> Former {
+    Former { incarnation: Incarnation([3; 16]), head: [0xaa; 32].into() }
+}
+
+fn stream_id() -> StreamId {
+    StreamId {
+        device: DeviceId([4; 16]),
+        session: "board".into(),
+        user: "ann".into(),
+        lane: Lane::Normal,
+        incarnation: Incarnation([2; 16]),
+    }
+}
+
+fn flight(source: Source, last_fault: Option<Fault>) -> FlightRow {
+    FlightRow {
+        version: 1,
+        session: "board".into(),
+        user: "ann".into(),
+        lane: Lane::Normal,
+        incarnation: Incarnation([2; 16]),
+        first: Seq(1),
+        count: 2,
+        source,
+        previous: [1; 32].into(),
+        head: [2; 32].into(),
+        signature: vec![3; 64].into(),
+        attempt: 0,
+        due_at: WALL,
+        tries: 1,
+        last_fault,
+    }
+}
+
+fn stream(former: Option<Former>, replay: Option<Replay>) -> StreamRow {
+    StreamRow {
+        version: 1,
+        session: "board".into(),
+        user: "".into(),
+        lane: Lane::Bulk,
+        incarnation: Incarnation([2; 16]),
+        confirmed: Seq(1 << 33),
+        head: [2; 32].into(),
+        former,
+        replay,
+    }
+}
+
+fn push(former: Option<Former>, log_epoch: Option<LogEpoch>) -> Push {
+    Push {
+        protocol: (1, 300),
+        stream: stream_id(),
+        first: Seq(1),
+        previous: [1; 32].into(),
+        head: [2; 32].into(),
+        key: key(),
+        signature: vec![3; 64].into(),
+        host_epoch: 4,
+        former,
+        log_epoch,
+        build: "b".into(),
+        events: vec![vec![1, 2].into(), vec![0; 300].into()],
+    }
+}
+
+fn answer(verdict: Verdict) -> Answer {
+    let result = |outcome, offset, result: Option<&[u8]>, code: Option<&str>| EventResult {
+        seq: Seq(1),
+        outcome,
+        offset,
+        result: result.map(|bytes| bytes.to_vec().into()),
+        code: code.map(Box::from),
+        message: code.map(Box::from),
+    };
+    Answer {
+        log_epoch: LogEpoch([8; 16]),
+        verdict,
+        through: Seq(2),
+        durable: Seq(1),
+        results: vec![
+            result(Outcome::ACCEPTED, Some(1), Some(b"null"), None),
+            result(Outcome::DUPLICATE, Some(2), None, None),
+            result(Outcome::REFUSED, None, None, Some("no")),
+        ],
+        later: Some(Later { seq: Seq(3), id: id(), code: "busy".into() }),
+        retry_after_ms: None,
+        log_head: 9,
+        server_time: WALL,
+    }
+}
+
+fn status() -> Status {
+    Status {
+        host: HostKind::Worker,
+        pending: 1,
+        dead: 2,
+        answered: 3,
+        pages: 4,
+        pump: Some(PageId([1; 16])),
+        wake_at: Some(WALL),
+        next_attempt_at: None,
+        sync: Sync::Blocked,
+        reason: "unauthorized".into(),
+        paused: false,
+        reachable: Some(true),
+    }
+}
