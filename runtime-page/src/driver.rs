@@ -102,6 +102,9 @@ impl Driver {
             if let Some(driver) = weak.upgrade() {
                 match heard {
                     Heard::Message(bytes) => driver.handle(Input::Message(bytes)),
+                    Heard::Failed(why) => {
+                        driver.change_status(|status| status.host_reason = why.into());
+                    }
                     Heard::ControllerChanged => driver.find_worker(),
                 }
             }

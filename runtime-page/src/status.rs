@@ -65,6 +65,7 @@ impl Status {
             bellwether_shared::rows::HostKind::Worker => Host::ServiceWorker,
             bellwether_shared::rows::HostKind::Page => Host::Page,
         };
+        self.host_reason = "".into();
         self.epoch = epoch;
         self.sync = told.sync;
         self.reason.clone_from(&told.reason);

@@ -31,6 +31,12 @@ extern "C" {
     pub(crate) fn set_probe(this: &Envelope, probe: bool);
     #[cfg(feature = "page")]
     #[wasm_bindgen(method, getter, catch)]
+    pub(crate) fn failed(this: &Envelope) -> Result<JsValue, JsValue>;
+    #[cfg(feature = "page")]
+    #[wasm_bindgen(method, getter, catch)]
+    pub(crate) fn message(this: &Envelope) -> Result<JsValue, JsValue>;
+    #[cfg(feature = "page")]
+    #[wasm_bindgen(method, getter, catch)]
     pub(crate) fn build(this: &Envelope) -> Result<JsValue, JsValue>;
 }
 

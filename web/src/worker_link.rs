@@ -128,6 +128,8 @@ pub struct Inbox {
 pub enum Heard {
     /// A message of the inbox's channel.
     Message(Vec<u8>),
+    /// The worker's script could not start the coordinator; in its words.
+    Failed(String),
     /// Another worker controls this page.
     ControllerChanged,
 }
@@ -139,9 +141,11 @@ impl Inbox {
         let container = container()?;
         let (ours, tell): (Box<str>, _) = (channel.into(), heard.clone());
         let messages = Listener::new(&container, &["message"], move |event| {
-            match read_message(&data_of(&event)) {
+            let data = data_of(&event);
+            match read_message(&data) {
                 Some((channel, bytes)) if *channel == *ours => tell(Heard::Message(bytes)),
-                Some(_) | None => {}
+                Some(_) => {}
+                None => failure(&data, &ours).into_iter().for_each(|why| tell(Heard::Failed(why))),
             }
         });
         let changes = Listener::new(&container, &["controllerchange"], move |_| {
@@ -157,6 +161,14 @@ impl fmt::Debug for Inbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Inbox")
     }
+}
+
+// What the worker's script says of a coordinator that it could not start.
+fn failure(data: &JsValue, ours: &str) -> Option<String> {
+    let envelope: &Envelope = data.is_object().then(|| data.unchecked_ref())?;
+    let channel = envelope.bellwether().ok()?.as_string()?;
+    envelope.failed().ok()?.as_string().filter(|_| channel == ours)?;
+    envelope.message().ok()?.as_string()
 }
 
 fn container() -> Option<Container> {

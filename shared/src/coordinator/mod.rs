@@ -20,6 +20,7 @@ mod restore;
 mod roster;
 mod status;
 
+use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
 pub use self::effect::{Effect, To};
@@ -51,8 +52,11 @@ pub struct Coordinator {
     asks: Asks,
     housekeeping: Housekeeping,
     tokens: BTreeMap<Identity, Box<str>>,
-    /// Appends of our own, after which the journal has to be read again.
-    appends: Vec<Ticket>,
+    /// Appends of our own, after which the journal has to be read again: what a closing page left, or nothing
+    /// where the rows are safe elsewhere if the disk refuses.
+    appends: BTreeMap<Ticket, Vec<Vec<u8>>>,
+    /// What a closing page left and the disk has refused, and when to try again.
+    unsaved: Option<(Mono, Vec<Vec<u8>>)>,
     /// What was to be told while nobody was there to hear it.
     untold: VecDeque<Notice>,
     told: Option<Status>,
@@ -90,8 +94,7 @@ impl Coordinator {
                 self.housekeeping.on_old(now, store, &rows, &mut self.outbox)
             }
             Input::Committed(ticket) => {
-                if let Some(at) = self.appends.iter().position(|append| *append == ticket) {
-                    self.appends.swap_remove(at);
+                if self.appends.remove(&ticket).is_some() {
                     self.reader.want();
                 }
                 self.outbox.on_committed(now, ticket);
@@ -99,6 +102,13 @@ impl Coordinator {
             }
             Input::CommitFailed { ticket, fault } => {
                 self.asks.on_commit_failed(ticket, &fault);
+                if let Some(rows) = self.appends.remove(&ticket).filter(|rows| !rows.is_empty()) {
+                    self.tell(Notice::Trouble(fault.clone()));
+                    let (_, unsaved) = self
+                        .unsaved
+                        .get_or_insert_with(|| (now.mono.after(SAVE_AGAIN), Vec::new()));
+                    unsaved.extend(rows);
+                }
                 self.outbox.on_commit_failed(now, ticket, fault);
             }
             Input::Fenced => {
@@ -111,6 +121,11 @@ impl Coordinator {
             Input::Trigger(trigger) => self.on_trigger(now, trigger),
             Input::Timeout => {}
         }
+        if self.unsaved.as_ref().is_some_and(|(again, _)| *again <= now.mono)
+            && let Some((_, rows)) = self.unsaved.take()
+        {
+            self.append(rows);
+        }
         self.outbox.tick(now);
         self.settle(now);
     }
@@ -121,7 +136,9 @@ impl Coordinator {
         if self.fenced {
             return None;
         }
-        [self.outbox.poll_timeout(now), self.reader.poll_timeout(now)].into_iter().flatten().min()
+        let unsaved = self.unsaved.as_ref().map(|(again, _)| *again);
+        let next = [self.outbox.poll_timeout(now), self.reader.poll_timeout(now), unsaved];
+        next.into_iter().flatten().min()
     }
 
     /// The next thing the driver is asked to do.
@@ -210,7 +227,7 @@ impl Coordinator {
                 let ids = letter.map_or_else(|| self.outbox.dead_ids(), |id| vec![id]);
                 let tickets: Vec<Ticket> =
                     ids.iter().filter_map(|id| self.outbox.retry(now, id)).collect();
-                self.appends.extend(&tickets);
+                self.appends.extend(tickets.iter().map(|ticket| (*ticket, Vec::new())));
                 self.asks.wait_for(page, id, tickets);
             }
             Request::Discard { id: letter } => {
@@ -266,10 +283,14 @@ impl Coordinator {
             farewell.rows.into_iter().map(Vec::from).partition(|row: &Vec<u8>| fits(row));
         self.dropped = self.dropped.saturating_add(rest.len() as u64);
         if !rows.is_empty() {
-            let ticket = self.outbox.append(rows);
-            self.appends.push(ticket);
+            self.append(rows);
         }
         self.reader.want();
+    }
+
+    fn append(&mut self, rows: Vec<Vec<u8>>) {
+        let ticket = self.outbox.append(rows.clone());
+        self.appends.insert(ticket, rows);
     }
 
     fn on_token(&mut self, now: Now, identity: Identity, token: Option<Box<str>>) {
@@ -379,6 +400,8 @@ impl Coordinator {
     }
 }
 
+/// Rows of a closing page that the disk has refused are tried again after this.
+const SAVE_AGAIN: Duration = Duration::from_secs(1);
 /// Notices kept for the first page that comes.
 const UNTOLD_MAX: usize = 32;
 

@@ -22,6 +22,9 @@ pub(super) struct DeadLetters {
     rows: BTreeMap<Key, Option<DeadRow>>,
 }
 
+/// A letter and its key; one that cannot be read has no row.
+pub(super) type Letter = (Key, Option<DeadRow>);
+
 /// A burial that has been decided, and is not on disk yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Burial {
@@ -152,13 +155,14 @@ impl DeadLetters {
         self.rows.keys().filter_map(text).collect()
     }
 
-    pub(super) fn contains(&self, id: &EventId) -> bool {
-        self.rows.contains_key(&Key::from(id.as_str()))
+    /// A letter leaves the disk; `None` if there is none of that id.
+    pub(super) fn remove(&mut self, id: &EventId) -> Option<Letter> {
+        self.rows.remove_entry(&Key::from(id.as_str()))
     }
 
-    /// A letter has left the disk.
-    pub(super) fn remove(&mut self, id: &EventId) {
-        self.rows.remove(&Key::from(id.as_str()));
+    /// The disk refused to let it go.
+    pub(super) fn take_back(&mut self, (key, row): Letter) {
+        self.rows.insert(key, row);
     }
 
     fn oldest(&self) -> Option<Key> {

@@ -14,7 +14,7 @@ mod stream;
 use std::collections::{BTreeMap, VecDeque};
 
 use self::backlog::Taken;
-use self::dead::{DeadLetters, Found, find};
+use self::dead::{DeadLetters, Found, Letter, find};
 pub use self::retry::Response;
 use self::stream::{Shared, Stream};
 use crate::base::{Epoch, EventId, Fault, LogEpoch, Mono, Now, Rng};
@@ -94,6 +94,8 @@ pub struct Outbox {
     streams: BTreeMap<StreamKey, Stream>,
     owners: BTreeMap<Ticket, StreamKey>,
     answered_before: u64,
+    /// Letters that are leaving the disk, to be taken back if it refuses.
+    leaving: BTreeMap<Ticket, Letter>,
     /// The stream of the row read last, for knowing where a run of one stream's rows begins.
     read_last: Option<StreamKey>,
 }
@@ -135,7 +137,8 @@ impl Outbox {
             stream.resume(flight, now);
         }
         let answered_before = rows.answered;
-        Self { shared, streams, owners: BTreeMap::new(), answered_before, read_last: None }
+        let (owners, leaving) = (BTreeMap::new(), BTreeMap::new());
+        Self { shared, streams, owners, answered_before, leaving, read_last: None }
     }
 
     /// The device is known: from here on batches can be sealed.
@@ -242,11 +245,15 @@ impl Outbox {
 
     /// A transaction is complete.
     pub fn on_committed(&mut self, now: Now, ticket: Ticket) {
+        self.leaving.remove(&ticket);
         self.owner(ticket, |stream, shared| stream.on_committed(ticket, now, shared));
     }
 
     /// The disk has refused a transaction; nothing of it was written.
     pub fn on_commit_failed(&mut self, now: Now, ticket: Ticket, fault: Fault) {
+        if let Some(letter) = self.leaving.remove(&ticket) {
+            self.shared.dead.take_back(letter);
+        }
         self.owner(ticket, |stream, shared| stream.on_commit_failed(ticket, fault, now, shared));
     }
 
@@ -322,18 +329,18 @@ impl Outbox {
     /// Sends a dead letter again: `None` if there is none of that id that can be sent.
     pub fn retry(&mut self, now: Now, id: &EventId) -> Option<Ticket> {
         let ops = self.shared.dead.retry(id, now.wall)?;
-        self.shared.dead.remove(id);
-        Some(self.write(ops, true))
+        let letter = self.shared.dead.remove(id)?;
+        let ticket = self.write(ops, true);
+        self.leaving.insert(ticket, letter);
+        Some(ticket)
     }
 
     /// Throws a dead letter away: `None` if there is none of that id.
     pub fn discard(&mut self, now: Now, id: &EventId) -> Option<Ticket> {
-        if !self.shared.dead.contains(id) {
-            return None;
-        }
-        self.shared.dead.remove(id);
-        let ticket =
-            self.write(vec![Op::Delete { store: Store::Dead, key: Key::from(id.as_str()) }], true);
+        let letter = self.shared.dead.remove(id)?;
+        let op = Op::Delete { store: Store::Dead, key: Key::from(id.as_str()) };
+        let ticket = self.write(vec![op], true);
+        self.leaving.insert(ticket, letter);
         self.tick(now);
         Some(ticket)
     }

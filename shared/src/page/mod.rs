@@ -228,11 +228,10 @@ impl Page {
     /// When [`Input::Timeout`] is wanted; `None` while only facts can help.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Mono> {
-        if !self.linked {
-            return None;
-        }
         let asks = self.asks.values().map(|ask| ask.again).min();
-        [self.hello_again, self.nudge_due, self.wake, asks].into_iter().flatten().min()
+        let contact = [self.hello_again, self.nudge_due, self.wake];
+        let contact = contact.into_iter().flatten().filter(|_| self.linked);
+        contact.chain(asks).min()
     }
 
     /// The next thing the driver is asked to do.
