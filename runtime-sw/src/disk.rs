@@ -36,9 +36,16 @@ pub(crate) struct Disk {
     /// The device row found at boot.
     found: RefCell<Option<Vec<u8>>>,
     signing: RefCell<Option<(JsValue, KeyKind)>>,
+    /// What [`Store::losses`] was when the coordinator booted.
+    losses: Cell<u32>,
 }
 
 impl Disk {
+    /// Whether the browser has taken the database away since the coordinator booted.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.store.borrow().as_ref().is_some_and(|store| store.losses() != self.losses.get())
+    }
+
     /// The store, opened if it is not.
     pub(crate) async fn store(&self, channel: &str) -> Result<Store, StoreFault> {
         let open = self.store.borrow().clone();
@@ -65,6 +72,7 @@ impl Disk {
         passive: Option<Passive>,
     ) -> Result<Booted, Fault> {
         let store = self.store(channel).await.map_err(|fault| fault.to_fault())?;
+        self.losses.set(store.losses());
         let now = clock::now();
         let verdict = Rc::new(Cell::new(None));
         let decided = Rc::clone(&verdict);

@@ -31,6 +31,8 @@ pub(crate) struct Driver {
     pub(crate) clients: Clients,
     machine: RefCell<Option<Coordinator>>,
     booting: RefCell<Option<Shared<LocalBoxFuture<'static, ()>>>>,
+    /// Counts the coordinators: facts that one has asked for are not handed to the next.
+    life: Cell<u64>,
     /// When it last took the role.
     taken: Cell<Option<Mono>>,
     /// Another hosts; what, and since when its lease has looked the same.
@@ -62,6 +64,7 @@ impl Driver {
             clients: Clients::new(channel),
             machine: RefCell::default(),
             booting: RefCell::default(),
+            life: Cell::default(),
             taken: Cell::default(),
             passive: RefCell::default(),
             introduced: Cell::default(),
@@ -139,11 +142,11 @@ impl Driver {
                 continue;
             }
             self.running.set(self.running.get() + 1);
-            let driver = Rc::clone(self);
+            let (driver, life) = (Rc::clone(self), self.life.get());
             spawn_local(async move {
                 let input = driver.perform(effect).await;
                 driver.running.set(driver.running.get() - 1);
-                if let Some(input) = input {
+                if let Some(input) = input.filter(|_| driver.life.get() == life) {
                     driver.hand_in(input);
                 }
                 driver.pump();
@@ -194,6 +197,7 @@ impl Driver {
     fn wants_boot(&self) -> bool {
         match self.machine.borrow().as_ref() {
             None => true,
+            Some(_) if self.disk.is_lost() => true,
             Some(machine) if machine.is_fenced() => {
                 let age = self.taken.get().map(|taken| clock::now().mono.since(taken));
                 age.is_none_or(|age| age >= Duration::from_millis(limits::TAKE_MS_MIN))
@@ -210,6 +214,7 @@ impl Driver {
                 *self.passive.borrow_mut() = None;
                 self.taken.set(Some(now.mono));
                 let machine = Coordinator::restore(now, &restored, entropy::seed());
+                self.life.set(self.life.get() + 1);
                 *self.machine.borrow_mut() = Some(machine);
                 self.pump();
                 self.introduce();
@@ -227,11 +232,14 @@ impl Driver {
     // The device is read or minted while the journal is being read already.
     fn introduce(self: &Rc<Self>) {
         self.introduced.set(true);
-        let driver = Rc::clone(self);
+        let (driver, life) = (Rc::clone(self), self.life.get());
         self.running.set(self.running.get() + 1);
         spawn_local(async move {
             let facts = driver.disk.device(&driver.channel).await;
             driver.running.set(driver.running.get() - 1);
+            if driver.life.get() != life {
+                return driver.pump();
+            }
             let known = facts.iter().any(|fact| matches!(fact, Input::Device(_)));
             driver.introduced.set(known);
             facts.into_iter().for_each(|fact| driver.hand_in(fact));
@@ -241,6 +249,7 @@ impl Driver {
 
     /// The database was deleted and made anew under the coordinator: whatever it knows is of the old one.
     pub(crate) fn start_over(&self) {
+        self.life.set(self.life.get() + 1);
         *self.machine.borrow_mut() = None;
         self.disk.forget();
     }

@@ -40,6 +40,7 @@ pub(crate) struct Connection<O> {
     schema: &'static Schema,
     timeout: Duration,
     live: RefCell<Option<Live>>,
+    losses: Cell<u32>,
     opener: PhantomData<O>,
 }
 
@@ -56,6 +57,7 @@ impl<O: Open> Connection<O> {
             schema,
             timeout,
             live: RefCell::new(None),
+            losses: Cell::new(0),
             opener: PhantomData,
         })
     }
@@ -68,7 +70,7 @@ impl<O: Open> Connection<O> {
         let db = self.database().await?;
         match work(&db).await {
             Err(fault) if fault.is_of_handle() => {
-                self.close();
+                self.lose();
                 work(&self.database().await?).await
             }
             done => done,
@@ -98,6 +100,17 @@ impl<O: Open> Connection<O> {
         if let Some(live) = live {
             live.db.close();
         }
+    }
+
+    /// How often the browser has taken the database away. What is opened after that may be another one.
+    #[cfg(feature = "worker")]
+    pub(crate) fn losses(&self) -> u32 {
+        self.losses.get()
+    }
+
+    pub(crate) fn lose(&self) {
+        self.losses.set(self.losses.get().wrapping_add(1));
+        self.close();
     }
 
     #[cfg(feature = "worker")]
@@ -134,7 +147,7 @@ impl<O: Open> Connection<O> {
         let connection = Rc::downgrade(self);
         let farewell = Listener::new(&db, &["versionchange", "close"], move |_| {
             if let Some(connection) = connection.upgrade() {
-                connection.close();
+                connection.lose();
             }
         });
         *self.live.borrow_mut() = Some(Live { db: db.clone(), _farewell: farewell });

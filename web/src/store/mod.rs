@@ -133,6 +133,13 @@ impl Store {
         self.0.reader.count(&self.0.connection, store).await
     }
 
+    /// How often the browser has taken the database away: for a deletion, an upgrade, or without a word. What is
+    /// there after that may be another database, so whatever was known of the one before has to be read again.
+    #[must_use]
+    pub fn losses(&self) -> u32 {
+        self.0.connection.losses()
+    }
+
     /// Lets go of the database; the next use opens it again.
     pub fn close(&self) {
         self.0.connection.close();
