@@ -1,0 +1,14 @@
+//! The whole product, as its users have it: pages, worker and server, in a browser that is killed,
+//! cut off and lied to.
+//!
+//! `cargo xtask test --only e2e` builds the site and the server and runs this. The server is also
+//! the origin of the pages, so it being away is an origin that cannot be reached.
+
+mod browser;
+mod scratch;
+mod server;
+mod site;
+mod stage;
+mod wait;
+
+mod offline;

@@ -1,0 +1,247 @@
+//! The sync server as a process of its own, which is also the origin of all pages.
+//!
+//! What always holds: it listens on the same port however often it is stopped and started, and it
+//! does not outlive its [`Server`].
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::{env, io};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::scratch::{Scratch, copy_folder};
+use crate::site::Site;
+use crate::wait::{secs, until};
+
+#[derive(Debug)]
+pub(crate) struct Server {
+    site: Site,
+    home: Scratch,
+    port: u16,
+    child: Option<Child>,
+    http: reqwest::Client,
+}
+
+/// An event as the server's log shows it.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct LogEvent {
+    pub(crate) offset: u64,
+    pub(crate) id: String,
+    pub(crate) client: String,
+    pub(crate) device: String,
+    #[serde(rename = "type")]
+    pub(crate) type_: String,
+    pub(crate) key: Option<String>,
+    pub(crate) data: Option<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+struct LogPage {
+    events: Vec<LogEvent>,
+    more: bool,
+}
+
+impl Server {
+    /// A server that serves `site`; not started.
+    pub(crate) fn new(site: Site) -> Self {
+        let http = reqwest::Client::builder().no_proxy().timeout(secs(20)).build();
+        Self {
+            site,
+            home: Scratch::new("server"),
+            port: free_port(),
+            child: None,
+            http: http.expect("a client without TLS can be built"),
+        }
+    }
+
+    pub(crate) fn site(&self) -> &Site {
+        &self.site
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.home.path().join("data")
+    }
+
+    /// Where the pages live: `localhost` is a secure context.
+    pub(crate) fn origin(&self) -> String {
+        format!("http://localhost:{}", self.port)
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.origin())
+    }
+
+    pub(crate) async fn start(&mut self) {
+        self.start_with(&[]).await;
+    }
+
+    pub(crate) async fn start_with(&mut self, arguments: &[&str]) {
+        assert!(self.child.is_none(), "the server runs already");
+        let log = File::options().create(true).append(true).open(self.log_path());
+        let log = log.expect("the log can be written");
+        let mut command = Command::new(program());
+        command.args(["--listen", &format!("127.0.0.1:{}", self.port), "--dev-faults", "--data"]);
+        command.arg(self.data()).arg("--static").arg(self.site.path()).args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        self.child = Some(command.spawn().expect("the server can be started"));
+        until("the server answers", secs(10), async || {
+            let gone = self.child.as_mut().expect("it was started").try_wait();
+            assert!(gone.expect("it can be asked").is_none(), "the server ended:\n{}", self.log());
+            self.get("/healthz").await.map(drop).map_err(|fault| fault.to_string())
+        })
+        .await;
+    }
+
+    /// Ends it at once, as a power cut would.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Sets what befalls pushes; fields left out are as the server has them by default.
+    pub(crate) async fn mood(&self, mood: Value) {
+        let reply = self.http.post(self.near("/dev/mood")).json(&mood).send().await;
+        let reply = reply.expect("the server runs");
+        assert!(reply.status().is_success(), "{mood}: {}", reply.status());
+    }
+
+    pub(crate) async fn all_is_well(&self) {
+        self.mood(json!({})).await;
+    }
+
+    /// How many pushes were seen, and how many of them the mood has touched.
+    pub(crate) async fn pushes(&self) -> (u64, u64) {
+        let report = self.get("/dev/mood").await.expect("the server runs");
+        let count = |name: &str| report["counters"][name].as_u64().expect("a counter");
+        (count("pushes"), count("affected"))
+    }
+
+    /// Everything a session holds, in the log's order.
+    pub(crate) async fn log_of(&self, session: &str) -> Vec<LogEvent> {
+        let mut events: Vec<LogEvent> = Vec::new();
+        loop {
+            let after = events.last().map_or(0, |event| event.offset);
+            let path = format!("/v1/events?session={session}&after={after}&limit=1000");
+            let page = self.get(&path).await.expect("the log can be read");
+            let page: LogPage = serde_json::from_value(page).expect("a page of the log");
+            events.extend(page.events);
+            if !page.more {
+                return events;
+            }
+        }
+    }
+
+    /// Waits until a session holds `count` events, and gives them.
+    pub(crate) async fn log_reaches(
+        &self,
+        session: &str,
+        count: usize,
+        limit: std::time::Duration,
+    ) -> Vec<LogEvent> {
+        until(&format!("the server holds {count} events"), limit, async || {
+            let log = self.log_of(session).await;
+            if log.len() >= count { Ok(log) } else { Err(format!("it holds {}", log.len())) }
+        })
+        .await
+    }
+
+    /// Copies the store while the server is not running.
+    pub(crate) fn back_up(&self, to: &Path) {
+        assert!(self.child.is_none(), "a copy of a running store is none");
+        copy_folder(&self.data(), to);
+    }
+
+    /// Puts a copy in the place of the store; without one, leaves nothing.
+    pub(crate) fn put_back(&self, copy: Option<&Path>) {
+        assert!(self.child.is_none(), "a running server keeps its store");
+        match fs::remove_dir_all(self.data()) {
+            Err(fault) if fault.kind() != io::ErrorKind::NotFound => panic!("{fault}"),
+            _ => {}
+        }
+        if let Some(copy) = copy {
+            copy_folder(copy, &self.data());
+        }
+    }
+
+    /// What the process has told.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.home.path().join("server.log")
+    }
+
+    async fn get(&self, path: &str) -> reqwest::Result<Value> {
+        let reply = self.http.get(self.near(path)).send().await?.error_for_status()?;
+        // The health check's body is of no interest, and no JSON.
+        Ok(serde_json::from_slice(&reply.bytes().await?).unwrap_or(Value::Null))
+    }
+
+    fn near(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// What a page was told when its event was on disk.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Receipt {
+    pub(crate) id: String,
+    pub(crate) position: u64,
+    pub(crate) key: String,
+}
+
+/// Each event that was acknowledged is in the log, once, and those of one key in the order in which
+/// they were appended (G2, G3).
+pub(crate) fn assert_once_and_in_order(log: &[LogEvent], receipts: &[Receipt]) {
+    let mut places: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    for event in log {
+        places.entry(&event.id).or_default().push(event.offset);
+    }
+    let twice: Vec<_> = places.iter().filter(|(_, offsets)| offsets.len() > 1).collect();
+    assert!(twice.is_empty(), "in the log more than once: {twice:?}");
+    let missing: Vec<_> =
+        receipts.iter().filter(|it| !places.contains_key(it.id.as_str())).collect();
+    assert!(missing.is_empty(), "acknowledged, but not in the log: {missing:?}");
+
+    let mut by_key: BTreeMap<&str, Vec<(u64, u64)>> = BTreeMap::new();
+    for it in receipts {
+        by_key.entry(&it.key).or_default().push((it.position, places[it.id.as_str()][0]));
+    }
+    for (key, mut of_key) in by_key {
+        of_key.sort_unstable();
+        let is_in_order = of_key.is_sorted_by_key(|(_, offset)| *offset);
+        assert!(is_in_order, "{key}: (position, offset) out of order: {of_key:?}");
+    }
+}
+
+fn program() -> PathBuf {
+    let path = env::var_os("BELLWETHER_SERVER").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug/bellwether-server"),
+        PathBuf::from,
+    );
+    assert!(
+        path.is_file(),
+        "{} is missing: `cargo build --package bellwether-server` makes it",
+        path.display()
+    );
+    path
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("this machine has a free port");
+    listener.local_addr().expect("a listener has an address").port()
+}
