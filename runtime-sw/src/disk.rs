@@ -69,6 +69,7 @@ impl Disk {
         channel: &str,
         realm: PageId,
         build: &str,
+        floor: Epoch,
         passive: Option<Passive>,
     ) -> Result<Booted, Fault> {
         let store = self.store(channel).await.map_err(|fault| fault.to_fault())?;
@@ -83,7 +84,7 @@ impl Disk {
             let unchanged = passive.as_ref().filter(|passive| same(passive));
             let unchanged =
                 unchanged.map_or(Duration::ZERO, |passive| now.mono.since(passive.since));
-            let asker = Asker { realm, kind: HostKind::Worker, build, unchanged };
+            let asker = Asker { realm, kind: HostKind::Worker, build, floor, unchanged };
             let verdict = decide(found.map(read::<LeaseRow>), &asker, now.wall);
             let row = match &verdict {
                 Verdict::Take(lease) => Some(to_cbor(lease)),

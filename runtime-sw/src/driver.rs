@@ -25,8 +25,10 @@ use crate::quiet::Quiet;
 pub(crate) struct Driver {
     pub(crate) channel: Box<str>,
     pub(crate) build: Rc<str>,
-    /// This life of the worker.
-    realm: PageId,
+    /// This life of the coordinator.
+    realm: Cell<PageId>,
+    /// The newest epoch heard of, from pages and from the disk.
+    heard: Cell<Epoch>,
     pub(crate) disk: Disk,
     pub(crate) clients: Clients,
     machine: RefCell<Option<Coordinator>>,
@@ -59,7 +61,8 @@ impl Driver {
         Self {
             channel: channel.into(),
             build: Rc::clone(build),
-            realm: PageId(entropy::bytes()),
+            realm: Cell::new(PageId(entropy::bytes())),
+            heard: Cell::default(),
             disk: Disk::default(),
             clients: Clients::new(channel),
             machine: RefCell::default(),
@@ -89,6 +92,10 @@ impl Driver {
     /// A page has said something; ends when everything that follows from it is done, or with the slice.
     pub(crate) async fn on_message(self: &Rc<Self>, from: Box<str>, bytes: Vec<u8>) {
         let from = Client(from);
+        // A page may know of more boots than a database made anew.
+        if let Ok(envelope) = Envelope::read(&bytes) {
+            self.hear_of(envelope.epoch);
+        }
         self.boot().await;
         if self.machine.borrow().is_none() {
             return self.answer_passively(&from, &bytes).await;
@@ -193,12 +200,18 @@ impl Driver {
         *self.booting.borrow_mut() = None;
     }
 
-    // A fenced coordinator never takes back by itself; a page's wish may, once a minute.
+    fn hear_of(&self, epoch: Epoch) {
+        if epoch.0 <= EPOCH_MAX {
+            self.heard.set(self.heard.get().max(epoch));
+        }
+    }
+
+    // A coordinator that was replaced never takes back by itself; a page's wish may, once a minute.
     fn wants_boot(&self) -> bool {
         match self.machine.borrow().as_ref() {
             None => true,
             Some(_) if self.disk.is_lost() => true,
-            Some(machine) if machine.is_fenced() => {
+            Some(machine) if machine.is_fenced() || machine.epoch() < self.heard.get() => {
                 let age = self.taken.get().map(|taken| clock::now().mono.since(taken));
                 age.is_none_or(|age| age >= Duration::from_millis(limits::TAKE_MS_MIN))
             }
@@ -208,10 +221,13 @@ impl Driver {
 
     async fn boot_once(self: Rc<Self>) {
         let passive = self.passive.borrow().clone();
-        match self.disk.boot(&self.channel, self.realm, &self.build, passive).await {
+        let (realm, floor) = (PageId(entropy::bytes()), self.heard.get());
+        match self.disk.boot(&self.channel, realm, &self.build, floor, passive).await {
             Ok(Booted::Up(restored)) => {
                 let now = clock::now();
                 *self.passive.borrow_mut() = None;
+                self.realm.set(realm);
+                self.hear_of(restored.lease.epoch);
                 self.taken.set(Some(now.mono));
                 let machine = Coordinator::restore(now, &restored, entropy::seed());
                 self.life.set(self.life.get() + 1);
@@ -222,7 +238,7 @@ impl Driver {
             Ok(Booted::Passive(passive)) => *self.passive.borrow_mut() = Some(passive),
             Err(fault) => {
                 let notice = Notice::Trouble(fault);
-                let message = notice.seal(&self.build, self.realm, RequestId(0), Epoch(0));
+                let message = notice.seal(&self.build, self.realm.get(), RequestId(0), Epoch(0));
                 self.clients.list().await;
                 self.clients.send(&bellwether_shared::coordinator::To::All, &message);
             }
@@ -260,7 +276,7 @@ impl Driver {
         let Ok(envelope) = Envelope::read(bytes) else { return };
         self.disk.append_farewell(&envelope, passive.epoch).await;
         let notice = Notice::HostedBy { kind: passive.kind };
-        let message = notice.seal(&self.build, self.realm, envelope.request, passive.epoch);
+        let message = notice.seal(&self.build, self.realm.get(), envelope.request, passive.epoch);
         self.clients.send(&bellwether_shared::coordinator::To::Client(from.clone()), &message);
     }
 }
@@ -270,3 +286,6 @@ impl fmt::Debug for Driver {
         f.debug_struct("Driver").field("channel", &self.channel).finish_non_exhaustive()
     }
 }
+
+/// As far as IndexedDB and JavaScript count; a message that names more is not believed.
+const EPOCH_MAX: u64 = 1 << 53;

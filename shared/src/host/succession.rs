@@ -22,6 +22,8 @@ pub struct Asker {
     pub kind: HostKind,
     /// Its build id.
     pub build: Box<str>,
+    /// The newest epoch it has heard of. The row may be of a database made anew, and know of none.
+    pub floor: Epoch,
     /// How long it has seen the row stay the same, by its own clock, while it was awake.
     pub unchanged: Duration,
 }
@@ -54,9 +56,9 @@ pub fn decide(found: Option<Result<LeaseRow, RowFault>>, asker: &Asker, at: Wall
         Some(Err(RowFault::Newer { .. })) => return Verdict::TooOld,
         // The epoch before is lost. The wall clock in milliseconds is beyond any count of boots.
         Some(Err(RowFault::Unreadable)) => {
-            let mut lease = taken(None, asker, at);
-            lease.epoch = Epoch(at.0).next();
-            return Verdict::Take(lease);
+            let lease = taken(None, asker, at);
+            let epoch = lease.epoch.max(Epoch(at.0).next());
+            return Verdict::Take(LeaseRow { epoch, ..lease });
         }
     };
     let free = match lease.kind {
@@ -73,7 +75,8 @@ pub fn decide(found: Option<Result<LeaseRow, RowFault>>, asker: &Asker, at: Wall
 }
 
 fn taken(before: Option<&LeaseRow>, asker: &Asker, at: Wall) -> LeaseRow {
-    LeaseRow::taken(before, asker.realm, asker.kind, &asker.build, at)
+    let lease = LeaseRow::taken(before, asker.realm, asker.kind, &asker.build, at);
+    LeaseRow { epoch: lease.epoch.max(asker.floor.next()), ..lease }
 }
 
 #[cfg(test)]
@@ -108,12 +111,32 @@ mod tests {
         ];
         for (shows, found, (realm, kind), unchanged, expected) in cases {
             let unchanged = Duration::from_millis(unchanged);
-            let verdict = decide(found, &Asker { realm, kind, build: "".into(), unchanged }, AT);
+            let asker = Asker { realm, kind, build: "".into(), floor: Epoch(0), unchanged };
+            let verdict = decide(found, &asker, AT);
             let epoch = match verdict {
                 Verdict::Take(lease) => Some(lease.epoch.0),
                 Verdict::Wait { .. } | Verdict::TooOld => None,
             };
             assert_eq!(epoch, expected, "{shows}");
+        }
+    }
+
+    #[test]
+    fn a_database_made_anew_does_not_take_the_epochs_back() {
+        let asker = Asker {
+            realm: BEN,
+            kind: HostKind::Worker,
+            build: "".into(),
+            floor: Epoch(41),
+            unchanged: Duration::ZERO,
+        };
+        for (shows, found, expected) in [
+            ("no lease at all", None, 42),
+            ("an older lease", Some(Ok(held(HostKind::Worker, 7))), 42),
+            ("a newer lease", Some(Ok(held(HostKind::Worker, 99))), 100),
+        ] {
+            let Verdict::Take(lease) = decide(found, &asker, AT) else { panic!("{shows}") };
+            assert_eq!(lease.epoch, Epoch(expected), "{shows}");
         }
     }
 }
