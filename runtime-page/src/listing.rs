@@ -2,7 +2,7 @@
 
 use bellwether_shared::base::{Fault, limits};
 use bellwether_shared::rows::{self, DeadRow, FlightRow, JournalRow, Key, Reason, read};
-use bellwether_shared::wire::{Event, Lane};
+use bellwether_shared::wire::{self, Event, Lane};
 use bellwether_web::fault::StoreFault;
 use bellwether_web::journal::Journal;
 
@@ -72,7 +72,7 @@ pub(crate) async fn pending(journal: &Journal) -> Result<Vec<QueuedEvent>, Fault
     let queued = |(key, bytes): &(Key, Vec<u8>)| {
         let Key::Number(position) = *key else { return None };
         let row: JournalRow<'_> = read(bytes).ok()?;
-        let event: Event<'_> = minicbor::decode(row.sealed).ok()?;
+        let event: Event<'_> = wire::decode(row.sealed).ok()?;
         let sealed = flights.iter().any(|flight| flight.covers(position));
         Some(QueuedEvent {
             id: event.id.as_str().into(),
@@ -90,7 +90,7 @@ pub(crate) async fn failed(journal: &Journal) -> Result<Vec<DeadLetter>, Fault> 
     let letter = |(key, bytes): &(Key, Vec<u8>)| {
         let Key::Text(id) = key else { return None };
         let row: DeadRow = read(bytes).ok()?;
-        let event = minicbor::decode::<Event<'_>>(&row.sealed).ok();
+        let event = wire::decode::<Event<'_>>(&row.sealed).ok();
         let content = event.map(|event| content(&event, &row.session, &row.user, row.lane));
         Some(DeadLetter {
             id: id.clone(),

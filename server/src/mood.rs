@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bellwether_shared::base::Rng;
-use bellwether_shared::wire::{Event, Push};
+use bellwether_shared::wire::{self, Event, Push};
 use serde::{Deserialize, Serialize};
 
 use crate::effect::{AcceptedEvent, Effect, EffectOutcome, EffectTx};
@@ -170,7 +170,7 @@ impl Moods {
         let mut state = self.state();
         let mood = &state.report.mood;
         let poisoned = |sealed: &[u8]| {
-            minicbor::decode::<Event<'_>>(sealed)
+            wire::decode::<Event<'_>>(sealed)
                 .is_ok_and(|event| mood.poison_types.iter().any(|type_| **type_ == *event.type_))
         };
         if mood.poison_types.is_empty() || !push.events.iter().any(|sealed| poisoned(sealed)) {

@@ -5,7 +5,7 @@
 
 use bellwether_shared::base::{EventId, Seq, Wall, limits};
 use bellwether_shared::rules::chain::Hash;
-use bellwether_shared::wire::{Event, EventUnfit, Later, Outcome, StreamId, code};
+use bellwether_shared::wire::{self, Event, EventUnfit, Later, Outcome, StreamId, code};
 use serde_json::value::RawValue;
 
 use super::{Appended, Filled, Ledger, Place, Run, StoreFault, Taken};
@@ -98,7 +98,7 @@ fn read(sealed: &[u8]) -> Result<Event<'_>, Unfit> {
         );
         return Err(Unfit { id: None, code: code::EVENT_TOO_LARGE, message });
     }
-    let event: Event<'_> = minicbor::decode(sealed).map_err(|fault| Unfit {
+    let event: Event<'_> = wire::decode(sealed).map_err(|fault| Unfit {
         id: None,
         code: code::EVENT_MALFORMED,
         message: format!("the sealed event cannot be read: {fault}"),

@@ -9,7 +9,7 @@ use axum::extract::{Query, State, rejection::QueryRejection};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use bellwether_shared::base::{DeviceId, EventId, Incarnation, LogEpoch, PageId, Seq, Wall};
-use bellwether_shared::wire::{Event, Lane, LogEvent, LogPage};
+use bellwether_shared::wire::{self, Event, Lane, LogEvent, LogPage};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -110,7 +110,7 @@ fn opened(page: &LogPage) -> OpenPage<'_> {
 
 // What is in the log was readable when it was taken; if it is not any more, its place still shows.
 fn open(event: &LogEvent) -> OpenEvent<'_> {
-    let sealed = minicbor::decode::<Event<'_>>(&event.sealed).ok();
+    let sealed = wire::decode::<Event<'_>>(&event.sealed).ok();
     let sealed = sealed.as_ref();
     OpenEvent {
         offset: event.offset,

@@ -48,7 +48,7 @@ impl Format {
     }
 
     /// An answer of status 200.
-    pub(crate) fn answer<T: minicbor::Encode<()> + serde::Serialize>(
+    pub(crate) fn answer<T: wire::Encode + serde::Serialize>(
         self,
         message: &T,
     ) -> Response {
@@ -94,7 +94,7 @@ impl Format {
 }
 
 /// A CBOR answer of status 200.
-pub(crate) fn cbor_answer<T: minicbor::Encode<()>>(message: &T) -> Response {
+pub(crate) fn cbor_answer<T: wire::Encode>(message: &T) -> Response {
     typed(StatusCode::OK, CBOR, wire::to_cbor(message))
 }
 

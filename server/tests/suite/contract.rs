@@ -9,7 +9,7 @@ use bellwether_server::engine::{Checked, PageAsk, Signatures};
 use bellwether_server::store::{Embedded, Memory, Opening, Store};
 use bellwether_shared::base::{LogEpoch, Seq};
 use bellwether_shared::rules::chain;
-use bellwether_shared::wire::{Answer, Former, LogPage, Outcome, Push, Verdict};
+use bellwether_shared::wire::{self, Answer, Former, LogPage, Outcome, Push, Verdict};
 
 use crate::device::{Device, event, event_with, plain};
 use crate::effect::Scripted;
@@ -506,7 +506,7 @@ fn ask(tenant: &str, session: &str, after: u64, limit: u32) -> PageAsk {
 pub(crate) fn ids(page: &LogPage) -> Vec<String> {
     let opened = page.events.iter().map(|event| {
         let event: bellwether_shared::wire::Event<'_> =
-            minicbor::decode(&event.sealed).expect("what was taken can be read");
+            wire::decode(&event.sealed).expect("what was taken can be read");
         event.id.to_string()
     });
     opened.collect()

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use bellwether_server::store::Memory;
 use bellwether_shared::base::Seq;
 use bellwether_shared::rules::chain::{self, Hash};
-use bellwether_shared::wire::{Former, Verdict};
+use bellwether_shared::wire::{self, Former, Verdict};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -126,7 +126,7 @@ proptest! {
             for writer in &writers {
                 let plain = |sealed: &Vec<u8>| {
                     let event: bellwether_shared::wire::Event<'_> =
-                        minicbor::decode(sealed).expect("tests seal well");
+                        wire::decode(sealed).expect("tests seal well");
                     event.type_ == "plain"
                 };
                 let expected: Vec<_> = writer.events.iter().filter(|sealed| plain(sealed)).cloned().collect();

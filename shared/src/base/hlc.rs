@@ -6,15 +6,15 @@
 //!   that one clock gone wild cannot drag the others along;
 //! - nothing here looks at a clock.
 
-use minicbor::{Decode, Encode};
-
+use super::codec::transparent;
 use super::{Wall, limits};
 
 /// 48 bits of milliseconds since the Unix epoch, then a 16-bit counter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-#[cbor(transparent)]
-pub struct Stamp(#[n(0)] pub u64);
+pub struct Stamp(pub u64);
+
+transparent!(Stamp);
 
 impl Stamp {
     /// The wall time in it.

@@ -2,16 +2,16 @@
 
 use core::fmt;
 
-use minicbor::{Decode, Encode};
-
+use super::codec::{Decode, Encode, Reader, transparent};
 use super::{Wall, limits};
 
 macro_rules! id16 {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Encode, Decode)]
-        #[cbor(transparent)]
-        pub struct $name(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 16]);
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
+        pub struct $name(pub [u8; 16]);
+
+        transparent!($name);
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -68,16 +68,16 @@ id16! {
 }
 
 /// Which request of its sender, counted up from 1; 0 stands for "none asked".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Encode, Decode)]
-#[cbor(transparent)]
-pub struct RequestId(#[n(0)] pub u64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct RequestId(pub u64);
+
+transparent!(RequestId);
 
 /// Names one event for ever: a UUIDv7 by default, or the app's own text.
 ///
 /// 1 to [`limits::EVENT_ID_BYTES_MAX`] bytes of visible ASCII.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Encode)]
-#[cbor(transparent)]
-pub struct EventId(#[n(0)] Box<str>);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventId(Box<str>);
 
 /// A text cannot be an event id: it is empty, too long, or has characters other than visible ASCII.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -114,13 +114,24 @@ impl fmt::Display for EventId {
     }
 }
 
+impl Encode for EventId {
+    fn write(&self, to: &mut Vec<u8>) {
+        self.0.write(to);
+    }
+}
+
 // Written by hand because bytes from disk or wire may break the rule that `new` keeps.
-impl<'b, C> Decode<'b, C> for EventId {
-    fn decode(
-        decoder: &mut minicbor::Decoder<'b>,
-        _: &mut C,
-    ) -> Result<Self, minicbor::decode::Error> {
-        Self::new(decoder.str()?).map_err(|_| minicbor::decode::Error::message("unfit event id"))
+impl<'b> Decode<'b> for EventId {
+    fn blank() -> Self {
+        Self(Box::default())
+    }
+
+    #[inline(never)]
+    fn read(&mut self, from: &mut Reader<'b>) {
+        match Self::new(from.text()) {
+            Ok(id) => *self = id,
+            Err(IdUnfit) => from.refuse(),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Nothing here decides anything, and nothing here asks the world for time or randomness.
 
+pub mod codec;
 mod fault;
 mod hlc;
 mod ids;

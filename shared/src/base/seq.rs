@@ -1,14 +1,15 @@
 //! Counters, each of a type of its own, so that no two can be confused.
 
-use minicbor::{Decode, Encode};
+use super::codec::transparent;
 
 macro_rules! counter {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Encode, Decode)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
         #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-        #[cbor(transparent)]
-        pub struct $name(#[n(0)] pub u64);
+        pub struct $name(pub u64);
+
+        transparent!($name);
 
         impl $name {
             /// The next one.

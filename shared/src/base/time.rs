@@ -2,19 +2,20 @@
 //!
 //! Arithmetic saturates: a clock gone wild yields a far moment, never a panic.
 
-use core::time::Duration;
+use super::codec::transparent;
 
-use minicbor::{Decode, Encode};
+use core::time::Duration;
 
 /// Milliseconds since this realm began. Never stored, never sent; the only clock to measure with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Mono(pub u64);
 
 /// Milliseconds since the Unix epoch. The only clock to store; it may jump either way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-#[cbor(transparent)]
-pub struct Wall(#[n(0)] pub u64);
+pub struct Wall(pub u64);
+
+transparent!(Wall);
 
 /// Both clocks, read at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,7 +1,6 @@
 //! What every message between page and coordinator begins with.
 
-use minicbor::{Decode, Encode};
-
+use crate::base::codec::array;
 use crate::base::{Epoch, PageId, RequestId, limits};
 use crate::wire::{WireFault, from_cbor};
 
@@ -11,36 +10,32 @@ pub const PROTOCOL_MIN: u16 = 1;
 pub const PROTOCOL_MAX: u16 = 1;
 
 /// A message with its header.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope<'b> {
     /// Oldest version of the bus that the sender speaks.
-    #[n(0)]
     pub protocol_min: u16,
     /// Newest version of the bus that the sender speaks.
-    #[n(1)]
     pub protocol_max: u16,
     /// Build id of the sender.
-    #[b(2)]
     pub build: &'b str,
     /// The page, or the realm that hosts the coordinator.
-    #[n(3)]
     pub sender: PageId,
     /// The request this is or answers; 0 where nothing is asked.
-    #[n(4)]
     pub request: RequestId,
     /// The coordinator's epoch: its own, or the newest the page has heard of.
-    #[n(5)]
     pub epoch: Epoch,
     /// What the body is.
-    #[n(6)]
     pub kind: u8,
     /// None is in use; a receiver skips the bits it does not know.
-    #[n(7)]
     pub flags: u8,
     /// The message.
-    #[cbor(b(8), with = "minicbor::bytes")]
     pub body: &'b [u8],
 }
+
+array!(Envelope<'b> {
+    0: protocol_min, 1: protocol_max, 2: build, 3: sender, 4: request, 5: epoch, 6: kind,
+    7: flags, 8: body,
+});
 
 /// Why a message was not understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,104 +1,185 @@
 //! What the coordinator says to pages.
 
-use minicbor::{Decode, Encode};
-
 use super::BusFault;
 use super::envelope::{Envelope, PROTOCOL_MAX, PROTOCOL_MIN};
 use super::request::Identity;
+use crate::base::codec::{Decode, Encode, Fields, Reader, array, begin_array, index, write_uint};
 use crate::base::{Epoch, Fault, LogEpoch, PageId, RequestId, Wall, limits};
 use crate::rows::{HostKind, Reason};
 use crate::wire::{from_cbor, to_cbor};
 
 /// How it stands with delivery, in one word (OUT-18).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
-#[cbor(index_only)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Sync {
     /// Nothing is waiting.
     #[default]
-    #[n(0)]
     Synchronized,
     /// Something is on its way.
-    #[n(1)]
     Synchronizing,
     /// Something waits for the server to be reached.
-    #[n(2)]
     Offline,
     /// Something waits for somebody to act; the reason says for what.
-    #[n(3)]
     Blocked,
 }
 
+index!(Sync { 0: Synchronized, 1: Synchronizing, 2: Offline, 3: Blocked });
+
 /// What pages are told of the coordinator.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
     /// What hosts it.
-    #[n(0)]
     pub host: HostKind,
     /// Events on this device that the server has not answered.
-    #[n(1)]
     pub pending: u64,
     /// Dead letters.
-    #[n(2)]
     pub dead: u64,
     /// Events of this device that the server has ever answered; the newest key in `done`.
-    #[n(3)]
     pub answered: u64,
     /// Pages present.
-    #[n(4)]
     pub pages: u32,
     /// The page that is to wake the coordinator at `wake_at`.
-    #[n(5)]
     pub pump: Option<PageId>,
     /// When it has something to do again.
-    #[n(6)]
     pub wake_at: Option<Wall>,
     /// When the next delivery is tried.
-    #[n(7)]
     pub next_attempt_at: Option<Wall>,
     /// How it stands.
-    #[n(8)]
     pub sync: Sync,
     /// Why it is blocked or cannot reach the server: a stable code; empty where nothing is wrong.
-    #[n(9)]
     pub reason: Box<str>,
     /// Whether the app has paused delivery.
-    #[n(10)]
     pub paused: bool,
     /// Whether the server answered the last time it was asked; absent before the first time.
-    #[n(11)]
     pub reachable: Option<bool>,
 }
 
+array!(Status {
+    0: host,
+    1: pending,
+    2: dead,
+    3: answered,
+    4: pages,
+    5: pump,
+    6: wake_at,
+    7: next_attempt_at,
+    8: sync,
+    9: reason,
+    10: paused,
+    11: reachable,
+});
+
 /// The answer to a hello.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Welcome {
     /// How things stand.
-    #[n(0)]
     pub status: Status,
 }
 
+array!(Welcome { 0: status });
+
 /// The answer to a request.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
     /// It is done, for so many letters.
-    #[n(0)]
-    Done(#[n(0)] u64),
+    Done(u64),
     /// Nothing more can be delivered at once.
-    #[n(1)]
     Flushed {
         /// Events answered since the request came.
-        #[n(0)]
         delivered: u64,
         /// Events still waiting.
-        #[n(1)]
         pending: u64,
         /// Dead letters.
-        #[n(2)]
         dead: u64,
     },
     /// It could not be done.
-    #[n(2)]
-    Failed(#[n(0)] Fault),
+    Failed(Fault),
+}
+
+struct Done {
+    letters: u64,
+}
+
+array!(Done { 0: letters });
+
+struct Flushed {
+    delivered: u64,
+    pending: u64,
+    dead: u64,
+}
+
+array!(Flushed { 0: delivered, 1: pending, 2: dead });
+
+struct Failed {
+    fault: Fault,
+}
+
+array!(Failed { 0: fault });
+
+// An array of the kind's number and an array of what belongs to it.
+impl Encode for Reply {
+    fn write(&self, to: &mut Vec<u8>) {
+        begin_array(to, 2);
+        match *self {
+            Self::Done(letters) => {
+                write_uint(to, 0);
+                Done { letters }.write(to);
+            }
+            Self::Flushed { delivered, pending, dead } => {
+                write_uint(to, 1);
+                Flushed { delivered, pending, dead }.write(to);
+            }
+            Self::Failed(ref fault) => {
+                write_uint(to, 2);
+                begin_array(to, 1);
+                fault.write(to);
+            }
+        }
+    }
+}
+
+impl<'b> Decode<'b> for Reply {
+    fn blank() -> Self {
+        Self::Done(0)
+    }
+
+    fn read(&mut self, from: &mut Reader<'b>) {
+        let mut fields = from.open_array();
+        let mut kind = 0;
+        loop {
+            match fields.next(from) {
+                0 => kind = from.uint(u64::MAX),
+                1 => *self = read_reply(kind, from),
+                Fields::END => break,
+                _ => from.skip(),
+            }
+        }
+        fields.check(from, 0b11);
+    }
+}
+
+fn read_reply(kind: u64, from: &mut Reader<'_>) -> Reply {
+    match kind {
+        0 => {
+            let mut done = Done::blank();
+            done.read(from);
+            Reply::Done(done.letters)
+        }
+        1 => {
+            let mut flushed = Flushed::blank();
+            flushed.read(from);
+            let Flushed { delivered, pending, dead } = flushed;
+            Reply::Flushed { delivered, pending, dead }
+        }
+        2 => {
+            let mut failed = Failed::blank();
+            failed.read(from);
+            Reply::Failed(failed.fault)
+        }
+        _ => {
+            from.refuse_kind();
+            Reply::blank()
+        }
+    }
 }
 
 /// What the coordinator tells one page or all.
@@ -145,29 +226,23 @@ pub enum Notice {
     ReloadNeeded,
 }
 
-#[derive(Encode, Decode)]
 struct Buried {
-    #[n(0)]
     id: Box<str>,
-    #[n(1)]
     type_: Box<str>,
-    #[n(2)]
     reason: Reason,
-    #[n(3)]
     tries: u32,
 }
 
-#[derive(Encode, Decode)]
+array!(Buried { 0: id, 1: type_, 2: reason, 3: tries });
+
 struct StateLost {
-    #[n(0)]
     what: Box<str>,
-    #[n(1)]
     session: Box<str>,
-    #[n(2)]
     from: Option<LogEpoch>,
-    #[n(3)]
     to: Option<LogEpoch>,
 }
+
+array!(StateLost { 0: what, 1: session, 2: from, 3: to });
 
 impl Notice {
     const WELCOME: u8 = 1;
@@ -215,7 +290,7 @@ impl Notice {
 
     /// Reads the body; `None` for a kind that this build does not know.
     pub fn open(envelope: &Envelope<'_>) -> Result<Option<Self>, BusFault> {
-        fn body<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, BusFault> {
+        fn body<'b, T: Decode<'b>>(bytes: &'b [u8]) -> Result<T, BusFault> {
             from_cbor(bytes, limits::BUS_BYTES_MAX).map_err(|_| BusFault::Malformed)
         }
         let bytes = envelope.body;

@@ -1,66 +1,63 @@
 //! What a page says to the coordinator.
 
 use minicbor::bytes::ByteVec;
-use minicbor::{Decode, Encode};
 
 use super::BusFault;
 use super::envelope::{Envelope, PROTOCOL_MAX, PROTOCOL_MIN};
+use crate::base::codec::{Decode, array};
 use crate::base::{Epoch, EventId, PageId, RequestId, limits};
 use crate::rows::Options;
 use crate::wire::{from_cbor, to_cbor};
 
 /// Whose events a page makes.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Identity {
     /// The session.
-    #[n(0)]
     pub session: Box<str>,
     /// The user; empty where the app names none.
-    #[n(1)]
     pub user: Box<str>,
 }
 
+array!(Identity { 0: session, 1: user });
+
 /// A page registers, or says what has changed about it.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hello {
     /// Whose events it makes.
-    #[n(0)]
     pub identity: Identity,
     /// Base URL of the sync server; empty where there is none.
-    #[n(1)]
     pub server: Box<str>,
     /// The app's options.
-    #[n(2)]
     pub options: Options,
     /// Whether the page can be asked for a token.
-    #[n(3)]
     pub has_token: bool,
     /// Whether the page is in sight.
-    #[n(4)]
     pub visible: bool,
 }
 
+array!(Hello { 0: identity, 1: server, 2: options, 3: has_token, 4: visible });
+
 /// A page goes, and leaves what is not yet durable.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Farewell {
     /// Rows for the journal that the page could not see written.
-    #[n(0)]
     pub rows: Vec<ByteVec>,
     /// Whether the page may come back (back/forward cache).
-    #[n(1)]
     pub may_return: bool,
 }
 
+array!(Farewell { 0: rows, 1: may_return });
+
 /// The answer to a [`TokenWanted`](super::Notice::TokenWanted).
-#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct TokenGiven {
     /// Whose.
-    #[n(0)]
     pub identity: Identity,
     /// The token, if there is one.
-    #[n(1)]
     pub token: Option<Box<str>>,
 }
+
+array!(TokenGiven { 0: identity, 1: token });
 
 // By hand, so that no log or recording can print a token.
 impl core::fmt::Debug for TokenGiven {
@@ -102,8 +99,17 @@ pub enum Request {
     Flush,
 }
 
-#[derive(Encode, Decode)]
-struct One<T>(#[n(0)] T);
+struct Switch {
+    on: bool,
+}
+
+array!(Switch { 0: on });
+
+struct Letter {
+    id: Option<EventId>,
+}
+
+array!(Letter { 0: id });
 
 impl Request {
     const HELLO: u8 = 1;
@@ -120,12 +126,12 @@ impl Request {
     pub fn seal(&self, build: &str, sender: PageId, request: RequestId, epoch: Epoch) -> Vec<u8> {
         let (kind, body) = match self {
             Self::Hello(hello) => (Self::HELLO, to_cbor(hello)),
-            Self::Nudge { hurry } => (Self::NUDGE, to_cbor(&One(*hurry))),
+            Self::Nudge { hurry } => (Self::NUDGE, to_cbor(&Switch { on: *hurry })),
             Self::Farewell(farewell) => (Self::FAREWELL, to_cbor(farewell)),
             Self::Token(token) => (Self::TOKEN, to_cbor(token)),
-            Self::Retry { id } => (Self::RETRY, to_cbor(&One(id.clone()))),
-            Self::Discard { id } => (Self::DISCARD, to_cbor(&One(id.clone()))),
-            Self::Pause { on } => (Self::PAUSE, to_cbor(&One(*on))),
+            Self::Retry { id } => (Self::RETRY, to_cbor(&Letter { id: id.clone() })),
+            Self::Discard { id } => (Self::DISCARD, to_cbor(&Letter { id: Some(id.clone()) })),
+            Self::Pause { on } => (Self::PAUSE, to_cbor(&Switch { on: *on })),
             Self::Flush => (Self::FLUSH, Vec::new()),
         };
         to_cbor(&Envelope {
@@ -143,18 +149,20 @@ impl Request {
 
     /// Reads the body; `None` for a kind that this build does not know.
     pub fn open(envelope: &Envelope<'_>) -> Result<Option<Self>, BusFault> {
-        fn body<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, BusFault> {
+        fn body<'b, T: Decode<'b>>(bytes: &'b [u8]) -> Result<T, BusFault> {
             from_cbor(bytes, limits::BUS_BYTES_MAX).map_err(|_| BusFault::Malformed)
         }
         let bytes = envelope.body;
         Ok(Some(match envelope.kind {
             Self::HELLO => Self::Hello(body(bytes)?),
-            Self::NUDGE => Self::Nudge { hurry: body::<One<bool>>(bytes)?.0 },
+            Self::NUDGE => Self::Nudge { hurry: body::<Switch>(bytes)?.on },
             Self::FAREWELL => Self::Farewell(body(bytes)?),
             Self::TOKEN => Self::Token(body(bytes)?),
-            Self::RETRY => Self::Retry { id: body::<One<Option<EventId>>>(bytes)?.0 },
-            Self::DISCARD => Self::Discard { id: body::<One<EventId>>(bytes)?.0 },
-            Self::PAUSE => Self::Pause { on: body::<One<bool>>(bytes)?.0 },
+            Self::RETRY => Self::Retry { id: body::<Letter>(bytes)?.id },
+            Self::DISCARD => {
+                Self::Discard { id: body::<Letter>(bytes)?.id.ok_or(BusFault::Malformed)? }
+            }
+            Self::PAUSE => Self::Pause { on: body::<Switch>(bytes)?.on },
             Self::FLUSH => Self::Flush,
             _ => return Ok(None),
         }))

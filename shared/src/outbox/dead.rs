@@ -14,7 +14,7 @@ use crate::rows::{
     DeadRow, JournalRow, Key, Op, Options, Overflow, ROW_VERSION, Reason, RowFault, Store,
     StreamKey, read,
 };
-use crate::wire::{Event, to_cbor};
+use crate::wire::{Event, decode, to_cbor};
 
 /// The dead letters of this device, as they are on disk.
 #[derive(Debug, Default)]
@@ -116,9 +116,7 @@ impl DeadLetters {
         ops.push(Op::Put { store: Store::Dead, key: key.clone(), row: to_cbor(&row) });
         notices.push(Notice::Buried {
             id: name.into(),
-            type_: minicbor::decode::<Event<'_>>(&row.sealed)
-                .map_or("", |event| event.type_)
-                .into(),
+            type_: decode::<Event<'_>>(&row.sealed).map_or("", |event| event.type_).into(),
             reason: row.reason.clone(),
             tries: row.tries,
         });
@@ -136,7 +134,7 @@ impl DeadLetters {
     pub(super) fn retry(&self, id: &EventId, at: Wall) -> Option<Vec<Op>> {
         let key = Key::from(id.as_str());
         let letter = self.rows.get(&key)?.as_ref()?;
-        minicbor::decode::<Event<'_>>(&letter.sealed).ok()?;
+        decode::<Event<'_>>(&letter.sealed).ok()?;
         let stream = StreamKey {
             session: letter.session.clone(),
             user: letter.user.clone(),
@@ -197,7 +195,7 @@ pub(super) enum Found {
 /// Reads a journal row. Total: any bytes are one of the three.
 pub(super) fn find(position: u64, bytes: &[u8]) -> Found {
     match read::<JournalRow<'_>>(bytes) {
-        Ok(row) => match minicbor::decode::<Event<'_>>(row.sealed) {
+        Ok(row) => match decode::<Event<'_>>(row.sealed) {
             Ok(event) => {
                 let (id, sealed) = (event.id, row.sealed.to_vec());
                 Found::Event(row.stream(), Held { id, sealed, position, run_start: true })
@@ -205,7 +203,7 @@ pub(super) fn find(position: u64, bytes: &[u8]) -> Found {
             Err(_) => Found::Unreadable,
         },
         Err(RowFault::Newer { .. }) => {
-            Found::Newer(minicbor::decode::<JournalRow<'_>>(bytes).ok().map(|row| row.stream()))
+            Found::Newer(decode::<JournalRow<'_>>(bytes).ok().map(|row| row.stream()))
         }
         Err(RowFault::Unreadable) => Found::Unreadable,
     }

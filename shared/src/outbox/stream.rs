@@ -31,7 +31,7 @@ use crate::rows::{
     Config, CursorRow, DeviceRow, DoneEntry, DoneRow, FlightRow, Op, ROW_VERSION, Reason, Replay,
     RetainedRow, Source, Store, StreamKey, StreamRow, read,
 };
-use crate::wire::{Answer, Former, Outcome, Verdict, to_cbor};
+use crate::wire::{Answer, Former, Outcome, Verdict, decode, to_cbor};
 
 /// What a stream shares with the others.
 #[derive(Debug)]
@@ -955,7 +955,7 @@ impl Stream {
     fn events_of(&self, (key, bytes): &(u64, Vec<u8>)) -> Vec<Held> {
         let StreamKey { session, user, lane } = &self.key;
         let held = |sealed: &ByteVec| {
-            let id = minicbor::decode::<crate::wire::Event<'_>>(sealed).ok()?.id;
+            let id = decode::<crate::wire::Event<'_>>(sealed).ok()?.id;
             Some(Held { id, sealed: sealed.to_vec(), position: *key, run_start: false })
         };
         match read::<RetainedRow>(bytes) {

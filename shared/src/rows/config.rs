@@ -1,46 +1,46 @@
 //! The channel's configuration: all that a worker woken without a page needs to go on (HOST-3).
 
-use minicbor::{Decode, Encode};
-
 use super::ROW_VERSION;
+use crate::base::codec::{index, map};
 use crate::base::limits;
 
 /// What happens when the dead letters reach their cap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
-#[cbor(index_only)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Overflow {
     /// Nothing is dropped; the queue stops and says `blocked`.
     #[default]
-    #[n(0)]
     Block,
     /// The oldest goes, and is reported.
-    #[n(1)]
     DropOldest,
 }
 
+index!(Overflow { 0: Block, 1: DropOldest });
+
 /// Options of the outbox, as the app set them.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// Tries of one event.
-    #[n(0)]
     pub tries_max: u32,
     /// First delay after a failure.
-    #[n(1)]
     pub base_delay_ms: u32,
     /// Longest delay after a failure.
-    #[n(2)]
     pub max_delay_ms: u32,
     /// Events in one batch.
-    #[n(3)]
     pub batch_events: u32,
     /// Dead letters kept.
-    #[n(5)]
     pub dead_max: u32,
     /// What happens beyond that.
-    #[n(6)]
     pub overflow: Overflow,
 }
+
+map!(Options {
+    0: tries_max,
+    1: base_delay_ms,
+    2: max_delay_ms,
+    3: batch_events,
+    5: dead_max,
+    6: overflow,
+});
 
 impl Default for Options {
     fn default() -> Self {
@@ -72,25 +72,21 @@ impl Options {
 }
 
 /// The configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Version of the row.
-    #[n(0)]
     pub version: u16,
     /// Base URL of the sync server; empty where there is none.
-    #[n(1)]
     pub server: Box<str>,
     /// Options of the outbox.
-    #[n(2)]
     pub options: Options,
     /// Whether the app has paused delivery.
-    #[n(3)]
     pub paused: bool,
     /// Build id of the page that set this.
-    #[n(4)]
     pub build: Box<str>,
 }
+
+map!(Config { 0: version, 1: server, 2: options, 3: paused, 4: build });
 
 impl Default for Config {
     fn default() -> Self {

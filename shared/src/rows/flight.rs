@@ -1,92 +1,164 @@
 //! A sealed batch: on disk before it leaves, and until the server has spoken about all of it.
 
 use minicbor::bytes::{ByteArray, ByteVec};
-use minicbor::{Decode, Encode};
 
 use super::StreamKey;
+use crate::base::codec::{Decode, Encode, Fields, Reader, array, begin_array, map, write_uint};
 use crate::base::{Fault, Incarnation, Seq, Wall};
 use crate::wire::Lane;
 
 /// Journal positions `from` to `through`, both included, with no other stream's row among them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     /// The first position.
-    #[n(0)]
     pub from: u64,
     /// The last position.
-    #[n(1)]
     pub through: u64,
 }
 
+array!(Span { 0: from, 1: through });
+
 /// Where a batch's events lie.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// In the journal, in this order.
-    #[n(0)]
-    Journal(#[n(0)] Vec<Span>),
+    Journal(Vec<Span>),
     /// In these rows of `retained`: the server had them, and lost them. The first row's events
     /// before `skip` are not part of the batch.
-    #[n(1)]
     Retained {
         /// Keys of the rows.
-        #[n(0)]
         keys: Vec<u64>,
         /// Events of the first row that come before the batch.
-        #[n(1)]
         skip: u64,
     },
 }
 
+/// What [`Source::Journal`] says, as it is written.
+struct Journal {
+    spans: Vec<Span>,
+}
+
+array!(Journal { 0: spans });
+
+/// What [`Source::Retained`] says, as it is written.
+struct Kept {
+    keys: Vec<u64>,
+    skip: u64,
+}
+
+array!(Kept { 0: keys, 1: skip });
+
+// An array of the kind's number and an array of what belongs to it.
+impl Encode for Source {
+    fn write(&self, to: &mut Vec<u8>) {
+        begin_array(to, 2);
+        match self {
+            Self::Journal(spans) => {
+                write_uint(to, 0);
+                begin_array(to, 1);
+                spans.write(to);
+            }
+            Self::Retained { keys, skip } => {
+                write_uint(to, 1);
+                begin_array(to, 2);
+                keys.write(to);
+                skip.write(to);
+            }
+        }
+    }
+}
+
+impl<'b> Decode<'b> for Source {
+    fn blank() -> Self {
+        Self::Journal(Vec::new())
+    }
+
+    fn read(&mut self, from: &mut Reader<'b>) {
+        let mut fields = from.open_array();
+        let mut kind = 0;
+        loop {
+            match fields.next(from) {
+                0 => kind = from.uint(u64::MAX),
+                1 => *self = read_source(kind, from),
+                Fields::END => break,
+                _ => from.skip(),
+            }
+        }
+        fields.check(from, 0b11);
+    }
+}
+
+fn read_source(kind: u64, from: &mut Reader<'_>) -> Source {
+    match kind {
+        0 => {
+            let mut journal = Journal::blank();
+            journal.read(from);
+            Source::Journal(journal.spans)
+        }
+        1 => {
+            let mut kept = Kept::blank();
+            kept.read(from);
+            Source::Retained { keys: kept.keys, skip: kept.skip }
+        }
+        _ => {
+            from.refuse_kind();
+            Source::blank()
+        }
+    }
+}
+
 /// A sealed batch.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlightRow {
     /// Version of the row.
-    #[n(0)]
     pub version: u16,
     /// The session.
-    #[n(1)]
     pub session: Box<str>,
     /// The user.
-    #[n(2)]
     pub user: Box<str>,
     /// The lane.
-    #[n(3)]
     pub lane: Lane,
     /// The stream's life in which it was sealed.
-    #[n(4)]
     pub incarnation: Incarnation,
     /// Place of its first event.
-    #[n(5)]
     pub first: Seq,
     /// How many events it has.
-    #[n(6)]
     pub count: u64,
     /// Where they lie.
-    #[n(7)]
     pub source: Source,
     /// Chain head before it.
-    #[n(8)]
     pub previous: ByteArray<32>,
     /// Chain head after it.
-    #[n(9)]
     pub head: ByteArray<32>,
     /// The device's signature.
-    #[n(10)]
     pub signature: ByteVec,
     /// Failures in a row.
-    #[n(11)]
     pub attempt: u32,
     /// When it is sent next.
-    #[n(12)]
     pub due_at: Wall,
     /// Tries spent by its first event.
-    #[n(13)]
     pub tries: u32,
     /// What happened last.
-    #[n(14)]
     pub last_fault: Option<Fault>,
 }
+
+map!(FlightRow {
+    0: version,
+    1: session,
+    2: user,
+    3: lane,
+    4: incarnation,
+    5: first,
+    6: count,
+    7: source,
+    8: previous,
+    9: head,
+    10: signature,
+    11: attempt,
+    12: due_at,
+    13: tries,
+    14: last_fault,
+});
 
 impl FlightRow {
     /// Which stream it belongs to.

@@ -3,38 +3,33 @@
 //! The page that made the event encodes it once; here are those bytes and where they belong. Its
 //! position is the row's key, given by the database when it is appended.
 
-use minicbor::{Decode, Encode};
-
 use super::{ROW_VERSION, StreamKey};
+use crate::base::codec::map;
 use crate::base::{Generation, Wall};
 use crate::wire::Lane;
 
 /// One appended event.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JournalRow<'b> {
     /// Version of the row.
-    #[n(0)]
     pub version: u16,
     /// The session it belongs to.
-    #[b(1)]
     pub session: &'b str,
     /// The user who made it; empty where the app names none.
-    #[b(2)]
     pub user: &'b str,
     /// Its lane.
-    #[n(3)]
     pub lane: Lane,
     /// The sealed [`Event`](crate::wire::Event).
-    #[cbor(b(4), with = "minicbor::bytes")]
     pub sealed: &'b [u8],
     /// When it was appended, by the appender's wall clock.
-    #[n(5)]
     pub appended_at: Wall,
     /// The database's generation at that time.
-    #[n(6)]
     pub generation: Generation,
 }
+
+map!(JournalRow<'b> {
+    0: version, 1: session, 2: user, 3: lane, 4: sealed, 5: appended_at, 6: generation,
+});
 
 impl<'b> JournalRow<'b> {
     /// A row of this build's version.

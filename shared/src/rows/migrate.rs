@@ -4,9 +4,8 @@
 //! of ours. There is one version so far; a step from *n* to *n + 1* will be a function of its own
 //! here, applied when a row is read, and never edited afterwards.
 
-use minicbor::{Decode, Decoder};
-
 use super::ROW_VERSION;
+use crate::base::codec::{self, Decode, Reader};
 
 /// Why a row was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -23,18 +22,20 @@ pub enum RowFault {
 }
 
 /// Reads a row.
-pub fn read<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, RowFault> {
+pub fn read<'b, T: Decode<'b>>(bytes: &'b [u8]) -> Result<T, RowFault> {
     match version(bytes) {
         Some(found) if found > ROW_VERSION => Err(RowFault::Newer { found }),
-        Some(1..) => minicbor::decode(bytes).map_err(|_| RowFault::Unreadable),
+        Some(1..) => codec::decode(bytes).map_err(|_| RowFault::Unreadable),
         Some(0) | None => Err(RowFault::Unreadable),
     }
 }
 
 // Every row is a map whose field 0, the version, comes first.
 fn version(bytes: &[u8]) -> Option<u16> {
-    let mut decoder = Decoder::new(bytes);
-    decoder.map().ok()?;
-    (decoder.u8().ok()? == 0).then_some(())?;
-    decoder.u16().ok()
+    let mut reader = Reader::new(bytes);
+    if reader.open_map().next(&mut reader) != 0 {
+        return None;
+    }
+    let version = reader.uint(u16::MAX.into()) as u16;
+    reader.finish().is_ok().then_some(version)
 }

@@ -4,9 +4,9 @@
 //! flight row, and there is at most one.
 
 use minicbor::bytes::ByteArray;
-use minicbor::{Decode, Encode};
 
 use super::{Key, ROW_VERSION};
+use crate::base::codec::{array, map};
 use crate::base::{DeviceId, Incarnation, LogEpoch, Seq};
 use crate::rules::chain;
 use crate::wire::{Former, Lane, StreamId};
@@ -55,18 +55,17 @@ fn push_decimal(text: &mut String, number: usize) {
 }
 
 /// Acknowledged events that the server has lost, to be sent again before anything newer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Replay {
     /// Key of the first row of `retained` that is still to be sent.
-    #[n(0)]
     pub from: u64,
     /// Key of the last.
-    #[n(1)]
     pub through: u64,
     /// Events of the first row that are done with.
-    #[n(2)]
     pub skip: u64,
 }
+
+array!(Replay { 0: from, 1: through, 2: skip });
 
 impl Replay {
     /// What is left once another event of the row `key` is done with.
@@ -78,37 +77,39 @@ impl Replay {
 }
 
 /// What the server has confirmed of a stream.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamRow {
     /// Version of the row.
-    #[n(0)]
     pub version: u16,
     /// The session.
-    #[n(1)]
     pub session: Box<str>,
     /// The user.
-    #[n(2)]
     pub user: Box<str>,
     /// The lane.
-    #[n(3)]
     pub lane: Lane,
     /// Its present life.
-    #[n(4)]
     pub incarnation: Incarnation,
     /// The last place that the server has consumed.
-    #[n(5)]
     pub confirmed: Seq,
     /// The chain head there.
-    #[n(6)]
     pub head: ByteArray<32>,
     /// The life before this one.
-    #[n(7)]
     pub former: Option<Former>,
     /// What has to be sent again first.
-    #[n(8)]
     pub replay: Option<Replay>,
 }
+
+map!(StreamRow {
+    0: version,
+    1: session,
+    2: user,
+    3: lane,
+    4: incarnation,
+    5: confirmed,
+    6: head,
+    7: former,
+    8: replay,
+});
 
 impl StreamRow {
     /// A stream without events.
@@ -143,22 +144,19 @@ impl StreamRow {
 }
 
 /// How far a session's log is known.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CursorRow {
     /// Version of the row.
-    #[n(0)]
     pub version: u16,
     /// The session.
-    #[n(1)]
     pub session: Box<str>,
     /// Which life of the log.
-    #[n(2)]
     pub epoch: LogEpoch,
     /// The last offset heard of.
-    #[n(3)]
     pub offset: u64,
 }
+
+map!(CursorRow { 0: version, 1: session, 2: epoch, 3: offset });
 
 #[cfg(test)]
 mod tests {

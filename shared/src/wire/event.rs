@@ -3,55 +3,48 @@
 //! These bytes are stored, hashed, sent and kept by the server as they are. Session, user and lane
 //! are the stream's, and stand there.
 
-use minicbor::{Decode, Encode};
-
+use crate::base::codec::{index, map};
 use crate::base::{EventId, PageId, Stamp, Wall, limits};
 
 /// What an event is to the coordinator and the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
-#[cbor(index_only)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum EventKind {
     /// Something the app reports.
     #[default]
-    #[n(0)]
     App,
 }
 
+index!(EventKind { 0: App });
+
 /// One event.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event<'b> {
     /// Its name for ever; the server takes each id once per session.
-    #[n(0)]
     pub id: EventId,
     /// What it is.
-    #[n(1)]
     pub kind: EventKind,
     /// What happened, as the server's app knows it.
-    #[b(2)]
     pub type_: &'b str,
     /// Events of one key take effect in the order of appending.
-    #[b(3)]
     pub key: Option<&'b str>,
     /// The body, as JSON text.
-    #[cbor(b(4), with = "minicbor::bytes")]
     pub data: Option<&'b [u8]>,
     /// The app's version of the body's shape; 0 where it names none.
-    #[n(5)]
     pub schema: u32,
     /// The hybrid clock of the page that made it.
-    #[n(6)]
     pub stamp: Stamp,
     /// The page that made it.
-    #[n(7)]
     pub page: PageId,
     /// When it was made, by that page's wall clock.
-    #[n(8)]
     pub at: Wall,
     /// What the app ties together with it.
-    #[b(9)]
     pub correlation: Option<&'b str>,
 }
+
+map!(Event<'b> {
+    0: id, 1: kind, 2: type_, 3: key, 4: data, 5: schema, 6: stamp, 7: page, 8: at,
+    9: correlation,
+});
 
 /// What the app asked to enqueue breaks a bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -7,6 +7,8 @@
 //! What always holds: bytes over their bound are refused before they are parsed; fields and kinds
 //! that are not known are skipped, never an error.
 
+use crate::base::codec;
+
 mod event;
 mod problem;
 mod pull;
@@ -14,6 +16,8 @@ mod push;
 mod stream;
 #[cfg(feature = "json")]
 pub mod text;
+
+pub use crate::base::codec::{Decode, Encode, Unreadable, decode};
 
 pub use event::{Event, EventKind, EventUnfit};
 pub use problem::{Problem, code};
@@ -44,35 +48,18 @@ pub enum WireFault {
     },
     /// Not CBOR, or not of this shape.
     #[error("the bytes have another shape: {0}")]
-    Malformed(Box<str>),
+    Malformed(Unreadable),
 }
 
 /// Encodes a message. Cannot fail, because the buffer grows.
-pub fn to_cbor<T: minicbor::Encode<()>>(message: &T) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    // A Vec takes every write, and no encoder of ours raises an error of its own.
-    let _ = minicbor::encode(message, &mut bytes);
-    bytes
+pub fn to_cbor<T: Encode>(message: &T) -> Vec<u8> {
+    codec::encode(message)
 }
 
 /// Decodes a message of at most `bound` bytes.
-pub fn from_cbor<'b, T: minicbor::Decode<'b, ()>>(
-    bytes: &'b [u8],
-    bound: usize,
-) -> Result<T, WireFault> {
+pub fn from_cbor<'b, T: Decode<'b>>(bytes: &'b [u8], bound: usize) -> Result<T, WireFault> {
     if bytes.len() > bound {
         return Err(WireFault::TooLarge { found: bytes.len(), bound });
     }
-    minicbor::decode(bytes).map_err(|fault| WireFault::Malformed(describe(&fault)))
-}
-
-// The wasm build says where and not what: the decoder's sentences would cost several kilobytes.
-#[cfg(not(target_arch = "wasm32"))]
-fn describe(fault: &minicbor::decode::Error) -> Box<str> {
-    fault.to_string().into()
-}
-
-#[cfg(target_arch = "wasm32")]
-fn describe(_: &minicbor::decode::Error) -> Box<str> {
-    "undecodable".into()
+    decode(bytes).map_err(WireFault::Malformed)
 }

@@ -2,34 +2,29 @@
 //!
 //! In JSON it is a problem object of RFC 9457 with these members added; in CBOR the array below.
 
-use minicbor::{Decode, Encode};
-
 use crate::base::Culprit;
+use crate::base::codec::array;
 
 /// A refused request.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Problem {
     /// Stable name, see [`code`].
-    #[n(0)]
     pub code: Box<str>,
     /// The HTTP status it came with.
-    #[n(1)]
     pub status: u16,
     /// Who has to act.
-    #[n(2)]
     pub culprit: Culprit,
     /// Whether the same request may succeed later.
-    #[n(3)]
     pub retryable: bool,
     /// How long to wait before that.
-    #[n(4)]
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub retry_after_ms: Option<u32>,
     /// What happened and what to do, for the developer.
-    #[n(5)]
     pub detail: Box<str>,
 }
+
+array!(Problem { 0: code, 1: status, 2: culprit, 3: retryable, 4: retry_after_ms, 5: detail });
 
 /// The codes that the reference server uses.
 pub mod code {

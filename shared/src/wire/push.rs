@@ -8,199 +8,240 @@
 //! which place the server's promise survives its own failure: only those may be forgotten.
 
 use minicbor::bytes::{ByteArray, ByteVec};
-use minicbor::{Decode, Encode};
 
 use super::StreamId;
+use crate::base::codec::{
+    Decode, Encode, Fields, Reader, array, begin_array, index, transparent, write_uint,
+};
 use crate::base::{EventId, Incarnation, LogEpoch, Seq, Wall};
 
 /// One batch. JSON carries byte strings as lower-case hex.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Push {
     /// The oldest and the newest protocol version the sender speaks.
-    #[n(0)]
     pub protocol: (u16, u16),
     /// Whose sequence this is.
-    #[n(1)]
     pub stream: StreamId,
     /// Place of the first event.
-    #[n(2)]
     pub first: Seq,
     /// Chain head before the first event.
-    #[n(3)]
     #[cfg_attr(feature = "json", serde(with = "super::text::hex32"))]
     pub previous: ByteArray<32>,
     /// Chain head after the last event.
-    #[n(4)]
     #[cfg_attr(feature = "json", serde(with = "super::text::hex32"))]
     pub head: ByteArray<32>,
     /// The device's public key; the stream is bound to it by its first push.
-    #[n(5)]
     pub key: DeviceKey,
     /// Signature over [`statement`](crate::rules::chain::statement).
-    #[n(6)]
     #[cfg_attr(feature = "json", serde(with = "super::text::hex"))]
     pub signature: ByteVec,
     /// Which coordinator sends; refused only if lower than one seen before in this incarnation.
-    #[n(7)]
     pub host_epoch: u64,
     /// The incarnation that this one follows, and the head it is known to have reached.
-    #[n(8)]
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub former: Option<Former>,
     /// The life of the session's log that the sender last heard of. If the log lives another one, the answer names it and consumes nothing.
-    #[n(9)]
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub log_epoch: Option<LogEpoch>,
     /// Build id of the sender, for diagnosis.
-    #[n(10)]
     #[cfg_attr(feature = "json", serde(default))]
     pub build: Box<str>,
     /// The sealed [`Event`](super::Event)s, as they were stored and hashed.
-    #[n(11)]
     #[cfg_attr(feature = "json", serde(with = "super::text::hex_list"))]
     pub events: Vec<ByteVec>,
 }
 
+array!(Push {
+    0: protocol,
+    1: stream,
+    2: first,
+    3: previous,
+    4: head,
+    5: key,
+    6: signature,
+    7: host_epoch,
+    8: former,
+    9: log_epoch,
+    10: build,
+    11: events,
+});
+
 /// A device's public key.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct DeviceKey {
     /// What it is.
-    #[n(0)]
     pub kind: KeyKind,
     /// Its raw bytes: 32 for Ed25519, 65 (uncompressed point) for P-256.
-    #[n(1)]
     #[cfg_attr(feature = "json", serde(with = "super::text::hex"))]
     pub public: ByteVec,
 }
 
+array!(DeviceKey { 0: kind, 1: public });
+
 /// How a device signs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "lowercase"))]
-#[cbor(index_only)]
 pub enum KeyKind {
     /// The browser offers no WebCrypto; key and signature are empty.
-    #[n(0)]
     None,
     /// Ed25519 (RFC 8032).
-    #[n(1)]
     Ed25519,
     /// ECDSA over P-256 with SHA-256, signature as r‖s (FIPS 186-5), for engines without Ed25519.
-    #[n(2)]
     P256,
 }
 
+index!(KeyKind { 0: None, 1: Ed25519, 2: P256 });
+
 /// The end of the incarnation before.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Former {
     /// Which one.
-    #[n(0)]
     pub incarnation: Incarnation,
     /// Its chain head, as far as the server had confirmed it.
-    #[n(1)]
     #[cfg_attr(feature = "json", serde(with = "super::text::hex32"))]
     pub head: ByteArray<32>,
 }
 
+array!(Former { 0: incarnation, 1: head });
+
 /// The server's answer to a push that it could read.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Answer {
     /// Which life of the session's log this is.
-    #[n(0)]
     pub log_epoch: LogEpoch,
     /// What became of the batch as a whole.
-    #[n(1)]
     pub verdict: Verdict,
     /// The last place of this stream that is consumed.
-    #[n(2)]
     pub through: Seq,
     /// The last place of this stream that survives the server's failure.
-    #[n(3)]
     pub durable: Seq,
     /// One for each place of the batch up to `through`, in order.
-    #[n(4)]
     #[cfg_attr(feature = "json", serde(default))]
     pub results: Vec<EventResult>,
     /// The event that can only be taken later, if it ended the prefix. This costs it a try.
-    #[n(5)]
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub later: Option<Later>,
     /// How long to wait before sending what is left; for nobody's fault in particular where `later` is absent.
-    #[n(6)]
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub retry_after_ms: Option<u32>,
     /// The last offset of the session's log.
-    #[n(7)]
     pub log_head: u64,
     /// The server's wall clock.
-    #[n(8)]
     pub server_time: Wall,
 }
 
+array!(Answer {
+    0: log_epoch,
+    1: verdict,
+    2: through,
+    3: durable,
+    4: results,
+    5: later,
+    6: retry_after_ms,
+    7: log_head,
+    8: server_time,
+});
+
 /// What became of a batch as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "kebab-case"))]
-#[cbor(flat)]
 pub enum Verdict {
     /// Its prefix was consumed; `results` say how.
-    #[n(0)]
     Taken,
     /// Places are missing before it; nothing was consumed. `through` says where the server stands.
-    #[n(1)]
     Gap,
     /// This place is taken by another event, or the chain does not continue from here. Nothing was consumed.
-    #[n(2)]
     Forked {
         /// The first place that differs.
-        #[n(0)]
         at: Seq,
     },
     /// The log lives another life than the push names. Nothing was consumed.
-    #[n(3)]
     EpochChanged,
 }
 
+// An array of the kind's number and what belongs to it.
+impl Encode for Verdict {
+    fn write(&self, to: &mut Vec<u8>) {
+        let kind: u64 = match self {
+            Self::Taken => 0,
+            Self::Gap => 1,
+            Self::Forked { at } => return (2_u64, *at).write(to),
+            Self::EpochChanged => 3,
+        };
+        begin_array(to, 1);
+        write_uint(to, kind);
+    }
+}
+
+impl<'b> Decode<'b> for Verdict {
+    fn blank() -> Self {
+        Self::Taken
+    }
+
+    fn read(&mut self, from: &mut Reader<'b>) {
+        let mut fields = from.open_array();
+        loop {
+            match fields.next(from) {
+                0 => match from.uint(u64::MAX) {
+                    0 => *self = Self::Taken,
+                    1 => *self = Self::Gap,
+                    2 => *self = Self::Forked { at: Seq(0) },
+                    3 => *self = Self::EpochChanged,
+                    _ => from.refuse_kind(),
+                },
+                1 if matches!(self, Self::Forked { .. }) => {
+                    let mut at = Seq::blank();
+                    at.read(from);
+                    *self = Self::Forked { at };
+                }
+                Fields::END => break,
+                _ => from.skip(),
+            }
+        }
+        let required = if matches!(self, Self::Forked { .. }) { 0b11 } else { 0b01 };
+        fields.check(from, required);
+    }
+}
+
 /// What became of one event.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct EventResult {
     /// Its place.
-    #[n(0)]
     pub seq: Seq,
     /// What was decided.
-    #[n(1)]
     pub outcome: Outcome,
     /// Its offset in the session's log; absent if refused.
-    #[n(2)]
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub offset: Option<u64>,
     /// What the app's effect gave back, as JSON text.
-    #[n(3)]
     #[cfg_attr(
         feature = "json",
         serde(default, skip_serializing_if = "Option::is_none", with = "super::text::json_text")
     )]
     pub result: Option<ByteVec>,
     /// Why it was refused: a stable code.
-    #[n(4)]
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub code: Option<Box<str>>,
     /// Why it was refused, for the developer.
-    #[n(5)]
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub message: Option<Box<str>>,
 }
 
+array!(EventResult { 0: seq, 1: outcome, 2: offset, 3: result, 4: code, 5: message });
+
 /// The kinds of outcome. A number, so that a kind of the future is not an error: see [`Outcome::is_known`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-#[cbor(transparent)]
-pub struct Outcome(#[n(0)] pub u8);
+pub struct Outcome(pub u8);
+
+transparent!(Outcome);
 
 impl Outcome {
     /// It took effect by this push.
@@ -229,16 +270,15 @@ impl Outcome {
 }
 
 /// The event that ended the prefix.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Later {
     /// Its place.
-    #[n(0)]
     pub seq: Seq,
     /// Its id.
-    #[n(1)]
     pub id: EventId,
     /// Why not now: a stable code.
-    #[n(2)]
     pub code: Box<str>,
 }
+
+array!(Later { 0: seq, 1: id, 2: code });

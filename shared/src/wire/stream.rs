@@ -1,27 +1,24 @@
 //! What one wire sequence and one hash chain belong to.
 
-use minicbor::{Decode, Encode};
-
+use crate::base::codec::{array, index};
 use crate::base::{DeviceId, Incarnation};
 
 /// How urgent an event is; each lane is delivered on its own (OUT-2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "lowercase"))]
-#[cbor(index_only)]
 #[repr(u8)]
 pub enum Lane {
     /// Security and session end: first and at once.
-    #[n(0)]
     Critical = 0,
     /// Everything else.
     #[default]
-    #[n(1)]
     Normal = 1,
     /// What can wait.
-    #[n(2)]
     Bulk = 2,
 }
+
+index!(Lane { 0: Critical, 1: Normal, 2: Bulk });
 
 impl Lane {
     /// The lane's public name.
@@ -42,22 +39,19 @@ impl Lane {
 }
 
 /// A stream: one device's events of one session, user and lane, between two forks.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct StreamId {
     /// The device that appended them.
-    #[n(0)]
     pub device: DeviceId,
     /// The session they belong to.
-    #[n(1)]
     pub session: Box<str>,
     /// The user who made them; empty where the app names none.
-    #[n(2)]
     pub user: Box<str>,
     /// Their lane.
-    #[n(3)]
     pub lane: Lane,
     /// The stream's life between forks.
-    #[n(4)]
     pub incarnation: Incarnation,
 }
+
+array!(StreamId { 0: device, 1: session, 2: user, 3: lane, 4: incarnation });
