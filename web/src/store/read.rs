@@ -102,7 +102,6 @@ impl Reader {
         match once().await {
             Err(fault) if fault.is_of_handle() => {
                 self.close();
-                connection.lose();
                 once().await
             }
             done => done,
