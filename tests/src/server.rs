@@ -1,0 +1,339 @@
+//! The reference server's engine on tables of its own, which can be copied, put back and wiped.
+//!
+//! What always holds: what the engine decides is what the shipped server decides; only the tables and the app's
+//! effect are the world's. An effect is chosen by the event's type: see [`Server::effects`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bellwether_server::effect::{AcceptedEvent, Effect, EffectOutcome, EffectTx};
+use bellwether_server::engine::{
+    self, Appended, Checked, Filled, Ledger, Moment, NewStream, Place, Reader, SessionRow,
+    Signatures, StoreFault, StreamRow, Taken,
+};
+use bellwether_server::fault::Fault;
+use bellwether_shared::base::{EventId, LogEpoch, Rng, Seq, Wall, limits};
+use bellwether_shared::outbox::Response;
+use bellwether_shared::wire::{
+    CBOR, Event, LogEvent, PROBLEM_CBOR, Push, StreamId, from_cbor, to_cbor,
+};
+
+/// The server, its log, and what it is made to do.
+#[derive(Debug, Clone)]
+pub struct Server {
+    tables: Tables,
+    rng: Rng,
+    /// Types that are refused for ever.
+    pub refused: BTreeSet<Box<str>>,
+    /// Types that can never be taken now.
+    pub put_off: BTreeSet<Box<str>>,
+    /// Types with which a whole push fails, with this status.
+    pub poison: BTreeMap<Box<str>, u16>,
+    /// Every push is taken for a new one, if that fault is planted.
+    pub no_repeats: bool,
+    /// All ids that any life of the log has ever held.
+    pub ever: BTreeSet<EventId>,
+    /// Each push with events that could be read, in order.
+    pub pushes: Vec<Push>,
+    /// Pushes of a single event that failed as a whole, by its id.
+    pub failed_alone: BTreeMap<EventId, u32>,
+}
+
+impl Server {
+    /// A new server, whose log lives a life drawn from `seed`.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            tables: Tables::default(),
+            rng: Rng::new(seed),
+            refused: BTreeSet::new(),
+            put_off: BTreeSet::new(),
+            poison: BTreeMap::new(),
+            no_repeats: false,
+            ever: BTreeSet::new(),
+            pushes: Vec::new(),
+            failed_alone: BTreeMap::new(),
+        }
+    }
+
+    /// A backup of the data directory.
+    #[must_use]
+    pub fn backup(&self) -> Tables {
+        self.tables.clone()
+    }
+
+    /// The backup is put back.
+    pub fn restore(&mut self, backup: &Tables) {
+        self.tables = backup.clone();
+    }
+
+    /// The data directory is deleted.
+    pub fn wipe(&mut self) {
+        self.tables = Tables::default();
+    }
+
+    /// Takes a request's body, and gives what the shipped route would answer.
+    pub fn handle(&mut self, body: &[u8], now: Wall) -> Response {
+        let push: Push = match from_cbor(body, limits::PUSH_BYTES_MAX) {
+            Ok(push) => push,
+            Err(fault) => return problem(&Fault::Malformed(fault.to_string().into())),
+        };
+        match self.take(push, now) {
+            Ok(answer) => http(200, CBOR, to_cbor(&answer)),
+            Err(fault) => problem(&fault),
+        }
+    }
+
+    fn take(&mut self, push: Push, now: Wall) -> Result<bellwether_shared::wire::Answer, Fault> {
+        engine::check_frame(&push)?;
+        if push.events.is_empty() {
+            return engine::position(&self.tables, "", &push, now);
+        }
+        self.pushes.push(push.clone());
+        let poison = push.events.iter().find_map(|sealed| {
+            let event: Event<'_> = from_cbor(sealed, limits::EVENT_BYTES_MAX).ok()?;
+            self.poison.get(event.type_).copied()
+        });
+        match poison {
+            Some(400) => return Err(Fault::Malformed("poisoned".into())),
+            Some(_) => return Err(Fault::Internal("poisoned".into())),
+            None => {}
+        }
+        let moment = Moment { now, fresh_epoch: LogEpoch(self.rng.bytes()) };
+        let checked = Checked::of(push, Signatures::Optional)?;
+        self.tables.refused = self.refused.clone();
+        self.tables.put_off = self.put_off.clone();
+        if self.no_repeats {
+            self.tables.forget_repeats(&checked.push().stream);
+        }
+        let answer = engine::push(&mut self.tables, &Nothing, "", &checked, moment)?;
+        self.ever
+            .extend(self.tables.sessions.iter().flat_map(|session| session.ids.keys().cloned()));
+        Ok(answer)
+    }
+
+    /// A push failed as a whole at whoever answered in the server's place.
+    pub fn note_failure(&mut self, body: &[u8]) {
+        let Ok(push) = from_cbor::<Push>(body, limits::PUSH_BYTES_MAX) else { return };
+        if let [only] = &push.events[..]
+            && let Ok(event) = from_cbor::<Event<'_>>(only, limits::EVENT_BYTES_MAX)
+        {
+            *self.failed_alone.entry(event.id).or_default() += 1;
+        }
+    }
+
+    /// The log of a session.
+    #[must_use]
+    pub fn log(&self, session: &str) -> &[LogEvent] {
+        let key = self.tables.session_keys.get(session);
+        key.and_then(|key| self.tables.sessions.get(at(*key))).map_or(&[], |session| &session.log)
+    }
+
+    /// The names of all sessions.
+    pub fn sessions(&self) -> impl Iterator<Item = &str> {
+        self.tables.session_keys.keys().map(|name| &**name)
+    }
+
+    /// How often the app's effect of each event has shown, in the log as it lives now.
+    #[must_use]
+    pub fn effects(&self, session: &str) -> BTreeMap<EventId, u32> {
+        let key = self.tables.session_keys.get(session);
+        let session = key.and_then(|key| self.tables.sessions.get(at(*key)));
+        session.map(|session| session.effects.clone()).unwrap_or_default()
+    }
+}
+
+fn http(status: u16, media: &str, body: Vec<u8>) -> Response {
+    Response::Http { status, content_type: media.into(), retry_after_ms: None, body }
+}
+
+/// What the shipped route makes of a fault.
+#[must_use]
+pub fn problem(fault: &Fault) -> Response {
+    let problem = fault.problem();
+    let retry_after_ms = problem.retry_after_ms;
+    Response::Http {
+        status: problem.status,
+        content_type: PROBLEM_CBOR.into(),
+        retry_after_ms,
+        body: to_cbor(&problem),
+    }
+}
+
+/// The engine asks for an effect; the tables choose it.
+#[derive(Debug)]
+struct Nothing;
+
+impl Effect for Nothing {
+    fn apply(&self, _: &EffectTx<'_>, _: &AcceptedEvent<'_>) -> EffectOutcome {
+        EffectOutcome::Done { result: None }
+    }
+}
+
+/// The server's data directory.
+#[derive(Debug, Clone, Default)]
+pub struct Tables {
+    session_keys: BTreeMap<Box<str>, i64>,
+    sessions: Vec<Session>,
+    stream_keys: BTreeMap<StreamId, i64>,
+    streams: Vec<Stream>,
+    refused: BTreeSet<Box<str>>,
+    put_off: BTreeSet<Box<str>>,
+}
+
+#[derive(Debug, Clone)]
+struct Session {
+    row: SessionRow,
+    log: Vec<LogEvent>,
+    ids: BTreeMap<EventId, Taken>,
+    effects: BTreeMap<EventId, u32>,
+}
+
+#[derive(Debug, Clone)]
+struct Stream {
+    id: StreamId,
+    row: StreamRow,
+    places: Vec<Place>,
+}
+
+impl Tables {
+    fn session_mut(&mut self, row: &SessionRow) -> Result<&mut Session, StoreFault> {
+        self.sessions.get_mut(at(row.key)).ok_or_else(|| StoreFault::new("no such session"))
+    }
+
+    fn stream_mut(&mut self, row: &StreamRow) -> Result<&mut Stream, StoreFault> {
+        self.streams.get_mut(at(row.key)).ok_or_else(|| StoreFault::new("no such stream"))
+    }
+
+    // The planted fault: neither places nor ids of what was taken before are known.
+    fn forget_repeats(&mut self, stream: &StreamId) {
+        self.stream_keys.remove(stream);
+        self.sessions.iter_mut().for_each(|session| session.ids.clear());
+    }
+}
+
+impl Reader for Tables {
+    fn session(&self, _: &str, name: &str) -> Result<Option<SessionRow>, StoreFault> {
+        let key = self.session_keys.get(name);
+        Ok(key.and_then(|key| self.sessions.get(at(*key))).map(|session| session.row.clone()))
+    }
+
+    fn stream(&self, stream: &StreamId) -> Result<Option<StreamRow>, StoreFault> {
+        let key = self.stream_keys.get(stream);
+        Ok(key.and_then(|key| self.streams.get(at(*key))).map(|stream| stream.row.clone()))
+    }
+
+    fn places(&self, stream: &StreamRow, first: Seq, last: Seq) -> Result<Vec<Place>, StoreFault> {
+        let places = self.streams.get(at(stream.key)).map_or(&[][..], |stream| &stream.places);
+        let wanted = places.iter().filter(|place| (first..=last).contains(&place.seq));
+        Ok(wanted.cloned().collect())
+    }
+
+    fn taken(&self, session: &SessionRow, id: &EventId) -> Result<Option<Taken>, StoreFault> {
+        Ok(self.sessions.get(at(session.key)).and_then(|session| session.ids.get(id)).cloned())
+    }
+
+    fn log(
+        &self,
+        session: &SessionRow,
+        after: u64,
+        limit: u32,
+        each: &mut dyn FnMut(LogEvent) -> bool,
+    ) -> Result<(), StoreFault> {
+        let log = self.sessions.get(at(session.key)).map_or(&[][..], |session| &session.log);
+        let page = log.iter().skip(after as usize).take(limit as usize);
+        page.cloned().map(each).take_while(|more| *more).for_each(drop);
+        Ok(())
+    }
+}
+
+impl Ledger for Tables {
+    fn open_session(
+        &mut self,
+        _: &str,
+        name: &str,
+        moment: Moment,
+    ) -> Result<SessionRow, StoreFault> {
+        let key = key(self.sessions.len());
+        let row = SessionRow { key, epoch: moment.fresh_epoch, head: 0, floor: 0 };
+        self.session_keys.insert(name.into(), key);
+        let (log, ids, effects) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        self.sessions.push(Session { row: row.clone(), log, ids, effects });
+        Ok(row)
+    }
+
+    fn open_stream(
+        &mut self,
+        _: &SessionRow,
+        stream: NewStream<'_>,
+        _: Wall,
+    ) -> Result<StreamRow, StoreFault> {
+        let row = StreamRow {
+            key: key(self.streams.len()),
+            tenant: stream.tenant.into(),
+            device_key: stream.push.key.clone(),
+            genesis: stream.genesis,
+            through: Seq(0),
+            head: stream.genesis,
+            host_epoch: stream.push.host_epoch,
+        };
+        let id = stream.push.stream.clone();
+        self.stream_keys.insert(id.clone(), row.key);
+        self.streams.push(Stream { id, row: row.clone(), places: Vec::new() });
+        Ok(row)
+    }
+
+    fn run(
+        &mut self,
+        session: &SessionRow,
+        _: &dyn Effect,
+        event: &AcceptedEvent<'_>,
+    ) -> Result<EffectOutcome, StoreFault> {
+        if self.refused.contains(event.event.type_) {
+            return Ok(EffectOutcome::Refuse { code: "no".into(), message: "never".into() });
+        }
+        if self.put_off.contains(event.event.type_) {
+            return Ok(EffectOutcome::Later { code: "busy".into(), retry_after_ms: 500 });
+        }
+        let id = event.event.id.clone();
+        *self.session_mut(session)?.effects.entry(id).or_default() += 1;
+        Ok(EffectOutcome::Done { result: None })
+    }
+
+    fn append(&mut self, session: &SessionRow, event: Appended<'_>) -> Result<(), StoreFault> {
+        let id = self.stream_mut(event.stream)?.id.clone();
+        let session = self.session_mut(session)?;
+        session.ids.insert(event.id.clone(), event.taken.clone());
+        session.log.push(LogEvent {
+            offset: event.taken.offset,
+            device: id.device,
+            incarnation: id.incarnation,
+            user: id.user,
+            lane: id.lane,
+            seq: event.seq,
+            taken_at: event.taken_at,
+            sealed: event.sealed.to_vec().into(),
+        });
+        Ok(())
+    }
+
+    fn fill(&mut self, stream: &StreamRow, place: &Place) -> Result<(), StoreFault> {
+        debug_assert!(matches!(place.filled, Filled::Taken(_) | Filled::Refused { .. }));
+        self.stream_mut(stream)?.places.push(place.clone());
+        Ok(())
+    }
+
+    fn save(&mut self, session: &SessionRow, stream: &StreamRow) -> Result<(), StoreFault> {
+        self.session_mut(session)?.row = session.clone();
+        self.stream_mut(stream)?.row = stream.clone();
+        Ok(())
+    }
+}
+
+// Keys begin with 1, so that the row of a session that is not known leads nowhere.
+fn at(key: i64) -> usize {
+    usize::try_from(key - 1).unwrap_or(usize::MAX)
+}
+
+fn key(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX - 1) + 1
+}

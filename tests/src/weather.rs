@@ -1,0 +1,81 @@
+//! What befalls requests between a device and the server.
+
+use bellwether_server::fault::Fault;
+use bellwether_shared::base::Rng;
+use bellwether_shared::outbox::Response;
+
+use crate::server::problem;
+
+/// Chances in a hundred, and a mood that befalls every request while it lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Weather {
+    /// The request does not arrive.
+    pub lose_request: u64,
+    /// The answer does not arrive.
+    pub lose_answer: u64,
+    /// The request arrives once more, some time.
+    pub repeat: u64,
+    /// The request arrives only after its sender has given up.
+    pub late: u64,
+    /// A message between page and worker does not arrive.
+    pub lose_message: u64,
+    /// What answers in the server's place.
+    pub mood: Mood,
+}
+
+/// What answers in the server's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mood {
+    /// Nothing; the server answers.
+    #[default]
+    Well,
+    /// The connection is cut.
+    Cut,
+    /// A problem of this status.
+    Error(u16),
+    /// 429, and when to come again.
+    Throttled(u32),
+    /// A proxy's page.
+    ForeignPage,
+}
+
+impl Weather {
+    /// Some bad weather.
+    #[must_use]
+    pub fn drawn(rng: &mut Rng) -> Self {
+        let mut chance =
+            |most: u64| if rng.next_u64() % 2 == 0 { 0 } else { rng.next_u64() % most };
+        let (lose_request, lose_answer, repeat) = (chance(60), chance(60), chance(40));
+        let (late, lose_message) = (chance(30), chance(30));
+        let mood = match rng.next_u64() % 10 {
+            0 => Mood::Cut,
+            1 => Mood::Error(500),
+            2 => Mood::Throttled(1_000 * (1 + (rng.next_u64() % 20) as u32)),
+            3 => Mood::ForeignPage,
+            4 => Mood::Error(400),
+            _ => Mood::Well,
+        };
+        Self { lose_request, lose_answer, repeat, late, lose_message, mood }
+    }
+}
+
+impl Mood {
+    /// The answer that it gives; `None` if the server is asked.
+    #[must_use]
+    pub fn answer(self) -> Option<Response> {
+        let foreign = |body: &[u8]| Response::Http {
+            status: 404,
+            content_type: "text/html; charset=utf-8".into(),
+            retry_after_ms: None,
+            body: body.to_vec(),
+        };
+        match self {
+            Self::Well => None,
+            Self::Cut => Some(Response::Unreachable),
+            Self::Error(400) => Some(problem(&Fault::Malformed("a mood".into()))),
+            Self::Error(_) => Some(problem(&Fault::Internal("a mood".into()))),
+            Self::Throttled(retry_after_ms) => Some(problem(&Fault::Throttled { retry_after_ms })),
+            Self::ForeignPage => Some(foreign(b"<h1>Not found</h1>")),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Tests of the core in a small world: direct scripts, stories from seeds, planted faults.
+
+mod happy;
