@@ -3,10 +3,9 @@
 //! What always holds: the outcome of an event delivered yesterday is found like that of one delivered now.
 
 use core::cell::{Cell, RefCell};
-use core::fmt;
-use std::collections::BTreeMap;
+use core::{fmt, mem};
 
-use bellwether_shared::base::{EventId, Fault};
+use bellwether_shared::base::{EventId, Fault, SortedMap};
 use bellwether_shared::rows::{self, DoneEntry, DoneRow, Key, read};
 use bellwether_web::journal::Journal;
 
@@ -47,14 +46,14 @@ pub(crate) type Settle = Box<dyn FnOnce(Result<Delivery, Fault>)>;
 /// Those who wait.
 #[derive(Default)]
 pub(crate) struct Deliveries {
-    awaited: RefCell<BTreeMap<EventId, Vec<Settle>>>,
+    awaited: RefCell<SortedMap<EventId, Vec<Settle>>>,
     /// The newest outcome that everybody who waits has been compared with.
     through: Cell<u64>,
 }
 
 impl Deliveries {
     pub(crate) fn wait(&self, id: EventId, settle: Settle) {
-        self.awaited.borrow_mut().entry(id).or_default().push(settle);
+        self.awaited.borrow_mut().get_or_insert_with(id, Vec::new).push(settle);
         // The outcome may be an old one.
         self.through.set(0);
     }
@@ -69,11 +68,13 @@ impl Deliveries {
         for (key, bytes) in &found {
             let Ok(row) = read::<DoneRow>(bytes) else { continue };
             for entry in &row.entries {
-                let waiting = self.awaited.borrow_mut().remove(&entry.id);
+                let waiting = self.awaited.borrow_mut().get_mut(&entry.id).map(mem::take);
                 for settle in waiting.into_iter().flatten() {
                     settle(Ok(Delivery::from(entry)));
                 }
             }
+            // Thousands may wait; taken out one by one, each would move all that follow.
+            self.awaited.borrow_mut().retain(|_, waiting| !waiting.is_empty());
             // Somebody who came meanwhile has set it back, and is looked after next.
             if let (Key::Number(key), true) = (key, self.through.get() >= from) {
                 self.through.set(*key);

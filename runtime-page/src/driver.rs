@@ -3,10 +3,9 @@
 use core::cell::{Cell, RefCell};
 use core::fmt;
 use core::time::Duration;
-use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
-use bellwether_shared::base::{Culprit, Fault, Hlc, PageId, RequestId, limits};
+use bellwether_shared::base::{Culprit, Fault, Hlc, PageId, RequestId, SortedMap, limits};
 use bellwether_shared::bus::{Identity, Reply, Request};
 use bellwether_shared::page::{Effect, Input, Page};
 use bellwether_shared::rows;
@@ -44,7 +43,7 @@ pub(crate) struct Driver {
     /// Events made durable since the coordinator last said how many wait.
     fresh: Cell<u64>,
     hear: RefCell<Vec<Hear>>,
-    answers: RefCell<BTreeMap<RequestId, oneshot::Sender<Reply>>>,
+    answers: RefCell<SortedMap<RequestId, oneshot::Sender<Reply>>>,
     ready: Cell<bool>,
     worker: RefCell<Option<ServiceWorker>>,
     finding: Cell<bool>,

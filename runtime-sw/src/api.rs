@@ -1,9 +1,9 @@
 //! What the worker's script sees: one class, a method for each event; conversions, nothing else.
 
 use core::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use bellwether_shared::base::SortedMap;
 use bellwether_shared::coordinator::Trigger;
 use bellwether_web::{channel, registry};
 use js_sys::JsString;
@@ -17,7 +17,7 @@ use crate::driver::Driver;
 #[derive(Debug)]
 pub struct Worker {
     build: Rc<str>,
-    drivers: RefCell<BTreeMap<String, Rc<Driver>>>,
+    drivers: RefCell<SortedMap<String, Rc<Driver>>>,
 }
 
 #[wasm_bindgen]
@@ -82,8 +82,7 @@ impl Worker {
     fn driver(&self, channel: &str) -> Rc<Driver> {
         let mut drivers = self.drivers.borrow_mut();
         let driver = drivers
-            .entry(channel.to_owned())
-            .or_insert_with(|| Rc::new(Driver::new(channel, &self.build)));
+            .get_or_insert_with(channel.to_owned(), || Rc::new(Driver::new(channel, &self.build)));
         Rc::clone(driver)
     }
 }

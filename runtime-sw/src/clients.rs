@@ -2,8 +2,8 @@
 
 use core::cell::RefCell;
 use core::fmt;
-use std::collections::BTreeMap;
 
+use bellwether_shared::base::SortedMap;
 use bellwether_shared::coordinator::{Client, To};
 use bellwether_web::channel::Port;
 use bellwether_web::scope::{self, ClientRef};
@@ -14,7 +14,7 @@ use web_sys::MessagePort;
 pub(crate) struct Clients {
     channel: Box<str>,
     listed: RefCell<Vec<ClientRef>>,
-    ports: RefCell<BTreeMap<Box<str>, Port>>,
+    ports: RefCell<SortedMap<Box<str>, Port>>,
 }
 
 impl Clients {

@@ -9,6 +9,7 @@ mod ids;
 pub mod limits;
 mod rng;
 mod seq;
+mod sorted;
 mod time;
 
 pub use fault::{Culprit, Fault};
@@ -16,4 +17,5 @@ pub use hlc::{Hlc, Stamp};
 pub use ids::{DeviceId, EventId, IdUnfit, Incarnation, LogEpoch, PageId, RequestId, uuid_v7};
 pub use rng::Rng;
 pub use seq::{Epoch, Generation, Position, Seq};
+pub use sorted::SortedMap;
 pub use time::{Mono, Now, Wall};

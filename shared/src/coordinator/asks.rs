@@ -3,9 +3,9 @@
 //! What always holds: a request that comes again is not done again in this life; in the next life it is, and every
 //! request is such that this does no harm.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
-use crate::base::{Fault, PageId, RequestId};
+use crate::base::{Fault, PageId, RequestId, SortedMap};
 use crate::bus::Reply;
 use crate::outbox::Ticket;
 
@@ -39,7 +39,7 @@ struct Ask {
 #[derive(Debug, Default)]
 pub(super) struct Asks {
     open: Vec<Ask>,
-    answered: BTreeMap<PageId, VecDeque<(RequestId, Reply)>>,
+    answered: SortedMap<PageId, VecDeque<(RequestId, Reply)>>,
 }
 
 impl Asks {
@@ -118,7 +118,7 @@ impl Asks {
             if self.answered.len() >= PAGES_MAX && !self.answered.contains_key(page) {
                 self.answered.pop_first();
             }
-            let remembered = self.answered.entry(*page).or_default();
+            let remembered = self.answered.get_or_insert_with(*page, VecDeque::new);
             if remembered.len() == REPLIES_MAX {
                 remembered.pop_front();
             }

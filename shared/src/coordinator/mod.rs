@@ -21,7 +21,7 @@ mod roster;
 mod status;
 
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 pub use self::effect::{Effect, To};
 pub use self::input::{Client, Input, Trigger};
@@ -31,7 +31,7 @@ use self::asks::Asks;
 use self::housekeeping::Housekeeping;
 use self::reader::Reader;
 use self::roster::Roster;
-use crate::base::{Culprit, Epoch, Fault, Mono, Now, PageId, RequestId, limits};
+use crate::base::{Culprit, Epoch, Fault, Mono, Now, PageId, RequestId, SortedMap, limits};
 use crate::bus::{
     BusFault, Envelope, Farewell, Hello, Identity, Notice, Reply, Request, Status, Welcome,
 };
@@ -51,10 +51,10 @@ pub struct Coordinator {
     reader: Reader,
     asks: Asks,
     housekeeping: Housekeeping,
-    tokens: BTreeMap<Identity, Box<str>>,
+    tokens: SortedMap<Identity, Box<str>>,
     /// Appends of our own, after which the journal has to be read again: what a closing page left, or nothing
     /// where the rows are safe elsewhere if the disk refuses.
-    appends: BTreeMap<Ticket, Vec<Vec<u8>>>,
+    appends: SortedMap<Ticket, Vec<Vec<u8>>>,
     /// What a closing page left and the disk has refused, and when to try again.
     unsaved: Option<(Mono, Vec<Vec<u8>>)>,
     /// What was to be told while nobody was there to hear it.

@@ -1,13 +1,13 @@
 //! From rows to a running coordinator. Total: no row can stop it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use super::asks::Asks;
 use super::housekeeping::Housekeeping;
 use super::reader::Reader;
 use super::roster::Roster;
 use super::{Coordinator, Effect};
-use crate::base::Now;
+use crate::base::{Now, SortedMap};
 use crate::outbox::{Outbox, OutboxRows};
 use crate::rows::{Config, LeaseRow, read};
 
@@ -40,8 +40,8 @@ impl Coordinator {
             reader: Reader::new(),
             asks: Asks::default(),
             housekeeping: Housekeeping::default(),
-            tokens: BTreeMap::new(),
-            appends: BTreeMap::new(),
+            tokens: SortedMap::new(),
+            appends: SortedMap::new(),
             unsaved: None,
             untold: VecDeque::new(),
             told: None,

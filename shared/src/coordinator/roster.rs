@@ -4,10 +4,9 @@
 //! farewell, or when the browser no longer lists it.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
 
 use super::input::Client;
-use crate::base::{Mono, PageId, limits};
+use crate::base::{Mono, PageId, SortedMap, limits};
 use crate::bus::Identity;
 
 #[derive(Debug)]
@@ -22,7 +21,7 @@ struct Entry {
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Roster {
-    pages: BTreeMap<PageId, Entry>,
+    pages: SortedMap<PageId, Entry>,
     listed: Option<Mono>,
     asked: bool,
 }
@@ -30,7 +29,7 @@ pub(super) struct Roster {
 impl Roster {
     /// A page has said something; it is registered by its hello.
     pub(super) fn heard(&mut self, page: PageId, client: &Client, at: Mono) {
-        let entry = self.pages.entry(page).or_insert_with(|| Entry {
+        let entry = self.pages.get_or_insert_with(page, || Entry {
             client: client.clone(),
             identity: None,
             has_token: false,

@@ -6,14 +6,16 @@ use crate::wire::{Answer, EventResult, Outcome};
 
 /// Checks an answer's claims against the batch it is about, and gives the outcomes that the server
 /// stands by: those up to `durable`, without a gap, of kinds that this build knows.
+///
+/// The server may stand further on than the batch goes: an earlier, longer batch of the same chain has arrived late,
+/// or a copy of this device has sent one. What it says about places outside of the batch is not looked at.
 pub(super) fn believed<'a>(
     row: &FlightRow,
     ids: impl Iterator<Item = &'a EventId>,
     answer: &Answer,
 ) -> Result<Vec<DoneEntry>, Fault> {
-    let last = row.first.plus(row.count).0 - 1;
-    if answer.through.0 > last || answer.durable > answer.through {
-        return Err(misbehaved("the server claims places that were never sent"));
+    if answer.durable > answer.through {
+        return Err(misbehaved("the server claims more to be durable than it has consumed"));
     }
     let mut entries = Vec::new();
     for (at, (id, result)) in ids.zip(&answer.results).enumerate() {
@@ -28,7 +30,7 @@ pub(super) fn believed<'a>(
         }
         entries.push(entry(id, result));
     }
-    let consumed = answer.durable.0.saturating_sub(row.first.0 - 1);
+    let consumed = answer.durable.0.saturating_sub(row.first.0 - 1).min(row.count);
     if entries.len() as u64 != consumed {
         return Err(misbehaved("the server's results do not fit the places it claims"));
     }
@@ -114,7 +116,8 @@ mod tests {
             ("a prefix",                        answer(5, 5, &[(4, 0), (5, 0)]),             Some(2)),
             ("nothing yet",                     answer(3, 3, &[]),                           Some(0)),
             ("stored, but not yet durable",     answer(6, 4, &[(4, 0), (5, 0), (6, 0)]),     Some(1)),
-            ("places never sent",               answer(7, 7, &[(4, 0), (5, 0), (6, 0)]),     None),
+            ("further on than the batch",       answer(9, 9, &[(4, 0), (5, 0), (6, 0)]),     Some(3)),
+            ("further on, without results",     answer(9, 9, &[]),                           None),
             ("a hole in the results",           answer(6, 6, &[(4, 0), (6, 0)]),             None),
             ("claims without results",          answer(6, 6, &[]),                           None),
             ("a kind of the future",            answer(4, 4, &[(4, 9)]),                     None),

@@ -3,17 +3,17 @@
 //! What always holds: the rows are in the order of their positions, no id is here twice, and what does not
 //! fit in memory is remembered as a position from which to read again, so that nothing behind it is let in first.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use super::batch::Held;
-use crate::base::{EventId, limits};
+use crate::base::{EventId, SortedMap, limits};
 
 /// The unsealed rows of one stream.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     rows: VecDeque<Held>,
     bytes: usize,
-    ids: BTreeSet<EventId>,
+    ids: SortedMap<EventId, ()>,
     /// Position of the first row that did not fit.
     skipped_from: Option<u64>,
     /// How many did not fit.
@@ -101,7 +101,7 @@ impl Backlog {
     pub(super) fn put_back(&mut self, run: Vec<Held>) {
         for row in run.into_iter().rev() {
             self.bytes += row.sealed.len();
-            self.ids.insert(row.id.clone());
+            self.ids.insert(row.id.clone(), ());
             self.rows.push_front(row);
         }
     }
@@ -113,7 +113,7 @@ impl Backlog {
 
     /// Notes an id that is in flight, so that a second row of it is known for a repeat.
     pub(super) fn note(&mut self, id: EventId) {
-        self.ids.insert(id);
+        self.ids.insert(id, ());
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -131,7 +131,7 @@ impl Backlog {
     }
 
     fn take(&mut self, row: Held) -> Taken {
-        if !self.ids.insert(row.id.clone()) {
+        if self.ids.insert(row.id.clone(), ()).is_some() {
             return Taken::Repeat;
         }
         self.bytes += row.sealed.len();

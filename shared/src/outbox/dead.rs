@@ -3,12 +3,10 @@
 //! What always holds: without the app's choice nothing is dropped. At the cap there is no room, and what would
 //! be buried stays where it is.
 
-use std::collections::BTreeMap;
-
 use minicbor::bytes::ByteVec;
 
 use super::batch::Held;
-use crate::base::{EventId, Fault, Wall};
+use crate::base::{EventId, Fault, SortedMap, Wall};
 use crate::bus::Notice;
 use crate::rows::{
     DeadRow, JournalRow, Key, Op, Options, Overflow, ROW_VERSION, Reason, RowFault, Store,
@@ -19,7 +17,7 @@ use crate::wire::{Event, decode, to_cbor};
 /// The dead letters of this device, as they are on disk.
 #[derive(Debug, Default)]
 pub(super) struct DeadLetters {
-    rows: BTreeMap<Key, Option<DeadRow>>,
+    rows: SortedMap<Key, Option<DeadRow>>,
 }
 
 /// A letter and its key; one that cannot be read has no row.

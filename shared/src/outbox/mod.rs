@@ -11,13 +11,13 @@ mod dead;
 mod retry;
 mod stream;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use self::backlog::Taken;
 use self::dead::{DeadLetters, Found, Letter, find};
 pub use self::retry::Response;
 use self::stream::{Shared, Stream};
-use crate::base::{Epoch, EventId, Fault, LogEpoch, Mono, Now, Rng};
+use crate::base::{Epoch, EventId, Fault, LogEpoch, Mono, Now, Rng, SortedMap};
 use crate::bus::{Identity, Notice, Sync};
 use crate::rows::{
     Config, CursorRow, DeviceRow, FlightRow, Key, Op, ROW_VERSION, Store, StreamKey, StreamRow,
@@ -91,11 +91,11 @@ pub struct OutboxRows {
 #[derive(Debug)]
 pub struct Outbox {
     shared: Shared,
-    streams: BTreeMap<StreamKey, Stream>,
-    owners: BTreeMap<Ticket, StreamKey>,
+    streams: SortedMap<StreamKey, Stream>,
+    owners: SortedMap<Ticket, StreamKey>,
     answered_before: u64,
     /// Letters that are leaving the disk, to be taken back if it refuses.
-    leaving: BTreeMap<Ticket, Letter>,
+    leaving: SortedMap<Ticket, Letter>,
     /// The stream of the row read last, for knowing where a run of one stream's rows begins.
     read_last: Option<StreamKey>,
 }
@@ -126,18 +126,18 @@ impl Outbox {
             effects: VecDeque::new(),
             reachable: None,
         };
-        let mut streams = BTreeMap::new();
+        let mut streams = SortedMap::new();
         for row in rows.streams.iter().filter_map(|bytes| read::<StreamRow>(bytes).ok()) {
             let key = row.key();
             streams.insert(key.clone(), Stream::new(key, Some(row)));
         }
         for flight in rows.flights.iter().filter_map(|bytes| read::<FlightRow>(bytes).ok()) {
             let key = flight.key();
-            let stream = streams.entry(key.clone()).or_insert_with(|| Stream::new(key, None));
+            let stream = streams.get_or_insert_with(key.clone(), || Stream::new(key, None));
             stream.resume(flight, now);
         }
         let answered_before = rows.answered;
-        let (owners, leaving) = (BTreeMap::new(), BTreeMap::new());
+        let (owners, leaving) = (SortedMap::new(), SortedMap::new());
         Self { shared, streams, owners, answered_before, leaving, read_last: None }
     }
 
@@ -164,8 +164,8 @@ impl Outbox {
         match find(position, bytes) {
             Found::Event(key, mut held) => {
                 held.run_start = self.read_last.as_ref() != Some(&key);
-                let stream = self.streams.entry(key.clone());
-                let stream = stream.or_insert_with(|| Stream::new(key.clone(), None));
+                let new = || Stream::new(key.clone(), None);
+                let stream = self.streams.get_or_insert_with(key.clone(), new);
                 if stream.on_row(held) {
                     self.drop_row(position);
                     self.read_last = None;
@@ -176,8 +176,8 @@ impl Outbox {
             Found::Newer(key) => {
                 self.read_last = None;
                 if let Some(key) = key {
-                    let stream = self.streams.entry(key.clone());
-                    stream.or_insert_with(|| Stream::new(key, None)).backlog().close();
+                    let new = || Stream::new(key.clone(), None);
+                    self.streams.get_or_insert_with(key.clone(), new).backlog().close();
                 }
             }
             Found::Unreadable => {
@@ -467,9 +467,9 @@ impl Outbox {
 
     // Notes whose each new ticket is.
     fn adopt(&mut self) {
-        for (key, stream) in &self.streams {
+        for (key, stream) in self.streams.iter() {
             if let Some(ticket) = stream.awaits() {
-                self.owners.entry(ticket).or_insert_with(|| key.clone());
+                self.owners.get_or_insert_with(ticket, || key.clone());
             }
         }
     }

@@ -15,7 +15,7 @@
 //! - a stream that the server does not recognise begins anew under the same event ids (G6).
 
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use minicbor::bytes::ByteVec;
 
@@ -25,7 +25,9 @@ use super::batch::{About, Batch, Held, advanced, question, seal, spans};
 use super::dead::{Burial, DeadLetters};
 use super::retry::{Failure, FailureKind, Heard, Response, clamp_due, due, hear};
 use super::{Effect, Ticket};
-use crate::base::{Culprit, Epoch, EventId, Fault, Incarnation, LogEpoch, Mono, Now, Rng, limits};
+use crate::base::{
+    Culprit, Epoch, EventId, Fault, Incarnation, LogEpoch, Mono, Now, Rng, SortedMap, limits,
+};
 use crate::bus::{Identity, Notice};
 use crate::rows::{
     Config, CursorRow, DeviceRow, DoneEntry, DoneRow, FlightRow, Op, ROW_VERSION, Reason, Replay,
@@ -40,7 +42,7 @@ pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) host_epoch: Epoch,
     pub(super) build: Box<str>,
-    pub(super) cursors: BTreeMap<Box<str>, CursorRow>,
+    pub(super) cursors: SortedMap<Box<str>, CursorRow>,
     pub(super) dead: DeadLetters,
     /// Events of this device ever answered: the newest key in `done`.
     pub(super) answered: u64,

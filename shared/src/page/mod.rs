@@ -9,11 +9,13 @@
 //! Not here: the journal, the mirror of the session state, and who hosts the coordinator.
 
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use minicbor::bytes::ByteVec;
 
-use crate::base::{Culprit, Epoch, Fault, LogEpoch, Mono, Now, PageId, RequestId, limits};
+use crate::base::{
+    Culprit, Epoch, Fault, LogEpoch, Mono, Now, PageId, RequestId, SortedMap, limits,
+};
 use crate::bus::{
     BusFault, Envelope, Farewell, Hello, Identity, Notice, Reply, Request, Status, TokenGiven,
 };
@@ -121,7 +123,7 @@ pub struct Page {
     /// When the hello is sent again.
     hello_again: Option<Mono>,
     hello_patience: Duration,
-    asks: BTreeMap<RequestId, Ask>,
+    asks: SortedMap<RequestId, Ask>,
     last_request: RequestId,
     batch_age: Duration,
     nudge_due: Option<Mono>,
@@ -145,7 +147,7 @@ impl Page {
             greeted: None,
             hello_again: None,
             hello_patience: PATIENCE_MIN,
-            asks: BTreeMap::new(),
+            asks: SortedMap::new(),
             last_request: RequestId(0),
             batch_age,
             nudge_due: None,

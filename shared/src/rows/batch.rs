@@ -150,10 +150,9 @@ impl WriteBatch {
     /// The stores it touches, each once, in order; the lease is always among them.
     #[must_use]
     pub fn stores(&self) -> Vec<Store> {
-        let mut stores: Vec<Store> = self.ops.iter().map(Op::store).collect();
-        stores.push(Store::Lease);
-        stores.sort_unstable();
-        stores.dedup();
-        stores
+        let touches = |store: &Store| {
+            *store == Store::Lease || self.ops.iter().any(|op| op.store() == *store)
+        };
+        Store::ALL.into_iter().filter(touches).collect()
     }
 }
