@@ -173,7 +173,7 @@ impl Bellwether {
         if driver.group.push(row, urgent, settle)? {
             let driver = Rc::clone(driver);
             spawn_local(async move {
-                let written = |Written { count, urgent }: Written| driver.on_written(count, urgent);
+                let written = |written: Written| driver.on_written(&written);
                 let open = async || driver.journal().await;
                 driver.group.write(open, !driver.options.relaxed, written).await;
             });

@@ -3,6 +3,7 @@
 use core::cell::{Cell, RefCell};
 use core::fmt;
 use core::time::Duration;
+use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
 use bellwether_shared::base::{Culprit, Fault, Hlc, PageId, RequestId, SortedMap, limits};
@@ -21,7 +22,7 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::{ServiceWorker, ServiceWorkerRegistration};
 
 use crate::delivery::Deliveries;
-use crate::group::Group;
+use crate::group::{Group, Written};
 use crate::options::{Options, Token};
 use crate::register::{Following, active, find, follow};
 use crate::status::{Happening, Status};
@@ -40,8 +41,9 @@ pub(crate) struct Driver {
     journal: RefCell<Option<Journal>>,
     page: RefCell<Page>,
     status: RefCell<Status>,
-    /// Events made durable since the coordinator last said how many wait.
-    fresh: Cell<u64>,
+    /// Events made durable here that the coordinator has not counted yet: the last position of each transaction, and
+    /// how many it wrote.
+    fresh: RefCell<VecDeque<(u64, u64)>>,
     hear: RefCell<Vec<Hear>>,
     answers: RefCell<SortedMap<RequestId, oneshot::Sender<Reply>>>,
     ready: Cell<bool>,
@@ -75,7 +77,7 @@ impl Driver {
             journal: RefCell::default(),
             page: RefCell::new(page),
             status: RefCell::new(status),
-            fresh: Cell::default(),
+            fresh: RefCell::default(),
             hear: RefCell::new(hear),
             answers: RefCell::default(),
             ready: Cell::default(),
@@ -141,16 +143,17 @@ impl Driver {
 
     pub(crate) fn status(&self) -> Status {
         let status = self.status.borrow().clone();
-        Status { pending: status.pending + self.fresh.get(), ..status }
+        let fresh: u64 = self.fresh.borrow().iter().map(|(_, count)| count).sum();
+        Status { pending: status.pending + fresh, ..status }
     }
 
     pub(crate) fn listen(&self, hear: Hear) {
         self.hear.borrow_mut().push(hear);
     }
 
-    pub(crate) fn on_written(self: &Rc<Self>, count: u64, urgent: bool) {
-        self.fresh.set(self.fresh.get() + count);
-        self.handle(Input::Appended { urgent });
+    pub(crate) fn on_written(self: &Rc<Self>, written: &Written) {
+        self.fresh.borrow_mut().push_back((written.last, written.count));
+        self.handle(Input::Appended { urgent: written.urgent });
         self.tell(&Happening::Status(self.status()));
     }
 
@@ -223,7 +226,7 @@ impl Driver {
                 }
             }
             Effect::Status(epoch, build, told) => {
-                self.fresh.set(0);
+                self.fresh.borrow_mut().retain(|(last, _)| *last > told.read_through);
                 self.change_status(|status| status.take(epoch, build, &told));
                 self.look_for_deliveries();
             }
@@ -238,6 +241,10 @@ impl Driver {
                 self.tell(&Happening::DeadLetter { id, type_, reason, tries });
             }
             Effect::StateLost { what, session, from, to } => {
+                // Positions of a database that is gone say nothing about the next.
+                if &*what == "database" {
+                    self.fresh.borrow_mut().clear();
+                }
                 self.tell(&Happening::StateLost { what, session, from, to });
             }
             Effect::TokenWanted(identity) => self.give_token(identity),

@@ -25,6 +25,8 @@ struct Waiting {
 pub(crate) struct Written {
     /// How many events.
     pub(crate) count: u64,
+    /// The position of the last.
+    pub(crate) last: u64,
     /// Whether one of them is to go at once.
     pub(crate) urgent: bool,
 }
@@ -84,7 +86,7 @@ impl Group {
                     for (at, waiting) in waiting.into_iter().enumerate() {
                         (waiting.settle)(Ok(first + at as u64));
                     }
-                    written(Written { count, urgent });
+                    written(Written { count, last, urgent });
                 }
                 Err(fault) => {
                     let fault = fault.to_fault();

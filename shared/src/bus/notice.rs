@@ -51,6 +51,8 @@ pub struct Status {
     pub paused: bool,
     /// Whether the server answered the last time it was asked; absent before the first time.
     pub reachable: Option<bool>,
+    /// The journal position up to which `pending` has counted.
+    pub read_through: u64,
 }
 
 array!(Status {
@@ -66,6 +68,7 @@ array!(Status {
     9: reason,
     10: paused,
     11: reachable,
+    12: read_through,
 });
 
 /// The answer to a hello.

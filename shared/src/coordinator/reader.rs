@@ -36,6 +36,11 @@ impl Reader {
         Self { through: 0, reading: None, wanted: true, again: None, due: None }
     }
 
+    /// The last position read.
+    pub(super) fn through(&self) -> u64 {
+        self.through
+    }
+
     /// Something may have been appended.
     pub(super) fn want(&mut self) {
         self.wanted = true;

@@ -26,6 +26,7 @@ impl Coordinator {
             reason: reason.into(),
             paused: self.outbox.config().paused,
             reachable: self.outbox.reachable(),
+            read_through: self.reader.through(),
         }
     }
 

@@ -339,5 +339,6 @@ fn status() -> Status {
         reason: "unauthorized".into(),
         paused: false,
         reachable: Some(true),
+        read_through: 5,
     }
 }
