@@ -348,44 +348,6 @@ fn a_start_that_cannot_be_says_why_in_one_sentence() {
     assert!(program(&["--help"]).output().expect("it starts").status.success());
 }
 
-/// Not a test: how many events a second are taken in full batches, by one client and by eight.
-#[test]
-#[ignore = "measures; run in release mode with --nocapture"]
-fn throughput_of_full_batches() {
-    for clients in [1_u8, 8] {
-        let directory = Directory::new();
-        let server = Server::start(&directory, &[]);
-        let sealed: Vec<Vec<Push>> = (1..=clients)
-            .map(|number| {
-                let mut device = Device::new(number, &format!("s{number}"), "ann");
-                let events = |batch: usize| -> Vec<_> {
-                    (0..500)
-                        .map(|n| event("plain", &format!("0199-{number}-{batch}-{n}")))
-                        .collect()
-                };
-                (0..50).map(|batch| device.batch(&events(batch))).collect()
-            })
-            .collect();
-        let begun = Instant::now();
-        thread::scope(|scope| {
-            for batches in &sealed {
-                scope.spawn(|| {
-                    let mut line = Line::to(&server);
-                    batches.iter().for_each(|batch| {
-                        assert_eq!(line.push(batch).expect("it answers").results.len(), 500);
-                    });
-                });
-            }
-        });
-        let (count, took) = (f64::from(clients) * 50.0, begun.elapsed().as_secs_f64());
-        eprintln!(
-            "{clients} clients: {:.0} pushes/s, {:.0} events/s",
-            count / took,
-            500.0 * count / took
-        );
-    }
-}
-
 fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bellwether-server"));
     command.env_clear().args(arguments);
