@@ -1,13 +1,16 @@
 //! What JavaScript sees: one class, and conversions, nothing else.
 
+use core::future::Future;
+use core::time::Duration;
 use std::rc::Rc;
 
 use bellwether_shared::base::{Culprit, EventId, Fault, LogEpoch};
 use bellwether_shared::bus::{Identity, PROTOCOL_MAX, Sync};
 use bellwether_shared::rows::{self, Overflow};
 use bellwether_shared::wire::Lane;
-use core::time::Duration;
+use bellwether_web::task;
 use futures::FutureExt;
+use futures::future::LocalBoxFuture;
 use js_sys::{Function, Object, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -159,7 +162,7 @@ extern "C" {
 
 /// A page's client of one channel.
 #[wasm_bindgen]
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Client {
     inner: Bellwether,
     sink: Sink,
@@ -168,14 +171,17 @@ pub struct Client {
 #[wasm_bindgen]
 impl Client {
     /// Resolves when the journal is open, or known not to be openable; within 3 s.
-    pub async fn open(raw: RawOptions, sink: Sink) -> Result<Self, JsValue> {
-        let told = sink.clone();
-        let hear = Rc::new(move |happening: &Happening| tell(&told, happening));
-        let options = options(&raw, &sink);
-        let inner = Bellwether::connect_heard(options, vec![hear]).await;
-        let inner = inner.map_err(|fault| thrown(&sink, &fault))?;
-        tell(&sink, &Happening::Status(inner.status()));
-        Ok(Self { inner, sink })
+    #[wasm_bindgen(unchecked_return_type = "Promise<Client>")]
+    pub fn open(raw: RawOptions, sink: Sink) -> Promise {
+        let thrower = sink.clone();
+        promise(&thrower, async move {
+            let told = sink.clone();
+            let hear = Rc::new(move |happening: &Happening| tell(&told, happening));
+            let options = options(&raw, &sink);
+            let inner = Bellwether::connect_heard(options, vec![hear]).await?;
+            tell(&sink, &Happening::Status(inner.status()));
+            Ok(Self { inner, sink }.into())
+        })
     }
 
     /// The page's id.
@@ -220,59 +226,67 @@ impl Client {
                 Err(fault) => settle.settle(&JsValue::NULL, 0.0, &thrown(&sink, &fault)),
             }),
         );
-        id.map(|id| id.as_str().to_owned()).map_err(|fault| self.throw(&fault))
+        id.map(|id| id.as_str().to_owned()).map_err(|fault| thrown(&self.sink, &fault))
     }
 
     /// Lists the events that the server has not answered.
-    pub async fn pending(&self, collect: EventCollector) -> Result<(), JsValue> {
-        let queued = self.inner.pending().await.map_err(|fault| self.throw(&fault))?;
-        for event in queued {
-            let content = event.content;
-            collect.event(
-                &event.id,
-                event.position as f64,
-                &content.type_,
-                content.key.as_deref(),
-                content.data.as_deref(),
-                content.lane.name(),
-                match event.journey {
-                    Journey::Durable => "durable",
-                    Journey::Sending => "sending",
-                },
-                content.at_ms as f64,
-                &content.session,
-                &content.user,
-                content.correlation.as_deref(),
-            );
-        }
-        Ok(())
+    #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
+    pub fn pending(&self, collect: EventCollector) -> Promise {
+        let it = self.clone();
+        promise(&self.sink, async move {
+            let queued = it.inner.pending().await?;
+            for event in queued {
+                let content = event.content;
+                collect.event(
+                    &event.id,
+                    event.position as f64,
+                    &content.type_,
+                    content.key.as_deref(),
+                    content.data.as_deref(),
+                    content.lane.name(),
+                    match event.journey {
+                        Journey::Durable => "durable",
+                        Journey::Sending => "sending",
+                    },
+                    content.at_ms as f64,
+                    &content.session,
+                    &content.user,
+                    content.correlation.as_deref(),
+                );
+            }
+            DONE
+        })
     }
 
     /// Lists the dead letters.
-    pub async fn failed(&self, collect: LetterCollector) -> Result<(), JsValue> {
-        let letters = self.inner.failed().await.map_err(|fault| self.throw(&fault))?;
-        for letter in letters {
-            let content = letter.content;
-            collect.letter(
-                &letter.id,
-                &content.type_,
-                content.key.as_deref(),
-                content.data.as_deref(),
-                content.lane.name(),
-                &letter.reason.code,
-                &letter.reason.message,
-                letter.tries,
-                letter.buried_at_ms as f64,
-                &content.session,
-                &content.user,
-            );
-        }
-        Ok(())
+    #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
+    pub fn failed(&self, collect: LetterCollector) -> Promise {
+        let it = self.clone();
+        promise(&self.sink, async move {
+            let letters = it.inner.failed().await?;
+            for letter in letters {
+                let content = letter.content;
+                collect.letter(
+                    &letter.id,
+                    &content.type_,
+                    content.key.as_deref(),
+                    content.data.as_deref(),
+                    content.lane.name(),
+                    &letter.reason.code,
+                    &letter.reason.message,
+                    letter.tries,
+                    letter.buried_at_ms as f64,
+                    &content.session,
+                    &content.user,
+                );
+            }
+            DONE
+        })
     }
 
     /// Settles when the server has accepted or refused the event.
     pub fn delivered(&self, id: &str, settle: Function) -> Result<(), JsValue> {
-        let id = self.event_id(id)?;
+        let id = event_id(id).map_err(|fault| thrown(&self.sink, &fault))?;
         let settle: DeliverySettle = settle.unchecked_into();
         let sink = self.sink.clone();
         self.inner.wait_for(
@@ -300,62 +314,92 @@ impl Client {
     }
 
     /// Sends a dead letter again, or all.
-    pub async fn retry(&self, id: Option<String>) -> Result<f64, JsValue> {
-        let id = id.map(|id| self.event_id(&id)).transpose()?;
-        let count = self.inner.retry(id).await.map_err(|fault| self.throw(&fault))?;
-        Ok(count as f64)
-    }
-
-    /// Throws a dead letter away.
-    pub async fn discard(&self, id: String) -> Result<(), JsValue> {
-        let id = self.event_id(&id)?;
-        self.inner.discard(id).await.map_err(|fault| self.throw(&fault))
-    }
-
-    /// Stops delivering, or goes on.
-    pub async fn pause(&self, on: bool) -> Result<(), JsValue> {
-        self.inner.pause(on).await.map_err(|fault| self.throw(&fault))
-    }
-
-    /// Delivers what is there.
-    pub async fn flush(&self) -> Result<JsValue, JsValue> {
-        let report = self.inner.flush().await.map_err(|fault| self.throw(&fault))?;
-        let numbers: FlushNumbers = Object::new().unchecked_into();
-        numbers.set_delivered(report.delivered as f64);
-        numbers.set_pending(report.pending as f64);
-        numbers.set_dead(report.dead as f64);
-        Ok(numbers.into())
-    }
-
-    /// From here on this page's events are another's.
-    #[allow(clippy::unused_async, reason = "the package promises that it may come to wait")]
-    pub async fn identify(
-        &self,
-        user: String,
-        session: String,
-        has_token: bool,
-    ) -> Result<(), JsValue> {
-        let identity = Identity { session: session.into(), user: user.into() };
-        let token = has_token.then(|| token_of(&self.sink));
-        self.inner.set_identity(identity, token).map_err(|fault| self.throw(&fault))
-    }
-
-    /// Leaves; what is being written is let finish.
-    pub async fn close(&self) {
-        self.inner.close().await;
-    }
-
-    fn event_id(&self, id: &str) -> Result<EventId, JsValue> {
-        EventId::new(id).map_err(|_| {
-            let words = "this is no event's id: 1 to 64 visible ASCII characters";
-            self.throw(&Fault::new("event-invalid", Culprit::App, words))
+    #[wasm_bindgen(unchecked_return_type = "Promise<number>")]
+    pub fn retry(&self, id: Option<String>) -> Promise {
+        let it = self.clone();
+        promise(&self.sink, async move {
+            let id = id.map(|id| event_id(&id)).transpose()?;
+            let count = it.inner.retry(id).await?;
+            Ok(JsValue::from_f64(count as f64))
         })
     }
 
-    fn throw(&self, fault: &Fault) -> JsValue {
-        thrown(&self.sink, fault)
+    /// Throws a dead letter away.
+    #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
+    pub fn discard(&self, id: String) -> Promise {
+        let it = self.clone();
+        promise(&self.sink, async move {
+            let id = event_id(&id)?;
+            it.inner.discard(id).await?;
+            DONE
+        })
+    }
+
+    /// Stops delivering, or goes on.
+    #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
+    pub fn pause(&self, on: bool) -> Promise {
+        let it = self.clone();
+        promise(&self.sink, async move {
+            it.inner.pause(on).await?;
+            DONE
+        })
+    }
+
+    /// Delivers what is there.
+    #[wasm_bindgen(unchecked_return_type = "Promise<any>")]
+    pub fn flush(&self) -> Promise {
+        let it = self.clone();
+        promise(&self.sink, async move {
+            let report = it.inner.flush().await?;
+            let numbers: FlushNumbers = Object::new().unchecked_into();
+            numbers.set_delivered(report.delivered as f64);
+            numbers.set_pending(report.pending as f64);
+            numbers.set_dead(report.dead as f64);
+            Ok(numbers.into())
+        })
+    }
+
+    /// From here on this page's events are another's.
+    #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
+    pub fn identify(&self, user: String, session: String, has_token: bool) -> Promise {
+        let it = self.clone();
+        promise(&self.sink, async move {
+            let identity = Identity { session: session.into(), user: user.into() };
+            let token = has_token.then(|| token_of(&it.sink));
+            it.inner.set_identity(identity, token)?;
+            DONE
+        })
+    }
+
+    /// Leaves; what is being written is let finish.
+    #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
+    pub fn close(&self) -> Promise {
+        let it = self.clone();
+        promise(&self.sink, async move {
+            it.inner.close().await;
+            DONE
+        })
     }
 }
+
+fn event_id(id: &str) -> Result<EventId, Fault> {
+    EventId::new(id).map_err(|_| {
+        let words = "this is no event's id: 1 to 64 visible ASCII characters";
+        Fault::new("event-invalid", Culprit::App, words)
+    })
+}
+
+/// Promises what comes of `work`; its fault is thrown as the package's error.
+fn promise(sink: &Sink, work: impl Future<Output = Result<JsValue, Fault>> + 'static) -> Promise {
+    promise_boxed(sink.clone(), work.boxed_local())
+}
+
+// Apart, so that it is compiled once.
+fn promise_boxed(sink: Sink, work: LocalBoxFuture<'static, Result<JsValue, Fault>>) -> Promise {
+    task::promise(async move { work.await.map_err(|fault| thrown(&sink, &fault)) })
+}
+
+const DONE: Result<JsValue, Fault> = Ok(JsValue::UNDEFINED);
 
 fn options(raw: &RawOptions, sink: &Sink) -> Options {
     let defaults = rows::Options::default();

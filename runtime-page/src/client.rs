@@ -6,9 +6,8 @@ use bellwether_shared::base::{Culprit, EventId, Fault, PageId};
 use bellwether_shared::bus::{Identity, Reply, Request};
 use bellwether_shared::rows::{JournalRow, StreamKey};
 use bellwether_shared::wire::{Event, EventKind, EventUnfit, Lane, to_cbor};
-use bellwether_web::{clock, entropy};
+use bellwether_web::{clock, entropy, task};
 use futures::channel::{mpsc, oneshot};
-use wasm_bindgen_futures::spawn_local;
 
 use crate::delivery::{self, Delivery};
 use crate::driver::{Driver, Hear, closed};
@@ -172,7 +171,7 @@ impl Bellwether {
         let urgent = event.immediate || event.lane == Lane::Critical;
         if driver.group.push(row, urgent, settle)? {
             let driver = Rc::clone(driver);
-            spawn_local(async move {
+            task::spawn(async move {
                 let written = |written: Written| driver.on_written(&written);
                 let open = async || driver.journal().await;
                 driver.group.write(open, !driver.options.relaxed, written).await;

@@ -16,9 +16,8 @@ use bellwether_web::fault::StoreFault;
 use bellwether_web::journal::Journal;
 use bellwether_web::lifecycle::{self, Life, Lifecycle};
 use bellwether_web::worker_link::{self, Heard, Inbox};
-use bellwether_web::{clock, entropy};
+use bellwether_web::{clock, entropy, task};
 use futures::channel::oneshot;
-use wasm_bindgen_futures::spawn_local;
 use web_sys::{ServiceWorker, ServiceWorkerRegistration};
 
 use crate::delivery::Deliveries;
@@ -114,7 +113,7 @@ impl Driver {
         *self.listeners.borrow_mut() = Some(Listeners { _life: life, _inbox: inbox, following });
         self.find_worker();
         let driver = Rc::clone(self);
-        spawn_local(async move { driver.count().await });
+        task::spawn(async move { driver.count().await });
     }
 
     /// The journal, opened if it is not.
@@ -281,7 +280,7 @@ impl Driver {
         let Some(token) = self.token.borrow().clone() else { return };
         let asked = token(&identity);
         let weak = Rc::downgrade(self);
-        spawn_local(async move {
+        task::spawn(async move {
             let token = asked.await.filter(|token| token.len() <= limits::TOKEN_BYTES_MAX);
             if let Some(driver) = weak.upgrade() {
                 driver.page.borrow_mut().give_token(identity, token);
@@ -293,7 +292,7 @@ impl Driver {
     /// Looks on disk for outcomes that somebody waits for.
     pub(crate) fn look_for_deliveries(self: &Rc<Self>) {
         let driver = Rc::clone(self);
-        spawn_local(async move {
+        task::spawn(async move {
             if let Ok(journal) = driver.journal().await {
                 driver.deliveries.look(&journal).await;
             }
@@ -329,7 +328,7 @@ impl Driver {
             return;
         }
         let driver = Rc::clone(self);
-        spawn_local(async move {
+        task::spawn(async move {
             let found = find(&driver.options).await;
             driver.finding.set(false);
             match found {

@@ -5,8 +5,9 @@ use std::rc::Rc;
 
 use bellwether_shared::base::SortedMap;
 use bellwether_shared::coordinator::Trigger;
+use bellwether_web::task::promise;
 use bellwether_web::{channel, registry};
-use js_sys::JsString;
+use js_sys::{JsString, Promise};
 use wasm_bindgen::prelude::*;
 use web_sys::{ExtendableMessageEvent, MessagePort};
 
@@ -15,7 +16,10 @@ use crate::driver::Driver;
 /// The coordinators of all channels, hosted by this worker.
 #[wasm_bindgen]
 #[derive(Debug)]
-pub struct Worker {
+pub struct Worker(Rc<Hosted>);
+
+#[derive(Debug)]
+struct Hosted {
     build: Rc<str>,
     drivers: RefCell<SortedMap<String, Rc<Driver>>>,
 }
@@ -25,60 +29,81 @@ impl Worker {
     /// Takes up work; `build` names the package's build.
     #[must_use]
     pub fn start(build: &str) -> Self {
-        Self { build: build.into(), drivers: RefCell::default() }
+        Self(Rc::new(Hosted { build: build.into(), drivers: RefCell::default() }))
     }
 
     /// A page has said something.
-    #[wasm_bindgen(js_name = onMessage)]
-    pub async fn on_message(&self, event: ExtendableMessageEvent) {
-        let Some((channel, bytes)) = channel::read_message(&event.data()) else { return };
-        let Some(from) = source_of(&event) else { return };
-        let port = event.ports().get(0).dyn_into::<MessagePort>().ok();
-        let driver = self.driver(&channel);
-        if let Some(port) = port {
-            driver.take_port(&from, port);
-        }
-        driver.on_message(from.into(), bytes).await;
+    #[wasm_bindgen(js_name = onMessage, unchecked_return_type = "Promise<void>")]
+    pub fn on_message(&self, event: ExtendableMessageEvent) -> Promise {
+        let hosted = Rc::clone(&self.0);
+        promise(async move {
+            let Some((channel, bytes)) = channel::read_message(&event.data()) else { return DONE };
+            let Some(from) = source_of(&event) else { return DONE };
+            let port = event.ports().get(0).dyn_into::<MessagePort>().ok();
+            let driver = hosted.driver(&channel);
+            if let Some(port) = port {
+                driver.take_port(&from, port);
+            }
+            driver.on_message(from.into(), bytes).await;
+            DONE
+        })
     }
 
     /// A background sync has come. Rejects if the browser shall try again.
-    #[wasm_bindgen(js_name = onSync)]
-    pub async fn on_sync(&self, tag: &str, _last_chance: bool) -> Result<(), JsValue> {
-        let Some(channel) = tag.strip_prefix(TAG) else { return Ok(()) };
-        let driver = self.driver(channel);
-        driver.on_trigger(Trigger::Sync).await;
-        if driver.has_work() {
-            // Asking again while the event lasts starts the browser's count of attempts anew.
-            driver.ask_for_sync().await;
-            return Err(JsString::from("there is more to deliver").into());
-        }
-        Ok(())
+    #[wasm_bindgen(js_name = onSync, unchecked_return_type = "Promise<void>")]
+    pub fn on_sync(&self, tag: String, _last_chance: bool) -> Promise {
+        let hosted = Rc::clone(&self.0);
+        promise(async move {
+            let Some(channel) = tag.strip_prefix(TAG) else { return DONE };
+            let driver = hosted.driver(channel);
+            driver.on_trigger(Trigger::Sync).await;
+            if driver.has_work() {
+                // Asking again while the event lasts starts the browser's count of attempts anew.
+                driver.ask_for_sync().await;
+                return Err(JsString::from("there is more to deliver").into());
+            }
+            DONE
+        })
     }
 
     /// A periodic sync has come.
-    #[wasm_bindgen(js_name = onPeriodicSync)]
-    pub async fn on_periodic_sync(&self, tag: &str) {
-        if let Some(channel) = tag.strip_prefix(TAG) {
-            self.driver(channel).on_trigger(Trigger::PeriodicSync).await;
-        }
+    #[wasm_bindgen(js_name = onPeriodicSync, unchecked_return_type = "Promise<void>")]
+    pub fn on_periodic_sync(&self, tag: String) -> Promise {
+        let hosted = Rc::clone(&self.0);
+        promise(async move {
+            if let Some(channel) = tag.strip_prefix(TAG) {
+                hosted.driver(channel).on_trigger(Trigger::PeriodicSync).await;
+            }
+            DONE
+        })
     }
 
     /// A push message has come; it names no channel.
-    #[wasm_bindgen(js_name = onPush)]
-    pub async fn on_push(&self) {
-        for channel in registry::channels().await.unwrap_or_default() {
-            self.driver(&channel).on_trigger(Trigger::Push).await;
-        }
+    #[wasm_bindgen(js_name = onPush, unchecked_return_type = "Promise<void>")]
+    pub fn on_push(&self) -> Promise {
+        let hosted = Rc::clone(&self.0);
+        promise(async move {
+            for channel in registry::channels().await.unwrap_or_default() {
+                hosted.driver(&channel).on_trigger(Trigger::Push).await;
+            }
+            DONE
+        })
     }
 
     /// The worker has become active: the coordinators of an earlier one are succeeded at once.
-    #[wasm_bindgen(js_name = onActivate)]
-    pub async fn on_activate(&self) {
-        for channel in registry::channels().await.unwrap_or_default() {
-            self.driver(&channel).boot().await;
-        }
+    #[wasm_bindgen(js_name = onActivate, unchecked_return_type = "Promise<void>")]
+    pub fn on_activate(&self) -> Promise {
+        let hosted = Rc::clone(&self.0);
+        promise(async move {
+            for channel in registry::channels().await.unwrap_or_default() {
+                hosted.driver(&channel).boot().await;
+            }
+            DONE
+        })
     }
+}
 
+impl Hosted {
     fn driver(&self, channel: &str) -> Rc<Driver> {
         let mut drivers = self.drivers.borrow_mut();
         let driver = drivers
@@ -92,6 +117,8 @@ fn source_of(event: &ExtendableMessageEvent) -> Option<String> {
     let source = event.source()?;
     source.dyn_into::<web_sys::Client>().ok().map(|client| client.id())
 }
+
+const DONE: Result<JsValue, JsValue> = Ok(JsValue::UNDEFINED);
 
 /// Background sync tags are this and the channel.
 pub(crate) const TAG: &str = "bellwether:";

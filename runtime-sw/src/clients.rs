@@ -7,7 +7,7 @@ use bellwether_shared::base::SortedMap;
 use bellwether_shared::coordinator::{Client, To};
 use bellwether_web::channel::Port;
 use bellwether_web::scope::{self, ClientRef};
-use wasm_bindgen_futures::spawn_local;
+use bellwether_web::task;
 use web_sys::MessagePort;
 
 /// The pages of this origin, as the browser listed them last, and the ports that some have handed over.
@@ -76,7 +76,7 @@ impl Clients {
             None => {
                 let (id, channel, message) =
                     (id.to_owned(), self.channel.clone(), message.to_vec());
-                spawn_local(async move { drop(scope::post(&id, &channel, &message).await) });
+                task::spawn(async move { drop(scope::post(&id, &channel, &message).await) });
             }
         }
     }

@@ -10,10 +10,9 @@ use bellwether_shared::bus::{Envelope, Notice};
 use bellwether_shared::coordinator::{Client, Coordinator, Effect, Input, Trigger};
 use bellwether_shared::rows::HostKind;
 use bellwether_web::alarm::{self, Alarm};
-use bellwether_web::{clock, entropy, scope};
+use bellwether_web::{clock, entropy, scope, task};
 use futures::FutureExt;
 use futures::future::{LocalBoxFuture, Shared};
-use wasm_bindgen_futures::spawn_local;
 use web_sys::MessagePort;
 
 use crate::api::TAG;
@@ -84,7 +83,7 @@ impl Driver {
         self.clients.take_port(from, port, move |bytes| {
             if let Some(driver) = driver.upgrade() {
                 let from = client.clone();
-                spawn_local(async move { driver.on_message(from.0, bytes).await });
+                task::spawn(async move { driver.on_message(from.0, bytes).await });
             }
         });
     }
@@ -150,7 +149,7 @@ impl Driver {
             }
             self.running.set(self.running.get() + 1);
             let (driver, life) = (Rc::clone(self), self.life.get());
-            spawn_local(async move {
+            task::spawn(async move {
                 let input = driver.perform(effect).await;
                 driver.running.set(driver.running.get() - 1);
                 if let Some(input) = input.filter(|_| driver.life.get() == life) {
@@ -250,7 +249,7 @@ impl Driver {
         self.introduced.set(true);
         let (driver, life) = (Rc::clone(self), self.life.get());
         self.running.set(self.running.get() + 1);
-        spawn_local(async move {
+        task::spawn(async move {
             let facts = driver.disk.device(&driver.channel).await;
             driver.running.set(driver.running.get() - 1);
             if driver.life.get() != life {

@@ -14,7 +14,6 @@ use core::marker::PhantomData;
 use core::time::Duration;
 use std::rc::Rc;
 
-use wasm_bindgen_futures::spawn_local;
 use web_sys::IdbDatabase;
 
 use crate::alarm;
@@ -22,6 +21,7 @@ use crate::fault::StoreFault;
 use crate::listen::Listener;
 use crate::once::Once;
 use crate::schema::Schema;
+use crate::task;
 
 /// How a database is opened.
 pub(crate) trait Open: 'static {
@@ -172,7 +172,7 @@ pub(crate) async fn opened_within<T: 'static>(
 ) -> Option<Result<T, StoreFault>> {
     let opened = Once::new();
     let late = opened.clone();
-    spawn_local(async move {
+    task::spawn(async move {
         if let Err(Ok(unwanted)) = late.put(opening.await) {
             close(unwanted);
         }

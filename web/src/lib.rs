@@ -20,6 +20,7 @@ pub mod entropy;
 pub mod fault;
 pub mod listen;
 pub mod schema;
+pub mod task;
 
 mod connection;
 mod js;

@@ -1,0 +1,30 @@
+//! Work that goes on by itself, and promises of it.
+//!
+//! Whatever the future is, it is boxed here: what runs it is compiled once and not once for each.
+
+use core::future::Future;
+use core::pin::Pin;
+
+use js_sys::Promise;
+use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::{future_to_promise, spawn_local};
+
+/// Lets `work` run, from the next turn on.
+pub fn spawn(work: impl Future<Output = ()> + 'static) {
+    spawn_boxed(Box::pin(work));
+}
+
+/// Lets `work` run, from the next turn on, and promises what comes of it.
+pub fn promise(work: impl Future<Output = Result<JsValue, JsValue>> + 'static) -> Promise {
+    promise_boxed(Box::pin(work))
+}
+
+#[inline(never)]
+fn spawn_boxed(work: Pin<Box<dyn Future<Output = ()>>>) {
+    spawn_local(work);
+}
+
+#[inline(never)]
+fn promise_boxed(work: Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>>) -> Promise {
+    future_to_promise(work)
+}
