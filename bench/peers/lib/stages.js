@@ -1,0 +1,37 @@
+// Put before the page's and the worker's script while profiling: notes when each transaction,
+// request to the server, signature and message begins and ends.
+(() => {
+  const stages = (globalThis.benchStages = []);
+  const now = () => performance.timeOrigin + performance.now();
+  const note = (what, from, detail) => stages.push([what, from, now(), detail]);
+  const begin = IDBDatabase.prototype.transaction;
+  IDBDatabase.prototype.transaction = function (stores, mode, options) {
+    const from = now();
+    const transaction = begin.call(this, stores, mode, options);
+    const detail = `${mode ?? 'readonly'} ${options?.durability ?? ''} ${[].concat(stores).join('+')}`;
+    transaction.addEventListener('complete', () => note('transaction', from, detail));
+    transaction.addEventListener('abort', () => note('transaction aborted', from, detail));
+    return transaction;
+  };
+  const timed = (object, name, what, detail) => {
+    const call = object?.[name];
+    if (!call) return;
+    object[name] = function (...args) {
+      const from = now();
+      const made = call.apply(this, args);
+      if (made?.then) made.then(() => note(what, from, detail?.(args)), () => note(`${what} failed`, from, detail?.(args)));
+      else note(what, from, detail?.(args));
+      return made;
+    };
+  };
+  timed(globalThis, 'fetch', 'fetch', ([to]) => String(to.url ?? to));
+  timed(globalThis.SubtleCrypto?.prototype, 'sign', 'sign');
+  timed(globalThis.SubtleCrypto?.prototype, 'generateKey', 'generateKey');
+  timed(globalThis.CacheStorage?.prototype, 'open', 'cache open');
+  timed(globalThis.Cache?.prototype, 'match', 'cache match');
+  timed(WebAssembly, 'compile', 'compile');
+  timed(WebAssembly, 'instantiate', 'instantiate');
+  timed(globalThis.IDBFactory?.prototype, 'open', 'database open');
+  const posted = (object) => timed(object, 'postMessage', 'post', ([message]) => `${message?.bytes?.byteLength ?? message?.m?.byteLength ?? ''}`);
+  [globalThis.MessagePort, globalThis.ServiceWorker, globalThis.Client].forEach((it) => posted(it?.prototype));
+})();
