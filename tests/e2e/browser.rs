@@ -22,7 +22,7 @@ pub(crate) struct Browser {
     group: Child,
     driver: WebDriver,
     log: PathBuf,
-    /// The tab that the driver shows a test before it asks for others.
+    /// The tab that the browser started with; it stays.
     first: WindowHandle,
 }
 
@@ -57,13 +57,15 @@ impl Browser {
         Self { group: group.keep(), driver, log: log.to_owned(), first }
     }
 
-    /// The tab that the browser started with.
+    /// The tab that the browser started with, which shows nothing of the site.
     pub(crate) fn first(&self) -> Tab {
         Tab { driver: self.driver.clone(), handle: self.first.clone() }
     }
 
     /// A new tab that shows `url`.
     pub(crate) async fn tab(&self, url: &str) -> Tab {
+        // The driver opens a tab from another, and the one it saw last may be closed.
+        self.first().show().await;
         let handle = self.driver.new_tab().await.expect("a tab can be opened");
         let tab = Tab { driver: self.driver.clone(), handle };
         tab.goto(url).await;
@@ -71,14 +73,13 @@ impl Browser {
     }
 
     /// Ends driver and browser at once, as a power cut would.
-    pub(crate) fn kill(mut self) {
-        end(&mut self.group);
+    pub(crate) fn kill(self) {
+        drop(self);
     }
 
     /// Ends the browser in good order, as a person would.
-    pub(crate) async fn quit(mut self) {
+    pub(crate) async fn quit(self) {
         self.driver.clone().quit().await.expect("the browser can be closed");
-        end(&mut self.group);
     }
 
     /// What pages and workers wrote to their consoles, and what the browser has to say.
@@ -110,6 +111,8 @@ impl Browser {
 impl Drop for Browser {
     fn drop(&mut self) {
         end(&mut self.group);
+        // There is nobody left to be asked to quit; it may have quit before.
+        let _ = self.driver.clone().leak();
     }
 }
 

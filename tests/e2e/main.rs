@@ -11,4 +11,8 @@ mod site;
 mod stage;
 mod wait;
 
+mod cold;
+mod failures;
+mod killing;
 mod offline;
+mod trouble;

@@ -12,10 +12,10 @@ fn an_event_is_delivered_while_all_is_well() {
     play(Site::bare(), async |stage| {
         let page = stage.page(brisk()).await;
         let receipts = page.enqueue(3, 1).await;
-        page.status_is("status.pending === 0 && status.host === 'service-worker'", secs(10)).await;
-        let log = stage.server.log_of("e2e").await;
+        let log = stage.server.log_reaches("e2e", 3, secs(10)).await;
         assert_eq!(log.len(), 3);
         assert_once_and_in_order(&log, &receipts);
+        page.status_is("status.pending === 0 && status.host === 'service-worker'", secs(10)).await;
         let delivery = page.run("return bw.outbox.delivered(args)", json!(receipts[2].id)).await;
         assert_eq!(delivery["status"], "accepted");
         assert_eq!(delivery["offset"], 3);

@@ -37,16 +37,34 @@ impl Site {
     }
 
     /// Takes the worker's wasm away, as a broken deployment would.
-    pub(crate) fn remove_worker_wasm(&self) {
+    pub(crate) fn remove_worker_wasm(&self) -> Removed {
         let Self::Bare(scratch) = self else { panic!("the built demo is not ours to change") };
+        let mut files = Vec::new();
         for folder in [scratch.path().to_owned(), scratch.path().join("bellwether")] {
             for entry in fs::read_dir(folder).expect("the site can be read") {
                 let path = entry.expect("the site can be read").path();
                 let name = path.file_name().expect("an entry has a name").to_string_lossy();
                 if name.starts_with("bellwether-sw.") && name.ends_with(".wasm") {
+                    let bytes = fs::read(&path).expect("the site can be read");
                     fs::remove_file(&path).expect("the site can be changed");
+                    files.push((path, bytes));
                 }
             }
+        }
+        assert!(!files.is_empty(), "the site has no wasm for the worker");
+        Removed(files)
+    }
+}
+
+/// Files that were taken from a site.
+#[derive(Debug)]
+pub(crate) struct Removed(Vec<(PathBuf, Vec<u8>)>);
+
+impl Removed {
+    /// Puts them where they were.
+    pub(crate) fn put_back(self) {
+        for (path, bytes) in self.0 {
+            fs::write(path, bytes).expect("the site can be changed");
         }
     }
 }
