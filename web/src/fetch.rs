@@ -6,8 +6,8 @@ use js_sys::{Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    AbortController, Headers, ReadableStreamDefaultReader, RequestCache, RequestCredentials,
-    RequestInit, RequestRedirect, Response,
+    AbortController, Headers, ReadableStreamDefaultReader, RequestCredentials, RequestInit,
+    RequestRedirect, Response,
 };
 
 use crate::alarm;
@@ -47,7 +47,8 @@ impl From<JsValue> for Unreachable {
     }
 }
 
-/// Posts `body` to `url`: no cookies, no cache, no redirection. The answer's body ends at `answer_bytes_max`.
+/// Posts `body` to `url`: no cookies, no redirection. The cache mode is left alone: a post is
+/// never answered from a cache, and `no-store` would have every one preceded by a preflight. The answer's body ends at `answer_bytes_max`.
 ///
 /// Dropped, or at `timeout`, the request is aborted.
 pub async fn post(
@@ -71,7 +72,6 @@ pub async fn post(
     init.set_headers_headers(&headers);
     init.set_body(&Uint8Array::from(body));
     init.set_credentials(RequestCredentials::Omit);
-    init.set_cache(RequestCache::NoStore);
     init.set_redirect(RequestRedirect::Error);
     init.set_signal(Some(&aborting.0.signal()));
     let exchange = async {

@@ -59,7 +59,7 @@ pub struct Coordinator {
     unsaved: Option<(Mono, Vec<Vec<u8>>)>,
     /// What was to be told while nobody was there to hear it.
     untold: VecDeque<Notice>,
-    told: Option<Status>,
+    told: Option<(Mono, Status)>,
     /// Whether a background sync has been asked for since the last one came.
     sync_asked: bool,
     fenced: bool,
@@ -349,9 +349,18 @@ impl Coordinator {
             self.effects.push_back(Effect::AskForSync);
         }
         let status = self.status(now);
-        if self.told.as_ref().is_none_or(|told| status::differs(told, &status)) {
+        let news = match &self.told {
+            None => true,
+            Some((at, told)) => {
+                // While batches follow one another only the numbers change, and a few times a second will do.
+                let soon =
+                    !quiet && now.mono.since(*at) < TELL_EVERY && !status::is_urgent(told, &status);
+                !soon && status::differs(told, &status)
+            }
+        };
+        if news {
             self.send(To::All, RequestId(0), &Notice::Status(status.clone()));
-            self.told = Some(status);
+            self.told = Some((now.mono, status));
         }
     }
 
@@ -402,6 +411,8 @@ impl Coordinator {
 
 /// Rows of a closing page that the disk has refused are tried again after this.
 const SAVE_AGAIN: Duration = Duration::from_secs(1);
+/// Pages are told of mere progress at most this often.
+const TELL_EVERY: Duration = Duration::from_millis(100);
 /// Notices kept for the first page that comes.
 const UNTOLD_MAX: usize = 32;
 

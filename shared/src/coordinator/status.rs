@@ -56,4 +56,14 @@ pub(super) fn differs(told: &Status, status: &Status) -> bool {
     wake || told.wake_at.is_some() != status.wake_at.is_some() || plain(told) != plain(status)
 }
 
+/// Whether it cannot wait until the next time: something has begun, ended, or gone wrong.
+pub(super) fn is_urgent(told: &Status, status: &Status) -> bool {
+    told.sync != status.sync
+        || told.reason != status.reason
+        || told.dead != status.dead
+        || told.pages != status.pages
+        || told.paused != status.paused
+        || told.pump != status.pump
+}
+
 const SLACK_MS: u64 = 100;

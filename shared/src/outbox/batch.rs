@@ -123,9 +123,12 @@ pub(super) fn question(about: &About<'_>) -> Push {
 }
 
 /// The place and head that a stream has after the first `count` of `events`.
-pub(super) fn advanced(stream: &StreamRow, events: &[Held]) -> (Seq, [u8; 32]) {
+pub(super) fn advanced(
+    stream: &StreamRow,
+    events: &[Held],
+) -> (Seq, minicbor::bytes::ByteArray<32>) {
     let head = chain::head_after(*stream.head, events.iter().map(|event| &event.sealed[..]));
-    (stream.confirmed.plus(events.len() as u64), head)
+    (stream.confirmed.plus(events.len() as u64), head.into())
 }
 
 #[cfg(test)]

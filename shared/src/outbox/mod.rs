@@ -468,7 +468,7 @@ impl Outbox {
     // Notes whose each new ticket is.
     fn adopt(&mut self) {
         for (key, stream) in self.streams.iter() {
-            if let Some(ticket) = stream.awaits() {
+            for ticket in stream.awaits() {
                 self.owners.get_or_insert_with(ticket, || key.clone());
             }
         }

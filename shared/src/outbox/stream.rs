@@ -13,6 +13,9 @@
 //! - what the server consumed is forgotten in the transaction that stores what it said;
 //! - every change is computed first, written, and only then in force here; if the disk refuses, nothing has changed;
 //! - a stream that the server does not recognise begins anew under the same event ids (G6).
+//!
+//! While a batch is on the wire the next one is hashed and signed, so that the answer and the next seal
+//! are one transaction. It is not sealed before that: whatever else happens, its events go back.
 
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -95,6 +98,8 @@ struct Change {
     ops: Vec<Op>,
     burials: Vec<Burial>,
     notices: Vec<Notice>,
+    /// Whether a power cut must not undo it. What the server has said can be asked again, and a run of rows is
+    /// sealed again to the same bytes: neither needs the disk to be waited for.
     strict: bool,
     /// When the batch is to be sent.
     due: Mono,
@@ -120,6 +125,10 @@ pub(super) struct Stream {
     key: StreamKey,
     row: Option<StreamRow>,
     batch: Option<Batch>,
+    /// The batch that would follow the one on the wire, if all of that is taken.
+    ahead: Option<Batch>,
+    /// Its signature has been asked for.
+    signing_ahead: Option<Ticket>,
     /// A batch that was sealed before this life began, until its events have been read.
     gathering: Option<Batch>,
     backlog: Backlog,
@@ -143,6 +152,8 @@ impl Stream {
             key,
             row,
             batch: None,
+            ahead: None,
+            signing_ahead: None,
             gathering: None,
             backlog: Backlog::default(),
             phase: Phase::Idle,
@@ -242,11 +253,15 @@ impl Stream {
 
     // Ends the phase that waits for `ticket`; `None` if it is another's, or of long ago.
     fn leave(&mut self, ticket: Ticket) -> Option<Phase> {
-        (self.awaits() == Some(ticket)).then(|| core::mem::replace(&mut self.phase, Phase::Idle))
+        (self.ticket() == Some(ticket)).then(|| core::mem::replace(&mut self.phase, Phase::Idle))
     }
 
     /// What it waits for.
-    pub(super) fn awaits(&self) -> Option<Ticket> {
+    pub(super) fn awaits(&self) -> impl Iterator<Item = Ticket> {
+        self.ticket().into_iter().chain(self.signing_ahead)
+    }
+
+    fn ticket(&self) -> Option<Ticket> {
         match &self.phase {
             Phase::Idle => None,
             Phase::Loading(ticket)
@@ -270,7 +285,8 @@ impl Stream {
             | Phase::Storing(..)
             | Phase::Sending(..) => 0,
         };
-        sealed.map_or(0, |batch| batch.row.count) + self.backlog.len() + drafted
+        let ahead = self.ahead.as_ref().map_or(0, |batch| batch.row.count);
+        sealed.map_or(0, |batch| batch.row.count) + ahead + self.backlog.len() + drafted
     }
 
     /// Whether something is under way that will end by itself.
@@ -363,6 +379,7 @@ impl Stream {
     }
 
     fn seal_next(&mut self, now: Now, shared: &mut Shared) {
+        self.recall();
         let Some(row) = self.row_or_begin(shared) else { return };
         let mut change = Change::to(row, now);
         self.draft_into(&mut change, now, shared);
@@ -381,14 +398,45 @@ impl Stream {
 
     // The next run of the backlog becomes the change's batch.
     fn draft_into(&mut self, change: &mut Change, now: Now, shared: &Shared) {
+        change.batch = self.draft(&change.row, now, shared);
+        change.from_backlog = change.batch.is_some();
+    }
+
+    fn draft(&mut self, row: &StreamRow, now: Now, shared: &Shared) -> Option<Batch> {
         let options = shared.config.options.batch_events.into();
         let run_max = self.run_max.map_or(options, |max| max.min(options));
         let events = self.backlog.run(usize::try_from(run_max).unwrap_or(usize::MAX));
-        if !events.is_empty() {
-            let source = Source::Journal(spans(&events));
-            change.batch = Some(seal(&change.row, events, source, now.wall));
-            change.from_backlog = true;
-            change.strict = true;
+        let source = Source::Journal(spans(&events));
+        (!events.is_empty()).then(|| seal(row, events, source, now.wall))
+    }
+
+    // Hashes and signs what would follow the batch on the wire.
+    fn look_ahead(&mut self, now: Now, shared: &mut Shared) {
+        let (Some(row), Some(batch), Some(device)) = (&self.row, &self.batch, &shared.device)
+        else {
+            return;
+        };
+        if self.ahead.is_some() || self.run_max.is_some() || row.replay.is_some() {
+            return;
+        }
+        let row = StreamRow {
+            confirmed: batch.row.first.plus(batch.row.count - 1),
+            head: batch.row.head,
+            ..row.clone()
+        };
+        let device = device.clone();
+        let Some(ahead) = self.draft(&row, now, shared) else { return };
+        let (ticket, statement) = (shared.ticket(), ahead.statement(&device));
+        shared.effects.push_back(Effect::Sign { ticket, statement });
+        self.ahead = Some(ahead);
+        self.signing_ahead = Some(ticket);
+    }
+
+    // What was looked at ahead is backlog again.
+    fn recall(&mut self) {
+        self.signing_ahead = None;
+        if let Some(ahead) = self.ahead.take() {
+            self.backlog.put_back(ahead.events);
         }
     }
 
@@ -413,6 +461,14 @@ impl Stream {
         now: Now,
         shared: &mut Shared,
     ) {
+        if self.signing_ahead == Some(ticket) {
+            self.signing_ahead = None;
+            match (&mut self.ahead, signature) {
+                (Some(ahead), Some(signature)) => ahead.row.signature = signature.into(),
+                (Some(_) | None, _) => self.recall(),
+            }
+            return;
+        }
         let Some(Phase::Signing(_, mut change)) = self.leave(ticket) else { return };
         let Some(signature) = signature else {
             return self.drop_change(*change, cannot_sign(), now, shared);
@@ -513,7 +569,11 @@ impl Stream {
         let identity = Identity { session: self.key.session.clone(), user: self.key.user.clone() };
         shared.effects.push_back(Effect::Push { ticket, identity, body });
         self.last_sent = Some(now.mono);
+        let is_batch = accused.is_none();
         self.phase = Phase::Sending(ticket, accused);
+        if is_batch {
+            self.look_ahead(now, shared);
+        }
     }
 
     /// Something came back, or did not. Gives the log's life if it is another than was known.
@@ -601,6 +661,7 @@ impl Stream {
 
     // The server is well, and this batch fails: halve it, or count it against the one event in it.
     fn on_culprit(&mut self, failure: Failure, now: Now, shared: &mut Shared) {
+        self.recall();
         let (Some(batch), Some(row)) = (&self.batch, &self.row) else { return };
         let keep = batch.events.len() / 2;
         if keep > 0 {
@@ -732,23 +793,44 @@ impl Stream {
             self.last_fault = None;
             self.blocked = false;
             if change.row.replay.is_none() {
-                self.draft_into(&mut change, now, shared);
+                self.follow_into(&mut change, now, shared);
             }
         } else {
+            self.recall();
             let source = source_of(&batch.row.source, &batch.events, skipped, &rest);
             let mut left = seal(&change.row, rest, source, now.wall);
             left.row.tries = tries;
-            left.row.attempt = if consumed == 0 { batch.row.attempt + 1 } else { 1 };
-            let options = &shared.config.options;
-            let (attempt, wait) = (left.row.attempt, answer.retry_after_ms);
-            let wait = wait.map(|wait| wait.min(limits::RETRY_AFTER_MS_MAX));
-            left.row.due_at = due(now.wall, attempt, wait, options, &mut shared.rng);
-            change.due = now.mono_at(left.row.due_at);
+            // A server that stops halfway without asking for time is only full of answers.
+            let at_once =
+                consumed > 0 && answer.later.is_none() && answer.retry_after_ms == Some(0);
+            if !at_once {
+                left.row.attempt = if consumed == 0 { batch.row.attempt + 1 } else { 1 };
+                let options = &shared.config.options;
+                let (attempt, wait) = (left.row.attempt, answer.retry_after_ms);
+                let wait = wait.map(|wait| wait.min(limits::RETRY_AFTER_MS_MAX));
+                left.row.due_at = due(now.wall, attempt, wait, options, &mut shared.rng);
+                change.due = now.mono_at(left.row.due_at);
+            }
             change.batch = Some(left);
             change.strict = true;
         }
         self.batch = Some(batch);
         self.sign(change, shared);
+    }
+
+    // After a batch that was taken whole comes the one that was looked at ahead, if it still fits.
+    fn follow_into(&mut self, change: &mut Change, now: Now, shared: &Shared) {
+        let fits = |ahead: &mut Batch| {
+            ahead.row.first == change.row.confirmed.next() && ahead.row.previous == change.row.head
+        };
+        let signed = self.signing_ahead.is_none();
+        if let Some(ahead) = self.ahead.take_if(|ahead| signed && fits(ahead)) {
+            change.batch = Some(ahead);
+            change.from_backlog = true;
+        } else {
+            self.recall();
+            self.draft_into(change, now, shared);
+        }
     }
 
     // A refusal that finds no room among the dead letters ends what is taken from the answer.
@@ -775,11 +857,12 @@ impl Stream {
         if entries.is_empty() {
             return;
         }
-        change.strict = true;
         let events = &batch.events[..entries.len()];
-        let (confirmed, head) = advanced(&change.row, events);
-        change.row.confirmed = confirmed;
-        change.row.head = head.into();
+        (change.row.confirmed, change.row.head) = if events.len() == batch.events.len() {
+            (batch.row.first.plus(batch.row.count - 1), batch.row.head)
+        } else {
+            advanced(&change.row, events)
+        };
         change.over.extend(events.iter().map(|event| event.id.clone()));
         for (event, entry) in events.iter().zip(&entries) {
             if let Some((code, message)) = refusal(entry) {
@@ -794,6 +877,7 @@ impl Stream {
                     &options,
                 );
                 change.burials.push(burial);
+                change.strict = true;
             }
         }
         match &batch.row.source {
@@ -874,6 +958,7 @@ impl Stream {
     /// sealed again under the same ids.
     fn begin_anew(&mut self, why: Break, now: Now, shared: &mut Shared) {
         self.breaking = Some(why);
+        self.recall();
         let (Some(row), Some(device)) = (&self.row, &shared.device) else {
             self.breaking = None;
             return;
