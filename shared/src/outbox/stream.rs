@@ -294,9 +294,10 @@ impl Stream {
         !matches!(self.phase, Phase::Idle)
     }
 
-    /// Whether it holds anything that is to be sent.
+    /// Whether it holds anything that is to be sent, and that no letter has to be thrown away for first.
     pub(super) fn has_work(&self) -> bool {
-        self.batch.is_some() || !self.backlog.is_empty() || self.wanted().is_some()
+        let holds = self.batch.is_some() || !self.backlog.is_empty() || self.wanted().is_some();
+        holds && !self.full
     }
 
     /// Whether it is sending again what the server lost.
