@@ -31,13 +31,6 @@ const SHELL = [
   "/src/weather.js",
   "/src/words.js",
   "/bellwether/index.js",
-  "/bellwether/connect.js",
-  "/bellwether/errors.js",
-  "/bellwether/load.js",
-  "/bellwether/options.js",
-  "/bellwether/outbox.js",
-  "/bellwether/page.js",
-  "/bellwether/patience.js",
   "/bellwether/bellwether_page.js",
   "/bellwether/bellwether_page_bg.wasm",
 ];

@@ -1,10 +1,13 @@
 //! Builds the npm package: TypeScript and wasm glue become `npm/dist`.
 //!
 //! ```text
-//! npm/src/*.ts ──tsc──▶ *.js, *.d.ts ─┐
-//! page glue and wasm ─────────────────┼──▶ npm/dist/
-//! worker glue + worker.ts + wasm ─────┘      bellwether-sw.js, bellwether-sw.<hash>.wasm
+//! npm/src/*.ts ──tsc──▶ *.js ──esbuild──▶ index.js ─┐
+//!                   └─▶ *.d.ts ─────────────────────┤
+//! page glue and wasm ───────────────────────────────┼──▶ npm/dist/
+//! worker glue + worker.ts + wasm ───────────────────┘      bellwether-sw.js, bellwether-sw.<hash>.wasm
 //! ```
+//!
+//! What is shipped is minified, because pages load it as it is: not every app has a bundler.
 //!
 //! What always holds:
 //! - `npm/dist` holds exactly what this build made; nothing stale stays behind;
@@ -43,10 +46,11 @@ pub(crate) fn build(repo: &Repo, profile: Profile) -> Outcome<PathBuf> {
     need::node(repo)?;
     let glue = wasm::build(repo, profile)?;
     install(repo, "npm")?;
-    let page = page_glue(&glue)?;
-    let scripts = scripts(repo)?;
-    let shim = worker_shim(repo)?;
-    let worker_glue = file::read(&glue.join(format!("{}.js", Runtime::Worker.name())))?;
+    let squeeze = Squeeze { repo, minify: profile == Profile::Release };
+    let page = page_glue(&squeeze, &glue)?;
+    let scripts = scripts(&squeeze)?;
+    let shim = squeeze.classic(&worker_shim(repo)?)?;
+    let worker_glue = squeeze.classic(&glue.join(format!("{}.js", Runtime::Worker.name())))?;
     let worker_wasm = file::read(&glue.join(format!("{}_bg.wasm", Runtime::Worker.name())))?;
     let parts = Parts { page, scripts, worker_glue, shim, worker_wasm };
     let dist = repo.at("npm/dist");
@@ -79,21 +83,65 @@ pub(crate) fn check_demo(repo: &Repo) -> Outcome {
     run("types of the demo", compiler(repo)?.args(["--project", "../demo/tsconfig.json"]))
 }
 
-fn page_glue(glue: &Path) -> Outcome<Vec<Built>> {
-    let endings = [".js", ".d.ts", "_bg.wasm", "_bg.wasm.d.ts"];
-    let names = endings.map(|ending| format!("{}{ending}", Runtime::Page.name()));
-    names.into_iter().map(|name| Ok((name.clone(), file::read(&glue.join(name))?))).collect()
+fn page_glue(squeeze: &Squeeze<'_>, glue: &Path) -> Outcome<Vec<Built>> {
+    let named = |ending: &str| format!("{}{ending}", Runtime::Page.name());
+    let script = named(".js");
+    let mut built = vec![(script.clone(), squeeze.module(&glue.join(script))?)];
+    for ending in [".d.ts", "_bg.wasm", "_bg.wasm.d.ts"] {
+        built.push((named(ending), file::read(&glue.join(named(ending)))?));
+    }
+    Ok(built)
 }
 
-/// The package's modules and declarations, compiled.
-fn scripts(repo: &Repo) -> Outcome<Vec<Built>> {
-    let folder = compile(repo, "tsconfig.json", "package-js")?;
-    let names = file::below(&folder, &|name| !name.ends_with(".tsbuildinfo"))?;
-    names.into_iter().map(|name| Ok((name.clone(), file::read(&folder.join(name))?))).collect()
+/// Makes scripts small, if that is wanted, and one of many.
+struct Squeeze<'a> {
+    repo: &'a Repo,
+    minify: bool,
+}
+
+impl Squeeze<'_> {
+    /// A module and all that it imports from beside it, but for the page's glue.
+    fn bundle(&self, module: &Path) -> Outcome<Vec<u8>> {
+        let glue = format!("--external:./{}.js", Runtime::Page.name());
+        self.run(module, &["--bundle", "--format=esm", &glue])
+    }
+
+    /// A module alone.
+    fn module(&self, module: &Path) -> Outcome<Vec<u8>> {
+        self.run(module, &["--format=esm"])
+    }
+
+    /// A classic script; its global names stay.
+    fn classic(&self, script: &Path) -> Outcome<Vec<u8>> {
+        self.run(script, &[])
+    }
+
+    fn run(&self, script: &Path, options: &[&str]) -> Outcome<Vec<u8>> {
+        let name = script.file_name().unwrap_or_default();
+        let target = self.repo.built("squeezed").join(name);
+        let mut esbuild = package_tool(self.repo, "esbuild")?;
+        let mut outfile = std::ffi::OsString::from("--outfile=");
+        outfile.push(&target);
+        esbuild.arg(script).args(options).args(["--target=es2022", "--log-level=warning"]);
+        esbuild.arg(outfile).args(self.minify.then_some("--minify"));
+        run("making a script small", &mut esbuild)?;
+        file::read(&target)
+    }
+}
+
+/// The package's one module, and the declarations of all that it was made of.
+fn scripts(squeeze: &Squeeze<'_>) -> Outcome<Vec<Built>> {
+    let folder = compile(squeeze.repo, "tsconfig.json", "package-js")?;
+    let mut built = vec![("index.js".to_owned(), squeeze.bundle(&folder.join("index.js"))?)];
+    let is_declaration = |name: &str| !name.contains('.') || name.ends_with(".d.ts");
+    for name in file::below(&folder, &is_declaration)? {
+        built.push((name.clone(), file::read(&folder.join(name))?));
+    }
+    Ok(built)
 }
 
 /// The worker's own few lines, compiled to a classic script.
-fn worker_shim(repo: &Repo) -> Outcome<Vec<u8>> {
+fn worker_shim(repo: &Repo) -> Outcome<PathBuf> {
     let folder = compile(repo, "tsconfig.worker.json", "worker-js")?;
     let names = file::below(&folder, &|_| true)?;
     let is_worker = |name: &&String| name.as_str() == "worker.js" || name.ends_with("/worker.js");
@@ -102,7 +150,7 @@ fn worker_shim(repo: &Repo) -> Outcome<Vec<u8>> {
             "npm/tsconfig.worker.json compiled no worker.js; it must include src/worker.ts",
         ));
     };
-    file::read(&folder.join(name))
+    Ok(folder.join(name))
 }
 
 /// Runs the TypeScript compiler, unless nothing it reads has changed; returns what it wrote to.
@@ -131,16 +179,21 @@ fn compile(repo: &Repo, config: &str, name: &str) -> Outcome<PathBuf> {
     Ok(folder)
 }
 
-/// The package's TypeScript compiler, run in its folder.
+/// The package's TypeScript compiler.
 fn compiler(repo: &Repo) -> Outcome<Command> {
-    let tsc = "node_modules/.bin/tsc";
-    if repo.at("npm").join(tsc).exists() {
-        return Ok(repo.node(tsc, "npm"));
+    package_tool(repo, "tsc")
+}
+
+/// A program among the package's devDependencies, run in its folder.
+fn package_tool(repo: &Repo, name: &str) -> Outcome<Command> {
+    let program = format!("node_modules/.bin/{name}");
+    if repo.at("npm").join(&program).exists() {
+        return Ok(repo.node(&program, "npm"));
     }
-    Err(Fault::new(
-        "the TypeScript compiler is missing; add `typescript` to npm/package.json's \
-         devDependencies and run `npm install` in npm/",
-    ))
+    Err(Fault::new(format!(
+        "npm/{program} is missing; it comes with npm/package.json's devDependencies: \
+         run `npm install` in npm/"
+    )))
 }
 
 /// Everything that goes into the package, before the placeholders are filled.

@@ -7,7 +7,11 @@
 //! `no-modules` is for the worker, a classic script; `web` is for the page, an ES module with its
 //! TypeScript declarations. Both give `<name>.js` and `<name>_bg.wasm`. The names of functions are
 //! left out of the wasm, a third of its size, unless `--names` asks for them to measure by.
+//!
+//! What the two call each other by is shortened: wasm-bindgen puts a hash into each such name, of which
+//! none can be compressed.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
@@ -58,11 +62,75 @@ fn convert(
     } else {
         bindgen.no_modules(true)?.no_modules_global(WORKER_GLOBAL)?;
     }
-    Ok(bindgen.generate(folder)?)
+    let mut output = bindgen.generate_output()?;
+    let mut renamed = Vec::new();
+    for import in output.wasm_mut().imports.iter_mut() {
+        if is_hashed(&import.name) {
+            let short = format!("i{}", renamed.len());
+            renamed.push((std::mem::replace(&mut import.name, short.clone()), short));
+        }
+    }
+    for export in output.wasm_mut().exports.iter_mut() {
+        if is_hashed(&export.name) {
+            let short = format!("e{}", renamed.len());
+            renamed.push((std::mem::replace(&mut export.name, short.clone()), short));
+        }
+    }
+    output.emit(folder)?;
+    for ending in [".js", "_bg.wasm.d.ts"] {
+        let path = folder.join(format!("{name}{ending}"));
+        if path.exists() {
+            let text = std::fs::read_to_string(&path)?;
+            std::fs::write(&path, with_renamed(&text, &renamed))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a name ends in a hash of 16 digits, and so stands nowhere by chance.
+fn is_hashed(name: &str) -> bool {
+    name.len() > 16 && name.bytes().rev().take(16).all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The text with each long name replaced where it stands as a whole word.
+fn with_renamed(text: &str, names: &[(String, String)]) -> String {
+    let names: HashMap<&str, &str> =
+        names.iter().map(|(long, short)| (&**long, &**short)).collect();
+    let is_word = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == '$';
+    let mut written = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let word = rest.find(|letter| !is_word(letter)).unwrap_or(rest.len());
+        let (before, after) = rest.split_at(word);
+        written.push_str(names.get(before).copied().unwrap_or(before));
+        let between = after.find(is_word).unwrap_or(after.len());
+        written.push_str(&after[..between]);
+        rest = &after[between..];
+    }
+    written
 }
 
 /// The error and what lies behind it, in one line.
 fn told(error: &dyn Error) -> String {
     let causes = std::iter::successors(Some(error), |&error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_words_are_renamed() {
+        let names = [("__wbg_a_0123456789abcdef".to_owned(), "i0".to_owned())];
+        let text = "x.__wbg_a_0123456789abcdef(); y__wbg_a_0123456789abcdef; // ü";
+        assert_eq!(with_renamed(text, &names), "x.i0(); y__wbg_a_0123456789abcdef; // ü");
+    }
+
+    #[test]
+    fn a_name_is_hashed_if_it_ends_in_sixteen_digits() {
+        assert!(is_hashed("__wbg_get_0123456789abcdef"));
+        assert!(!is_hashed("__wbindgen_malloc"));
+        assert!(!is_hashed("client_append"));
+    }
 }
