@@ -51,15 +51,18 @@ impl Worker {
 
     /// A background sync has come. Rejects if the browser shall try again.
     #[wasm_bindgen(js_name = onSync, unchecked_return_type = "Promise<void>")]
-    pub fn on_sync(&self, tag: String, _last_chance: bool) -> Promise {
+    pub fn on_sync(&self, tag: String, last_chance: bool) -> Promise {
         let hosted = Rc::clone(&self.0);
         promise(async move {
             let Some(channel) = tag.strip_prefix(TAG) else { return DONE };
             let driver = hosted.driver(channel);
             driver.on_trigger(Trigger::Sync).await;
             if driver.has_work() {
-                // Asking again while the event lasts starts the browser's count of attempts anew.
-                driver.ask_for_sync().await;
+                // Asking again while the event lasts starts the browser's count of attempts anew, and at once: only
+                // worth it when there would be no other.
+                if last_chance {
+                    driver.ask_for_sync().await;
+                }
                 return Err(JsString::from("there is more to deliver").into());
             }
             DONE

@@ -35,7 +35,7 @@ pub const BUS_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const RESULT_BYTES_MAX: usize = 16 * 1024;
 
 /// Rows in one read of the journal.
-pub const READ_ROWS_MAX: u32 = 1_000;
+pub const READ_ROWS_MAX: u32 = 400;
 /// Unsealed rows that one stream keeps in memory; what is beyond is read again later.
 pub const BACKLOG_ROWS_MAX: usize = 2_048;
 /// Unsealed bytes that one stream keeps in memory.
@@ -73,6 +73,8 @@ pub const PUSH_TIMEOUT_MS: u32 = 15_000;
 
 /// How long the coordinator works for one event of its host.
 pub const SLICE_MS_MAX: u64 = 20_000;
+/// Work under way that has not been heard of for this long has died with its host.
+pub const ALARM_MS: u64 = 5_000;
 /// How often the leading page wakes the coordinator at the most.
 pub const PUMP_MS_MIN: u64 = 1_000;
 /// Without news for this long beyond `wakeAt`, a page that does not lead wakes the coordinator.

@@ -59,6 +59,11 @@ impl Asks {
         self.open.push(Ask { page, id, until: Until::Written { left, count, fault: None } });
     }
 
+    pub(super) fn fail(&mut self, page: PageId, id: RequestId, fault: Fault) {
+        let until = Until::Written { left: Vec::new(), count: 0, fault: Some(fault) };
+        self.open.push(Ask { page, id, until });
+    }
+
     pub(super) fn wait_for_quiet(&mut self, page: PageId, id: RequestId, answered_before: u64) {
         self.open.push(Ask { page, id, until: Until::Quiet { answered_before } });
     }

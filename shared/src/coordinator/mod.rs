@@ -60,8 +60,8 @@ pub struct Coordinator {
     /// What was to be told while nobody was there to hear it.
     untold: VecDeque<Notice>,
     told: Option<(Mono, Status)>,
-    /// Whether a background sync has been asked for since the last one came.
-    sync_asked: bool,
+    /// When a background sync was asked for; until one comes that is news there is no need to ask again.
+    sync_asked: Option<Mono>,
     fenced: bool,
     /// Messages that could not be understood, and were dropped.
     dropped: u64,
@@ -178,9 +178,13 @@ impl Coordinator {
     fn on_trigger(&mut self, now: Now, trigger: Trigger) {
         self.reader.want();
         match trigger {
+            // A browser that thinks it is online fires at once, and that says nothing of the server.
             Trigger::Sync => {
-                self.sync_asked = false;
-                self.outbox.hurry(now);
+                let echo = self.sync_asked.is_some_and(|at| now.mono.since(at) < SYNC_ECHO);
+                if !echo {
+                    self.sync_asked = None;
+                    self.outbox.hurry(now);
+                }
             }
             Trigger::PeriodicSync | Trigger::Push => self.outbox.hurry(now),
             Trigger::Start => {}
@@ -224,16 +228,20 @@ impl Coordinator {
             Request::Farewell(farewell) => self.on_farewell(page, farewell),
             Request::Token(given) => self.on_token(now, given.identity, given.token),
             Request::Retry { id: letter } => {
+                let named = letter.is_some();
                 let ids = letter.map_or_else(|| self.outbox.dead_ids(), |id| vec![id]);
                 let tickets: Vec<Ticket> =
                     ids.iter().filter_map(|id| self.outbox.retry(now, id)).collect();
+                if tickets.is_empty() && named {
+                    return self.asks.fail(page, id, letter_unknown());
+                }
                 self.appends.extend(tickets.iter().map(|ticket| (*ticket, Vec::new())));
                 self.asks.wait_for(page, id, tickets);
             }
-            Request::Discard { id: letter } => {
-                let tickets = self.outbox.discard(now, &letter).into_iter().collect();
-                self.asks.wait_for(page, id, tickets);
-            }
+            Request::Discard { id: letter } => match self.outbox.discard(now, &letter) {
+                Some(ticket) => self.asks.wait_for(page, id, vec![ticket]),
+                None => self.asks.fail(page, id, letter_unknown()),
+            },
             Request::Pause { on } => {
                 let config = Config { paused: on, ..self.outbox.config().clone() };
                 let ticket = self.store_config(now, config);
@@ -344,8 +352,8 @@ impl Coordinator {
                 self.send(To::Client(client), id, &Notice::Reply(reply));
             }
         }
-        if !self.sync_asked && self.has_work() && self.outbox.poll_timeout(now).is_some() {
-            self.sync_asked = true;
+        if self.sync_asked.is_none() && self.has_work() && self.outbox.poll_timeout(now).is_some() {
+            self.sync_asked = Some(now.mono);
             self.effects.push_back(Effect::AskForSync);
         }
         let status = self.status(now);
@@ -411,10 +419,20 @@ impl Coordinator {
 
 /// Rows of a closing page that the disk has refused are tried again after this.
 const SAVE_AGAIN: Duration = Duration::from_secs(1);
+/// A background sync that comes this soon after it was asked for was not waited for.
+const SYNC_ECHO: Duration = Duration::from_secs(5);
 /// Pages are told of mere progress at most this often.
 const TELL_EVERY: Duration = Duration::from_millis(100);
 /// Notices kept for the first page that comes.
 const UNTOLD_MAX: usize = 32;
+
+fn letter_unknown() -> Fault {
+    Fault::new(
+        "letter-unknown",
+        Culprit::App,
+        "there is no such dead letter; another page may have been faster",
+    )
+}
 
 /// What to say when the coordinator's own build cannot go on.
 #[must_use]

@@ -93,7 +93,11 @@ impl Reader {
 
     /// Asks for the next rows, if any are wanted.
     pub(super) fn go(&mut self, now: Now, outbox: &Outbox, effects: &mut VecDeque<Effect>) {
-        if self.reading.is_some() || self.due.is_some_and(|due| due > now.mono) {
+        // A write about to come would have to wait for the read; while a batch is on the wire the disk is free.
+        if self.reading.is_some()
+            || outbox.is_about_to_write()
+            || self.due.is_some_and(|due| due > now.mono)
+        {
             return;
         }
         self.due = None;

@@ -45,7 +45,7 @@ impl Coordinator {
             unsaved: None,
             untold: VecDeque::new(),
             told: None,
-            sync_asked: false,
+            sync_asked: None,
             fenced: false,
             dropped: 0,
             effects: VecDeque::from([Effect::ListClients]),

@@ -9,8 +9,8 @@ use crate::bus::{Status, Sync};
 impl Coordinator {
     pub(super) fn status(&self, now: Now) -> Status {
         let next = self.outbox.poll_timeout(now).map(|at| now.wall_at(at));
-        // Work under way ends within the slice; if it does not, the host has died over it.
-        let alarm = now.wall.after(Duration::from_millis(limits::SLICE_MS_MAX));
+        // Work under way is heard of; if it is not, the host has died over it.
+        let alarm = now.wall.after(Duration::from_millis(limits::ALARM_MS));
         let wake_at = next.or_else(|| self.has_work().then_some(alarm));
         let (sync, reason) = self.stand();
         Status {

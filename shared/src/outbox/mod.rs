@@ -405,6 +405,12 @@ impl Outbox {
         self.streams.values().any(Stream::is_busy)
     }
 
+    /// Whether a transaction is under way, or will be as soon as a signature has come.
+    #[must_use]
+    pub fn is_about_to_write(&self) -> bool {
+        self.streams.values().any(Stream::is_about_to_write)
+    }
+
     /// Whether anything is to be sent, now or later.
     #[must_use]
     pub fn has_work(&self) -> bool {

@@ -294,6 +294,11 @@ impl Stream {
         !matches!(self.phase, Phase::Idle)
     }
 
+    /// Whether a transaction is under way, or will be as soon as a signature has come.
+    pub(super) fn is_about_to_write(&self) -> bool {
+        matches!(self.phase, Phase::Signing(..) | Phase::Storing(..))
+    }
+
     /// Whether it holds anything that is to be sent, and that no letter has to be thrown away for first.
     pub(super) fn has_work(&self) -> bool {
         let holds = self.batch.is_some() || !self.backlog.is_empty() || self.wanted().is_some();

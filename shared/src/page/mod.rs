@@ -106,6 +106,8 @@ struct Ask {
     asked: Mono,
     again: Mono,
     patience: Duration,
+    /// It was sent more than once: the first may have been carried out by a coordinator that died over the answer.
+    repeated: bool,
 }
 
 /// See the module.
@@ -205,7 +207,10 @@ impl Page {
         let fast = self.heard.is_some_and(|heard| now.mono.since(heard) < AWAKE);
         self.post(&request, id, fast && self.welcomed.is_some());
         let again = now.mono.after(PATIENCE_MIN);
-        self.asks.insert(id, Ask { request, asked: now.mono, again, patience: PATIENCE_MIN });
+        self.asks.insert(
+            id,
+            Ask { request, asked: now.mono, again, patience: PATIENCE_MIN, repeated: false },
+        );
         id
     }
 
@@ -272,6 +277,7 @@ impl Page {
                 continue;
             }
             self.post(&ask.request, id, false);
+            ask.repeated = true;
             ask.patience = (ask.patience * 2).min(PATIENCE_MAX);
             ask.again = now.mono.after(ask.patience);
             self.asks.insert(id, ask);
@@ -335,7 +341,10 @@ impl Page {
                 self.on_status(now, build, status);
             }
             Notice::Reply(reply) => {
-                if self.asks.remove(&envelope.request).is_some() {
+                if let Some(ask) = self.asks.remove(&envelope.request) {
+                    let gone =
+                        matches!(&reply, Reply::Failed(fault) if &*fault.code == "letter-unknown");
+                    let reply = if gone && ask.repeated { Reply::Done(1) } else { reply };
                     self.effects.push_back(Effect::Answered(envelope.request, reply));
                 }
             }

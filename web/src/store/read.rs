@@ -142,8 +142,10 @@ async fn pairs(
         return Ok(Vec::new());
     }
     let store = open(rexie, store)?;
-    let keys = store.get_all_keys(range.clone(), Some(limit)).await.map_err(fault)?;
-    let rows = store.get_all(range, Some(limit)).await.map_err(fault)?;
+    // Both at once: one after the other takes twice as long.
+    let keys = store.get_all_keys(range.clone(), Some(limit));
+    let rows = store.get_all(range, Some(limit));
+    let (keys, rows) = futures::try_join!(keys, rows).map_err(fault)?;
     Ok(keys.into_iter().zip(rows).collect())
 }
 
