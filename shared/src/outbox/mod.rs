@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use self::backlog::Taken;
 use self::dead::{DeadLetters, Found, Letter, find};
 pub use self::retry::Response;
-use self::stream::{Shared, Stream};
+use self::stream::{News, Shared, Stream};
 use crate::base::{Epoch, EventId, Fault, LogEpoch, Mono, Now, Rng, SortedMap};
 use crate::bus::{Identity, Notice, Sync};
 use crate::rows::{
@@ -271,29 +271,47 @@ impl Outbox {
     pub fn on_response(&mut self, now: Now, ticket: Ticket, response: Response) {
         let Some(key) = self.owners.remove(&ticket) else { return };
         let Some(stream) = self.streams.get_mut(&key) else { return };
-        let other = stream.on_response(ticket, response, now, &mut self.shared);
-        if let Some(epoch) = other {
-            self.on_epoch_changed(now, &key.session, epoch);
+        match stream.on_response(ticket, response, now, &mut self.shared) {
+            Some(News::Renewed(epoch)) => self.on_epoch_changed(now, &key.session, epoch),
+            Some(News::Lost) => {
+                self.each(|other, shared| {
+                    if other.session() == &*key.session && !other.is(&key) {
+                        other.on_log_lost(now, shared);
+                    }
+                });
+            }
+            None => {}
         }
         self.adopt();
     }
 
-    // The log of a session lives another life: what it held of ours may be gone.
+    // The log of a session lives another life: what it held of ours may be gone. The streams begin anew before
+    // the disk knows of that life, so that a death in between repeats all of it.
     fn on_epoch_changed(&mut self, now: Now, session: &str, epoch: LogEpoch) {
         let from = self.shared.cursors.get(session).map(|cursor| cursor.epoch);
-        let cursor = CursorRow { version: ROW_VERSION, session: session.into(), epoch, offset: 0 };
-        let (key, row) = (Key::from(session), to_cbor(&cursor));
-        self.shared.cursors.insert(session.into(), cursor);
-        self.write(vec![Op::Put { store: Store::Cursor, key, row }], true);
-        let (session, to) = (Box::<str>::from(session), Some(epoch));
-        let lost =
-            Notice::StateLost { what: "server-log".into(), session: session.clone(), from, to };
-        self.shared.effects.push_back(Effect::Tell(lost));
+        // A log that nobody has written to yet has no life of its own.
+        let to = (epoch != LogEpoch::default()).then_some(epoch);
+        let key = Key::from(session);
+        let op = if let Some(epoch) = to {
+            let session: Box<str> = session.into();
+            let cursor =
+                CursorRow { version: ROW_VERSION, session: session.clone(), epoch, offset: 0 };
+            let row = to_cbor(&cursor);
+            self.shared.cursors.insert(session, cursor);
+            Op::Put { store: Store::Cursor, key, row }
+        } else {
+            self.shared.cursors.remove(session);
+            Op::Delete { store: Store::Cursor, key }
+        };
         self.each(|stream, shared| {
-            if stream.session() == &*session {
-                stream.on_epoch_changed(now, shared);
+            if stream.session() == session {
+                stream.on_log_lost(now, shared);
             }
         });
+        self.write(vec![op], true);
+        let (what, session) = ("server-log".into(), session.into());
+        let lost = Notice::StateLost { what, session, from, to };
+        self.shared.effects.push_back(Effect::Tell(lost));
     }
 
     /// The app or the browser says that it is worth trying now.

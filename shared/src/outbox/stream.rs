@@ -86,6 +86,15 @@ pub(super) enum Break {
     Torn,
 }
 
+/// What one stream has heard that concerns every stream of its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum News {
+    /// The log lives this life, which is another than was known.
+    Renewed(LogEpoch),
+    /// The log has gone back.
+    Lost,
+}
+
 /// Something about to be written, and what is in force once it is.
 #[derive(Debug)]
 struct Change {
@@ -103,6 +112,8 @@ struct Change {
     strict: bool,
     /// When the batch is to be sent.
     due: Mono,
+    /// The break that it ends.
+    why: Option<Break>,
 }
 
 #[derive(Debug)]
@@ -144,6 +155,10 @@ pub(super) struct Stream {
     full: bool,
     last_fault: Option<Fault>,
     blocked: bool,
+    /// The batch was sent again because the server stands further on than was known.
+    resent: bool,
+    /// The disk has refused a change; until then none is tried.
+    refused_until: Option<Mono>,
 }
 
 impl Stream {
@@ -165,6 +180,8 @@ impl Stream {
             full: false,
             last_fault: None,
             blocked: false,
+            resent: false,
+            refused_until: None,
         }
     }
 
@@ -227,7 +244,8 @@ impl Stream {
         if batch.is_whole() && self.breaking.is_none() {
             self.batch = Some(batch);
         } else {
-            self.breaking = Some(Break::Torn);
+            // A log that lives another life weighs more: what was acknowledged has to be sent again, too.
+            self.breaking.get_or_insert(Break::Torn);
             if batch.is_from_journal() {
                 self.backlog.put_back(batch.events);
             }
@@ -245,6 +263,10 @@ impl Stream {
 
     pub(super) fn session(&self) -> &str {
         &self.key.session
+    }
+
+    pub(super) fn is(&self, key: &StreamKey) -> bool {
+        self.key == *key
     }
 
     pub(super) fn is_of(&self, identity: &Identity) -> bool {
@@ -324,6 +346,10 @@ impl Stream {
 
     /// When [`go`](Self::go) is wanted by itself; `None` while only facts can help.
     pub(super) fn poll_timeout(&self, now: Now, shared: &Shared) -> Option<Mono> {
+        if self.breaking.is_some() {
+            let until = self.refused_until.filter(|until| *until > now.mono);
+            return until.filter(|_| matches!(self.phase, Phase::Idle));
+        }
         let resting = matches!(self.phase, Phase::Idle) && self.due > now.mono && self.has_work();
         (resting && shared.may_send() && !self.full).then_some(self.due)
     }
@@ -346,8 +372,8 @@ impl Stream {
         self.go(now, shared);
     }
 
-    /// The session's log lives another life.
-    pub(super) fn on_epoch_changed(&mut self, now: Now, shared: &mut Shared) {
+    /// What the session's log held of this stream may be gone, which has been reported.
+    pub(super) fn on_log_lost(&mut self, now: Now, shared: &mut Shared) {
         if self.row.is_some() {
             self.breaking = Some(Break::Renewed);
         }
@@ -360,7 +386,10 @@ impl Stream {
             return;
         }
         if let (Some(why), None) = (self.breaking, &self.gathering) {
-            return self.begin_anew(why, now, shared);
+            if self.refused_until.is_none_or(|until| until <= now.mono) {
+                self.begin_anew(why, now, shared);
+            }
+            return;
         }
         if !shared.may_send() {
             return;
@@ -548,6 +577,10 @@ impl Stream {
         let options = &shared.config.options;
         let due = due(now.wall, self.failures, None, options, &mut shared.rng);
         self.due = now.mono_at(due);
+        self.refused_until = Some(self.due);
+        if self.breaking.is_none() {
+            self.breaking = change.why;
+        }
         self.last_fault = Some(fault.clone());
         shared.effects.push_back(Effect::Tell(Notice::Trouble(fault)));
     }
@@ -582,14 +615,14 @@ impl Stream {
         }
     }
 
-    /// Something came back, or did not. Gives the log's life if it is another than was known.
+    /// Something came back, or did not. Gives what it says of the whole session's log.
     pub(super) fn on_response(
         &mut self,
         ticket: Ticket,
         response: Response,
         now: Now,
         shared: &mut Shared,
-    ) -> Option<LogEpoch> {
+    ) -> Option<News> {
         let Some(Phase::Sending(_, accused)) = self.leave(ticket) else { return None };
         if self.breaking.is_some() {
             self.go(now, shared);
@@ -606,10 +639,9 @@ impl Stream {
                 let known = shared.log_epoch(&self.key.session);
                 let other = known.is_some_and(|known| known != answer.log_epoch);
                 if other || answer.verdict == Verdict::EpochChanged {
-                    return Some(answer.log_epoch);
+                    return Some(News::Renewed(answer.log_epoch));
                 }
-                self.on_answer(&answer, accused, now, shared);
-                None
+                self.on_answer(&answer, accused, now, shared)
             }
         }
     }
@@ -620,8 +652,8 @@ impl Stream {
         accused: Option<Failure>,
         now: Now,
         shared: &mut Shared,
-    ) {
-        let Some(row) = &self.row else { return };
+    ) -> Option<News> {
+        let row = self.row.as_ref()?;
         let why = match answer.verdict {
             _ if answer.through < row.confirmed => Some(Break::Lost),
             Verdict::Forked { .. } => Some(Break::Forked),
@@ -629,14 +661,20 @@ impl Stream {
             Verdict::Taken | Verdict::EpochChanged => None,
         };
         if let Some(why) = why {
-            return self.begin_anew(why, now, shared);
+            self.begin_anew(why, now, shared);
+            return (why == Break::Lost).then_some(News::Lost);
         }
         match accused {
-            // Part of the batch had arrived, and its answer was lost: the batch will be recognised.
-            Some(_) if answer.through > row.confirmed => self.put_on_wire(None, now, shared),
+            // Part of the batch had arrived, and its answer was lost: the batch will be recognised. If it fails
+            // again, it is the culprit all the same, or the two would follow each other without end.
+            Some(_) if answer.through > row.confirmed && !self.resent => {
+                self.resent = true;
+                self.put_on_wire(None, now, shared);
+            }
             Some(failure) => self.on_culprit(failure, now, shared),
             None => self.on_taken(answer, now, shared),
         }
+        None
     }
 
     fn on_failure(&mut self, failure: Failure, was_question: bool, now: Now, shared: &mut Shared) {
@@ -667,6 +705,7 @@ impl Stream {
 
     // The server is well, and this batch fails: halve it, or count it against the one event in it.
     fn on_culprit(&mut self, failure: Failure, now: Now, shared: &mut Shared) {
+        self.resent = false;
         self.recall();
         let (Some(batch), Some(row)) = (&self.batch, &self.row) else { return };
         let keep = batch.events.len() / 2;
@@ -767,6 +806,7 @@ impl Stream {
         self.consume_into(&mut change, &batch, entries, now, shared);
         self.learn_epoch(&mut change, answer, shared);
         let mut rest = batch.events[consumed..].to_vec();
+        self.resent = false;
         if consumed > 0 {
             self.failures = 0;
             self.run_max = self
@@ -965,10 +1005,12 @@ impl Stream {
     fn begin_anew(&mut self, why: Break, now: Now, shared: &mut Shared) {
         self.breaking = Some(why);
         self.recall();
-        let (Some(row), Some(device)) = (&self.row, &shared.device) else {
+        let Some(row) = &self.row else {
             self.breaking = None;
             return;
         };
+        // As soon as the device is known.
+        let Some(device) = &shared.device else { return };
         let former = Former { incarnation: row.incarnation, head: row.head };
         let replay = (shared.answered > 0 && why != Break::Torn)
             .then_some(Replay { from: 0, through: shared.answered, skip: 0 })
@@ -981,7 +1023,7 @@ impl Stream {
             change.put_back.clone_from(&batch.events);
         }
         change.notices.extend(report(why, &self.key, shared));
-        self.breaking = None;
+        change.why = self.breaking.take();
         self.failures = 0;
         self.last_fault = None;
         self.store(change, shared);
@@ -1073,6 +1115,7 @@ impl Change {
             notices: Vec::new(),
             strict: false,
             due: now.mono,
+            why: None,
         }
     }
 }
