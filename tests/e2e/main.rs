@@ -11,8 +11,11 @@ mod site;
 mod stage;
 mod wait;
 
+mod beside;
 mod cold;
 mod failures;
+mod farewell;
 mod killing;
+mod loss;
 mod offline;
 mod trouble;

@@ -23,6 +23,7 @@ pub(crate) struct Stage {
     pub(crate) server: Server,
     home: Scratch,
     browser: Option<Browser>,
+    second: Option<Browser>,
 }
 
 /// Plays a test on a stage with this site; the server runs, the browser does not.
@@ -32,7 +33,7 @@ pub(crate) fn play(site: Site, test: impl AsyncFnOnce(&mut Stage)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime can be built").block_on(async move {
         let mut stage =
-            Stage { server: Server::new(site), home: Scratch::new("home"), browser: None };
+            Stage { server: Server::new(site), home: Scratch::new("home"), browser: None, second: None };
         stage.server.start().await;
         let played = AssertUnwindSafe(tokio::time::timeout(TEST_MAX, test(&mut stage)));
         let fault = match played.catch_unwind().await {
@@ -76,9 +77,10 @@ impl Stage {
         copy
     }
 
-    /// A second browser, on a profile of its own.
-    pub(crate) async fn other_browser(&self, profile: &Path) -> Browser {
-        Browser::start(profile, &profile.with_extension("log")).await
+    /// Starts a second browser, on a profile of its own.
+    pub(crate) async fn second_browser(&mut self, profile: &Path) -> &Browser {
+        let browser = Browser::start(profile, &profile.with_extension("log")).await;
+        self.second.insert(browser)
     }
 
     /// A place for files of this test.
@@ -109,9 +111,12 @@ impl Stage {
         let _ = fs::remove_dir_all(&folder);
         let _ = fs::create_dir_all(&folder);
         let _ = fs::write(folder.join("server.log"), self.server.log());
-        if let Some(browser) = &self.browser {
-            browser.record(&folder).await;
-            eprintln!("{}", browser.console());
+        for (browser, place) in [(&self.browser, ""), (&self.second, "second")] {
+            if let Some(browser) = browser {
+                let _ = fs::create_dir_all(folder.join(place));
+                browser.record(&folder.join(place)).await;
+                eprintln!("{}", browser.console());
+            }
         }
         eprintln!("what was seen at the end is in {}", folder.display());
     }
