@@ -54,13 +54,10 @@ impl Clients {
         match to {
             To::Client(Client(id)) => self.send_to(id, message),
             To::All => {
-                let mut ids: Vec<Box<str>> =
-                    self.listed.borrow().iter().map(|client| client.id.as_str().into()).collect();
-                let unlisted = self.ports.borrow().keys().cloned().collect::<Vec<_>>();
-                ids.extend(unlisted);
-                ids.sort_unstable();
-                ids.dedup();
-                ids.iter().for_each(|id| self.send_to(id, message));
+                let mut ids: SortedMap<Box<str>, ()> = SortedMap::new();
+                ids.extend(self.listed.borrow().iter().map(|it| (it.id.as_str().into(), ())));
+                ids.extend(self.ports.borrow().keys().map(|id| (id.clone(), ())));
+                ids.keys().for_each(|id| self.send_to(id, message));
             }
         }
     }

@@ -152,8 +152,8 @@ async fn pairs(
 fn fault(error: rexie::Error) -> StoreFault {
     match error {
         rexie::Error::IdbError(error) => thrown(error),
-        other @ (rexie::Error::TransactionAbortFailed
-        | rexie::Error::TransactioncommitFailed
-        | _) => StoreFault::Failed { name: "rexie".into(), message: other.to_string().into() },
+        rexie::Error::TransactionAbortFailed | rexie::Error::TransactioncommitFailed | _ => {
+            StoreFault::Failed { name: "rexie".into(), message: "something unforeseen".into() }
+        }
     }
 }
