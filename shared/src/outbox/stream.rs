@@ -385,6 +385,10 @@ impl Stream {
         if !matches!(self.phase, Phase::Idle) {
             return;
         }
+        if self.breaking.is_some() {
+            // What comes from `retained` is found there again; only rows of the journal have to be waited for.
+            self.gathering.take_if(|batch| !batch.is_from_journal());
+        }
         if let (Some(why), None) = (self.breaking, &self.gathering) {
             if self.refused_until.is_none_or(|until| until <= now.mono) {
                 self.begin_anew(why, now, shared);
