@@ -12,6 +12,10 @@
 // With neither feature there is nobody to serve.
 #![cfg(any(feature = "page", feature = "worker"))]
 
+#[cfg(all(feature = "allocator", target_arch = "wasm32"))]
+#[global_allocator]
+static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
+
 pub mod alarm;
 pub mod channel;
 pub mod clock;
