@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bellwether_shared::base::{EventId, limits};
 use bellwether_shared::bus::Notice;
 use bellwether_shared::rows::{
-    DeadRow, FlightRow, JournalRow, Key, Op, Store, StreamKey, WriteBatch, read,
+    DeadRow, FlightRow, JournalRow, Key, Op, RetainedRow, Store, StreamKey, WriteBatch, read,
 };
 use bellwether_shared::wire::{Event, Push, from_cbor};
 
@@ -36,6 +36,15 @@ pub fn push_ids(push: &Push) -> BTreeSet<EventId> {
 #[must_use]
 pub fn journal_ids(disk: &Disk) -> BTreeSet<EventId> {
     disk.rows(Store::Journal).filter_map(|(_, row)| row_id(row)).collect()
+}
+
+/// The ids of the acknowledged events that are kept.
+#[must_use]
+pub fn retained_ids(disk: &Disk) -> BTreeSet<EventId> {
+    let rows = disk.rows(Store::Retained);
+    let rows = rows.filter_map(|(_, row)| read::<RetainedRow>(row).ok());
+    rows.flat_map(|row| row.events.iter().filter_map(|sealed| event_id(sealed)).collect::<Vec<_>>())
+        .collect()
 }
 
 /// Before a commit: it is the current coordinator's; what leaves the journal is at the server or among the dead

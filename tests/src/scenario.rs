@@ -58,15 +58,16 @@ pub fn play(seed: u64, plot: &Plot) -> World {
 /// What to print of a story that went wrong.
 #[must_use]
 pub fn told(seed: u64, world: &World) -> String {
-    let last = world.story.len().saturating_sub(60);
+    let last = world.story.len().saturating_sub(80);
     let story = world.story[last..].join("\n");
-    let found: Vec<&String> = world.violations.iter().take(8).collect();
+    let found: Vec<&String> = world.violations.iter().take(10).collect();
     format!("seed {seed}\n{story}\n{found:#?}")
 }
 
 fn begin(seed: u64, plot: &Plot) -> World {
     let mut world = World::new(seed);
     world.planted = plot.planted;
+    world.server.no_repeats = plot.planted.no_repeats;
     world.signed = world.chance(10);
     world.options.batch_events = [1, 2, 3, 5, 500][world.below(5) as usize];
     world.options.tries_max = 1 + world.below(4) as u32;

@@ -103,7 +103,7 @@ impl Server {
         self.tables.refused = self.refused.clone();
         self.tables.put_off = self.put_off.clone();
         if self.no_repeats {
-            self.tables.forget_repeats(&checked.push().stream);
+            self.tables.forget_repeats(checked.push());
         }
         let answer = engine::push(&mut self.tables, &Nothing, "", &checked, moment)?;
         self.ever
@@ -204,10 +204,16 @@ impl Tables {
         self.streams.get_mut(at(row.key)).ok_or_else(|| StoreFault::new("no such stream"))
     }
 
-    // The planted fault: neither places nor ids of what was taken before are known.
-    fn forget_repeats(&mut self, stream: &StreamId) {
-        self.stream_keys.remove(stream);
+    // The planted fault: what comes again is taken for something new, at its place and under its id.
+    fn forget_repeats(&mut self, push: &Push) {
         self.sessions.iter_mut().for_each(|session| session.ids.clear());
+        let key = self.stream_keys.get(&push.stream).copied();
+        let Some(stream) = key.and_then(|key| self.streams.get_mut(at(key))) else { return };
+        if push.first <= stream.row.through {
+            stream.places.retain(|place| place.seq < push.first);
+            stream.row.through = Seq(push.first.0 - 1);
+            stream.row.head = *push.previous;
+        }
     }
 }
 

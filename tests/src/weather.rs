@@ -44,7 +44,7 @@ impl Weather {
     #[must_use]
     pub fn drawn(rng: &mut Rng) -> Self {
         let mut chance =
-            |most: u64| if rng.next_u64() % 2 == 0 { 0 } else { rng.next_u64() % most };
+            |most: u64| if rng.next_u64().is_multiple_of(2) { 0 } else { rng.next_u64() % most };
         let (lose_request, lose_answer, repeat) = (chance(60), chance(60), chance(40));
         let (late, lose_message) = (chance(30), chance(30));
         let mood = match rng.next_u64() % 10 {

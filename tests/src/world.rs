@@ -419,15 +419,14 @@ impl World {
     pub fn power_cut(&mut self, device: usize) {
         self.kill_browser(device);
         self.devices[device].disk.power_cut(&mut self.rng);
-        let journal = check::journal_ids(&self.devices[device].disk);
-        let server = &self.server;
+        let mut kept = check::journal_ids(&self.devices[device].disk);
+        kept.extend(check::retained_ids(&self.devices[device].disk));
         let disk = &self.devices[device].disk;
         // What was only relaxed may be gone; nobody was promised more.
         self.events.retain(|id, event| {
             event.strict
                 || event.device != device
-                || journal.contains(id)
-                || server.ever.contains(id)
+                || kept.contains(id)
                 || disk.get(Store::Dead, &Key::from(id.as_str())).is_some()
         });
     }
@@ -516,7 +515,8 @@ impl World {
                     here.posts += 1;
                     let client = here.client.clone();
                     let dead = self.devices[device].current.is_none();
-                    if !(fast && dead) && !self.chance(self.weather.lose_message) {
+                    let lost = (fast && dead) || self.chance(self.weather.lose_message);
+                    if !lost {
                         self.devices[device].mail.push_back((client, message));
                     }
                 }
@@ -524,7 +524,13 @@ impl World {
                     let token = here.token.clone();
                     here.machine.give_token(identity, token);
                 }
-                other => here.said.push(other),
+                page::Effect::Welcomed
+                | page::Effect::Status(..)
+                | page::Effect::Answered(..)
+                | page::Effect::Buried { .. }
+                | page::Effect::StateLost { .. }
+                | page::Effect::Trouble(_)
+                | page::Effect::ReloadNeeded(_) => here.said.push(effect),
             }
         }
     }
@@ -836,10 +842,7 @@ impl World {
             }
         };
         let is_current = self.devices[device].current == Some(realm);
-        if is_current && !self.planted.complete_early {
-            self.violations.extend(check::push(&self.devices[device].disk, &push));
-        }
-        if self.planted.complete_early {
+        if is_current {
             self.violations.extend(check::push(&self.devices[device].disk, &push));
         }
         if self.planted.forget_early {

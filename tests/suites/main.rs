@@ -1,3 +1,5 @@
 //! Tests of the core in a small world: direct scripts, stories from seeds, planted faults.
 
 mod happy;
+mod mutants;
+mod stories;
