@@ -185,7 +185,7 @@ fn compiler(repo: &Repo) -> Outcome<Command> {
 }
 
 /// A program among the package's devDependencies, run in its folder.
-fn package_tool(repo: &Repo, name: &str) -> Outcome<Command> {
+pub(crate) fn package_tool(repo: &Repo, name: &str) -> Outcome<Command> {
     let program = format!("node_modules/.bin/{name}");
     if repo.at("npm").join(&program).exists() {
         return Ok(repo.node(&program, "npm"));

@@ -8,7 +8,7 @@
 //! What always holds: the glue is made by the same version of wasm-bindgen that the runtimes were
 //! compiled with; the two speak a private language that changes with every version.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::fault::{Fault, Outcome};
 use crate::file;
@@ -69,7 +69,10 @@ pub(crate) fn build(repo: &Repo, profile: Profile) -> Outcome<PathBuf> {
         let names = if profile == Profile::Dev { &["--names"][..] } else { &[] };
         convert(repo, runtime, &module, &folder, names)?;
     }
-    Ok(folder)
+    match profile {
+        Profile::Release => optimize(repo, &folder),
+        Profile::Dev => Ok(folder),
+    }
 }
 
 /// Like [`build`] for the shipped profile, but with the names of functions kept, to measure by.
@@ -102,7 +105,8 @@ fn compile(repo: &Repo, profile: Profile) -> Outcome<[(Runtime, PathBuf); 2]> {
     };
     let mut cargo = repo.cargo(&["build", "--lib", "--profile", cargo_profile, "--target", WASM]);
     for runtime in Runtime::ALL {
-        cargo.args(["--package", runtime.package()]);
+        let feature = format!("{}/package", runtime.package());
+        cargo.args(["--package", runtime.package(), "--features", &feature]);
     }
     run("compiling the wasm", &mut cargo)?;
     Ok(Runtime::ALL.map(|runtime| {
@@ -132,6 +136,50 @@ fn convert(
     run("making the wasm's JavaScript", &mut command)?;
     stamp.keep()
 }
+
+/// Lets Binaryen make the modules smaller, and returns the folder of the result.
+fn optimize(repo: &Repo, glue: &Path) -> Outcome<PathBuf> {
+    let folder = repo.built("glue-optimized");
+    crate::package::install(repo, "npm")?;
+    for runtime in Runtime::ALL {
+        for name in file::below(glue, &|name| name.starts_with(runtime.name()))? {
+            let (from, to) = (glue.join(&name), folder.join(&name));
+            let content = file::read(&from)?;
+            if !name.ends_with(".wasm") {
+                file::write(&to, &content)?;
+                continue;
+            }
+            let stamp = Stamp::new(
+                repo,
+                &format!("optimized-{name}"),
+                [&content[..], WASM_OPT.join(" ").as_bytes()],
+            );
+            if stamp.is_current() && to.exists() {
+                continue;
+            }
+            let mut wasm_opt = crate::package::package_tool(repo, "wasm-opt")?;
+            wasm_opt.arg(&from).args(WASM_OPT).arg("--output").arg(&to);
+            run("making the wasm small", &mut wasm_opt)?;
+            stamp.keep()?;
+        }
+    }
+    Ok(folder)
+}
+
+/// The features one by one: with all of them, modules come out that browsers refuse. No inlining: what
+/// it saves is less than what brotli then misses.
+const WASM_OPT: &[&str] = &[
+    "-Oz",
+    "--skip-pass=inlining",
+    "--skip-pass=inlining-optimizing",
+    "--strip-target-features",
+    "--enable-bulk-memory",
+    "--enable-nontrapping-float-to-int",
+    "--enable-sign-ext",
+    "--enable-mutable-globals",
+    "--enable-reference-types",
+    "--enable-multivalue",
+];
 
 /// Whether both lock files name the same wasm-bindgen.
 fn check_agreement(ours: &str, tools: &str) -> Outcome {
