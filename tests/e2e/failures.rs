@@ -105,6 +105,25 @@ fn an_outage_of_any_kind_spends_no_tries() {
 }
 
 #[test]
+fn a_server_that_asks_for_time_is_given_it() {
+    play(Site::bare(), async |stage| {
+        let page = stage.page(json!({ "outbox": { "baseDelayMs": 20 } })).await;
+        page.ready().await;
+        stage.server.mood(json!({ "mode": "error-429", "count": 1, "retry_after_ms": 3000 })).await;
+        page.enqueue(1, 1).await;
+        page.status_is("status.nextAttemptAt > Date.now() + 2000", secs(5)).await;
+        // Neither another event nor another worker makes it ask before its time.
+        page.enqueue(1, 1).await;
+        page.stop_workers().await;
+        page.enqueue(1, 1).await;
+        let again = page.status_is("status.epoch > 1 && status.nextAttemptAt", secs(5)).await;
+        assert_eq!(stage.server.pushes().await, (1, 1), "{again}");
+        let log = stage.server.log_reaches("e2e", 3, secs(15)).await;
+        assert_eq!(log.len(), 3);
+    });
+}
+
+#[test]
 fn delays_grow_and_survive_a_restart_of_the_worker() {
     play(Site::bare(), async |stage| {
         let outbox = json!({ "baseDelayMs": 400, "maxDelayMs": 30_000 });
@@ -131,7 +150,10 @@ fn delays_grow_and_survive_a_restart_of_the_worker() {
         let (pushes, _) = stage.server.pushes().await;
         page.stop_workers().await;
         page.enqueue(1, 1).await;
-        let again = format!("status.epoch > {} && status.pending === 2 && status.nextAttemptAt", status["epoch"]);
+        let again = format!(
+            "status.epoch > {} && status.pending === 2 && status.nextAttemptAt",
+            status["epoch"]
+        );
         let again = page.status_is(&again, secs(10)).await;
         assert!(at(&again) >= at(&status), "sooner than before: {again} after {status}");
         let (pushes_after, _) = stage.server.pushes().await;

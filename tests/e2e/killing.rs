@@ -11,7 +11,8 @@ use crate::wait::{holds, secs, until};
 #[test]
 fn three_hundred_events_of_three_tabs_arrive_once_and_in_order_whatever_is_killed() {
     play(Site::bare(), async |stage| {
-        let options = json!({ "outbox": { "baseDelayMs": 100, "maxDelayMs": 800, "batchSize": 10 } });
+        let options =
+            json!({ "outbox": { "baseDelayMs": 100, "maxDelayMs": 800, "batchSize": 10 } });
         let ann = stage.page(options.clone()).await;
         let ben = stage.page(options.clone()).await;
         let cat = stage.page(options).await;
@@ -115,12 +116,15 @@ async fn written_by(tab: &Tab) -> Vec<Receipt> {
     tab.ask(body, json!([])).await
 }
 
+/// The same, once it is all; in the order in which the tab was told, which is the order on disk.
 async fn all_written_by(tab: &Tab, count: usize) -> Vec<Receipt> {
-    until("the tab has written all", secs(20), async || {
+    let receipts = until("the tab has written all", secs(20), async || {
         let receipts = written_by(tab).await;
         if receipts.len() == count { Ok(receipts) } else { Err(receipts.len().to_string()) }
     })
-    .await
+    .await;
+    assert!(receipts.is_sorted_by(|a, b| a.position < b.position), "{receipts:?}");
+    receipts
 }
 
 /// The demo has connected, its coordinator has answered, and its shell is kept.

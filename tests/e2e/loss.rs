@@ -87,6 +87,8 @@ fn two_browsers_on_copies_of_one_profile_both_deliver() {
             let log = stage.server.log_reaches("e2e", 7 + 8 * round, secs(20)).await;
             assert_eq!(log.len(), 7 + 8 * round, "something came twice");
             assert_once_and_in_order(&log, &receipts);
+            let clients: BTreeSet<&str> = log.iter().map(|event| event.client.as_str()).collect();
+            assert!(clients.len() > 1, "two devices speak as one client");
             let held: BTreeSet<String> = log.into_iter().map(|event| event.id).collect();
             assert!(ids.is_subset(&held), "acknowledged, but not in the log");
         }
@@ -97,11 +99,7 @@ fn two_browsers_on_copies_of_one_profile_both_deliver() {
 }
 
 /// Waits until the server holds exactly `count` events, and the page knows it.
-async fn page_is_done(
-    stage: &Stage,
-    page: &Tab,
-    count: usize,
-) -> Vec<crate::server::LogEvent> {
+async fn page_is_done(stage: &Stage, page: &Tab, count: usize) -> Vec<crate::server::LogEvent> {
     let log = stage.server.log_reaches("e2e", count, secs(20)).await;
     assert_eq!(log.len(), count, "something came twice");
     page.status_is("status.pending === 0 && status.dead === 0", secs(10)).await;

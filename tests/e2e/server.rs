@@ -32,7 +32,6 @@ pub(crate) struct LogEvent {
     pub(crate) offset: u64,
     pub(crate) id: String,
     pub(crate) client: String,
-    pub(crate) device: String,
     #[serde(rename = "type")]
     pub(crate) type_: String,
     pub(crate) key: Option<String>,
@@ -204,22 +203,23 @@ pub(crate) struct Receipt {
     pub(crate) key: String,
 }
 
-/// Each event that was acknowledged is in the log, once, and those of one key in the order in which
-/// they were appended (G2, G3).
+/// Each event that was acknowledged is in the log under its key, once, and those of one key are in
+/// the order in which they were appended (G2, G3).
 pub(crate) fn assert_once_and_in_order(log: &[LogEvent], receipts: &[Receipt]) {
-    let mut places: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    let mut by_id: BTreeMap<&str, &LogEvent> = BTreeMap::new();
     for event in log {
-        places.entry(&event.id).or_default().push(event.offset);
+        let before = by_id.insert(&event.id, event);
+        assert!(before.is_none(), "in the log more than once: {before:?} and {event:?}");
     }
-    let twice: Vec<_> = places.iter().filter(|(_, offsets)| offsets.len() > 1).collect();
-    assert!(twice.is_empty(), "in the log more than once: {twice:?}");
     let missing: Vec<_> =
-        receipts.iter().filter(|it| !places.contains_key(it.id.as_str())).collect();
+        receipts.iter().filter(|it| !by_id.contains_key(it.id.as_str())).collect();
     assert!(missing.is_empty(), "acknowledged, but not in the log: {missing:?}");
 
     let mut by_key: BTreeMap<&str, Vec<(u64, u64)>> = BTreeMap::new();
     for it in receipts {
-        by_key.entry(&it.key).or_default().push((it.position, places[it.id.as_str()][0]));
+        let event = by_id[it.id.as_str()];
+        assert_eq!(event.key.as_ref(), Some(&it.key), "{event:?}");
+        by_key.entry(&it.key).or_default().push((it.position, event.offset));
     }
     for (key, mut of_key) in by_key {
         of_key.sort_unstable();

@@ -32,8 +32,12 @@ pub(crate) fn play(site: Site, test: impl AsyncFnOnce(&mut Stage)) {
     let name = name.rsplit("::").next().unwrap_or("test").to_owned();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime can be built").block_on(async move {
-        let mut stage =
-            Stage { server: Server::new(site), home: Scratch::new("home"), browser: None, second: None };
+        let mut stage = Stage {
+            server: Server::new(site),
+            home: Scratch::new("home"),
+            browser: None,
+            second: None,
+        };
         stage.server.start().await;
         let played = AssertUnwindSafe(tokio::time::timeout(TEST_MAX, test(&mut stage)));
         let fault = match played.catch_unwind().await {
