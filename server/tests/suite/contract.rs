@@ -505,7 +505,7 @@ fn ask(tenant: &str, session: &str, after: u64, limit: u32) -> PageAsk {
 /// The ids of a page's events.
 pub(crate) fn ids(page: &LogPage) -> Vec<String> {
     let opened = page.events.iter().map(|event| {
-        let event: bellwether_shared::wire::Event<'_> =
+        let event: wire::Event<'_> =
             wire::decode(&event.sealed).expect("what was taken can be read");
         event.id.to_string()
     });

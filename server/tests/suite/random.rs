@@ -125,7 +125,7 @@ proptest! {
             assert!(ids(&page).iter().all(|id| !id.starts_with("other")));
             for writer in &writers {
                 let plain = |sealed: &Vec<u8>| {
-                    let event: bellwether_shared::wire::Event<'_> =
+                    let event: wire::Event<'_> =
                         wire::decode(sealed).expect("tests seal well");
                     event.type_ == "plain"
                 };
