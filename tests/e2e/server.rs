@@ -245,3 +245,32 @@ fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("this machine has a free port");
     listener.local_addr().expect("a listener has an address").port()
 }
+
+/// The checker itself, shown logs with one fault each.
+#[test]
+fn only_a_log_with_each_event_once_and_in_order_passes() {
+    let event = |offset, id: &str, key: &str| LogEvent {
+        offset,
+        id: id.to_owned(),
+        client: String::new(),
+        type_: "noted".to_owned(),
+        key: Some(key.to_owned()),
+        data: None,
+    };
+    let receipt = |id: &str, position| Receipt { id: id.to_owned(), position, key: "k".to_owned() };
+    let receipts = [receipt("a", 1), receipt("b", 2)];
+    #[rustfmt::skip]
+    let cases = [
+        // what it shows        log                                                                 passes
+        ("once, in order",      vec![event(1, "a", "k"), event(2, "b", "k")],                       true),
+        ("one more, unasked",   vec![event(1, "a", "k"), event(2, "b", "k"), event(3, "c", "k")],   true),
+        ("one is missing",      vec![event(1, "a", "k")],                                           false),
+        ("one came twice",      vec![event(1, "a", "k"), event(2, "b", "k"), event(3, "a", "k")],   false),
+        ("the wrong order",     vec![event(1, "b", "k"), event(2, "a", "k")],                       false),
+        ("another key",         vec![event(1, "a", "k"), event(2, "b", "l")],                       false),
+    ];
+    for (shows, log, passes) in cases {
+        let verdict = std::panic::catch_unwind(|| assert_once_and_in_order(&log, &receipts));
+        assert_eq!(verdict.is_ok(), passes, "{shows}");
+    }
+}
