@@ -318,12 +318,16 @@ impl Page {
             }
             Err(BusFault::Malformed) => return,
         };
-        if envelope.epoch < self.epoch {
+        // Under epoch 0 speaks a host that could not become coordinator: it says why, and stands for nobody.
+        let hosted = envelope.epoch != Epoch(0);
+        if hosted && envelope.epoch < self.epoch {
             return;
         }
         let Ok(Some(notice)) = Notice::open(&envelope) else { return };
-        self.epoch = envelope.epoch;
-        self.heard = Some(now.mono);
+        if hosted {
+            self.epoch = envelope.epoch;
+            self.heard = Some(now.mono);
+        }
         let build = envelope.build;
         match notice {
             Notice::Welcome(welcome) => {
@@ -389,3 +393,6 @@ const PATIENCE_MAX: Duration = Duration::from_secs(8);
 const HELLO_PATIENCE_MAX: Duration = Duration::from_secs(30);
 const GIVE_UP: Duration = Duration::from_secs(20);
 const AWAKE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests;

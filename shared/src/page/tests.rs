@@ -1,0 +1,209 @@
+use super::*;
+use crate::bus::{Sync, Welcome};
+use crate::rows::{HostKind, Options};
+
+const ME: PageId = PageId([7; 16]);
+const WORKER: PageId = PageId([9; 16]);
+
+fn at(ms: u64) -> Now {
+    Now { mono: Mono(ms), wall: crate::base::Wall(1_000_000 + ms) }
+}
+
+fn page() -> Page {
+    let identity = Identity { session: "s".into(), user: "".into() };
+    let (server, options) = ("https://server.test".into(), Options::default());
+    let hello = Hello { identity, server, options, has_token: false, visible: true };
+    Page::new(ME, "test", hello, Duration::from_millis(50))
+}
+
+fn status(pump: Option<PageId>, wake_at: Option<u64>) -> Status {
+    Status {
+        host: HostKind::Worker,
+        pending: 0,
+        dead: 0,
+        answered: 0,
+        read_through: 0,
+        pages: 1,
+        pump,
+        wake_at: wake_at.map(|ms| at(ms).wall),
+        next_attempt_at: None,
+        sync: Sync::Synchronized,
+        reason: "".into(),
+        paused: false,
+        reachable: None,
+    }
+}
+
+fn notice(page: &mut Page, ms: u64, epoch: u64, request: RequestId, notice: &Notice) {
+    let bytes = notice.seal("test", WORKER, request, Epoch(epoch));
+    page.handle(at(ms), Input::Message(bytes));
+}
+
+fn welcome(page: &mut Page, ms: u64, epoch: u64) {
+    let welcome = Welcome { status: status(None, None) };
+    notice(page, ms, epoch, RequestId(0), &Notice::Welcome(welcome));
+}
+
+/// What the page asks its driver for: the kinds of requests that it posts, and the rest by name.
+fn shown(page: &mut Page) -> Vec<String> {
+    let mut shown = Vec::new();
+    while let Some(effect) = page.poll_effect() {
+        shown.push(match effect {
+            Effect::Post { message, .. } => {
+                let envelope = Envelope::read(&message).expect("our own envelope");
+                let request = Request::open(&envelope).expect("our own request");
+                let text = format!("{:?}", request.expect("of a kind we know"));
+                text.split([' ', '(']).next().unwrap_or_default().to_owned()
+            }
+            Effect::Answered(_, reply) => format!("{reply:?}"),
+            Effect::Trouble(fault) => fault.code.into(),
+            Effect::Status(epoch, ..) => format!("status of {}", epoch.0),
+            Effect::Welcomed => "welcomed".to_owned(),
+            Effect::Buried { .. }
+            | Effect::StateLost { .. }
+            | Effect::TokenWanted(_)
+            | Effect::ReloadNeeded(_) => "other".to_owned(),
+        });
+    }
+    shown
+}
+
+/// Lets time pass until `until`, ringing each alarm; what was shown, and when.
+fn wait(page: &mut Page, from: u64, until: u64) -> Vec<(u64, String)> {
+    let mut now = from;
+    let mut all = Vec::new();
+    while let Some(next) = page.poll_timeout().filter(|next| next.0 <= until) {
+        now = now.max(next.0);
+        page.handle(at(now), Input::Timeout);
+        let shown = shown(page);
+        assert!(page.poll_timeout().is_none_or(|next| next.0 > now), "an alarm that rings at once");
+        all.extend(shown.into_iter().map(|shown| (now, shown)));
+    }
+    all
+}
+
+#[test]
+fn a_hello_is_sent_again_with_patience_until_it_is_welcomed() {
+    let mut page = page();
+    page.handle(at(0), Input::Linked);
+    assert_eq!(shown(&mut page), ["Hello"]);
+    let again: Vec<u64> = wait(&mut page, 0, 40_000).into_iter().map(|(ms, _)| ms).collect();
+    assert_eq!(again, [1_000, 3_000, 7_000, 15_000, 31_000]);
+    welcome(&mut page, 40_000, 3);
+    assert_eq!(shown(&mut page), ["welcomed", "status of 3"]);
+    assert_eq!(wait(&mut page, 40_000, 400_000), []);
+}
+
+#[test]
+fn notices_of_an_older_coordinator_are_dropped() {
+    let mut page = page();
+    page.handle(at(0), Input::Linked);
+    welcome(&mut page, 5, 8);
+    shown(&mut page);
+    #[rustfmt::skip]
+    let cases = [
+        ("an older coordinator",          7, vec![]),
+        ("the same",                      8, vec!["status of 8"]),
+        ("a newer one, not yet greeted",  9, vec!["Hello", "status of 9"]),
+        ("the one before that",           8, vec![]),
+    ];
+    for (shows, epoch, expected) in cases {
+        notice(&mut page, 10, epoch, RequestId(0), &Notice::Status(status(None, None)));
+        assert_eq!(shown(&mut page), expected, "{shows}");
+    }
+}
+
+#[test]
+fn a_host_that_cannot_start_is_heard_and_stands_for_nobody() {
+    let mut page = page();
+    page.handle(at(0), Input::Linked);
+    welcome(&mut page, 5, 8);
+    shown(&mut page);
+    let fault = Fault::new("reload-needed", Culprit::Peer, "too old");
+    notice(&mut page, 10, 0, RequestId(0), &Notice::Trouble(fault));
+    assert_eq!(shown(&mut page), ["reload-needed"]);
+    notice(&mut page, 20, 7, RequestId(0), &Notice::Status(status(None, None)));
+    assert_eq!(shown(&mut page), Vec::<String>::new(), "epoch 8 is still the newest");
+}
+
+#[test]
+fn a_request_is_sent_again_under_its_id_and_given_up_in_words() {
+    let mut page = page();
+    page.handle(at(0), Input::Linked);
+    welcome(&mut page, 0, 1);
+    shown(&mut page);
+    let id = page.ask(at(0), Request::Flush);
+    assert_eq!(shown(&mut page), ["Flush"]);
+    let later = wait(&mut page, 0, 60_000);
+    let flushes = later.iter().filter(|(_, shown)| shown == "Flush").count();
+    let (gave_up, answer) =
+        later.iter().find(|(_, shown)| shown.contains("silent")).expect("given up");
+    assert!(flushes >= 3, "{later:?}");
+    assert!((20_000..40_000).contains(gave_up), "{gave_up}");
+    assert!(answer.contains("coordinator-silent"));
+    // A late answer is nobody's any more.
+    notice(&mut page, 61_000, 1, id, &Notice::Reply(Reply::Done(1)));
+    assert_eq!(shown(&mut page), Vec::<String>::new());
+}
+
+#[test]
+fn a_request_without_anybody_to_talk_to_is_given_up_too() {
+    let mut page = page();
+    page.ask(at(0), Request::Flush);
+    let said = wait(&mut page, 0, 60_000);
+    assert!(said.iter().any(|(_, shown)| shown.contains("coordinator-silent")), "{said:?}");
+}
+
+#[test]
+fn an_answer_ends_the_request_once() {
+    let mut page = page();
+    page.handle(at(0), Input::Linked);
+    welcome(&mut page, 0, 1);
+    let id = page.ask(at(0), Request::Flush);
+    shown(&mut page);
+    for expected in [vec!["Done(3)"], vec![]] {
+        notice(&mut page, 10, 1, id, &Notice::Reply(Reply::Done(3)));
+        assert_eq!(shown(&mut page), expected);
+    }
+}
+
+#[test]
+fn the_page_that_pumps_wakes_in_time_and_the_others_only_if_it_does_not() {
+    for (pump, expected) in [(ME, 5_000), (WORKER, 5_000 + limits::PUMP_PATIENCE_MS)] {
+        let mut page = page();
+        page.handle(at(0), Input::Linked);
+        welcome(&mut page, 0, 1);
+        notice(&mut page, 0, 1, RequestId(0), &Notice::Status(status(Some(pump), Some(5_000))));
+        shown(&mut page);
+        let first = wait(&mut page, 0, 100_000).into_iter().next();
+        assert_eq!(first, Some((expected, "Nudge".to_owned())));
+    }
+}
+
+#[test]
+fn a_nudge_waits_for_more_events_unless_it_is_urgent() {
+    let mut page = page();
+    page.handle(at(0), Input::Linked);
+    welcome(&mut page, 0, 1);
+    shown(&mut page);
+    page.handle(at(10), Input::Appended { urgent: false });
+    page.handle(at(30), Input::Appended { urgent: false });
+    assert_eq!(wait(&mut page, 30, 100), [(60, "Nudge".to_owned())]);
+    page.handle(at(200), Input::Appended { urgent: true });
+    assert_eq!(shown(&mut page), ["Nudge"]);
+}
+
+#[test]
+fn silence_after_a_nudge_is_followed_by_a_hello_and_a_word_is_not() {
+    for (word, expected) in [(false, vec![(1_100, "Hello".to_owned())]), (true, vec![])] {
+        let mut page = page();
+        page.handle(at(0), Input::Linked);
+        welcome(&mut page, 0, 1);
+        page.handle(at(100), Input::Appended { urgent: true });
+        if word {
+            notice(&mut page, 200, 1, RequestId(0), &Notice::Status(status(None, None)));
+        }
+        shown(&mut page);
+        assert_eq!(wait(&mut page, 200, 2_000), expected);
+    }
+}
