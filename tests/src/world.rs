@@ -63,6 +63,8 @@ pub struct World {
     pub options: Options,
     /// Whether devices sign.
     pub signed: bool,
+    /// When a push was sent, and of how many events.
+    pub sent: Vec<(u64, usize)>,
     backups: Vec<Tables>,
     outstanding: Vec<(usize, PageId, Job)>,
     count: u64,
@@ -200,6 +202,7 @@ impl World {
             planted: Planted::default(),
             options: Options::default(),
             signed: false,
+            sent: Vec::new(),
             backups: Vec::new(),
             outstanding: Vec::new(),
             count: 0,
@@ -661,6 +664,16 @@ impl World {
         false
     }
 
+    /// Runs until true time has passed `ms` further on.
+    pub fn run_for(&mut self, ms: u64) {
+        let end = self.now_ms + ms;
+        while self.now_ms < end {
+            if !self.step() && (!self.advance() || self.now_ms > end) {
+                self.now_ms = end;
+            }
+        }
+    }
+
     /// Runs until nothing can happen without time passing.
     pub fn settle(&mut self) {
         for _ in 0..STEPS_MAX {
@@ -811,6 +824,7 @@ impl World {
     fn push(&mut self, device: usize, realm: PageId, token: Option<&str>, body: &[u8]) -> Response {
         let response = self.deliver(device, realm, token, body);
         if let Ok(push) = from_cbor::<Push>(body, limits::PUSH_BYTES_MAX) {
+            self.sent.push((self.now_ms, push.events.len()));
             let ids: Vec<String> = check::push_ids(&push).iter().map(EventId::to_string).collect();
             let stream = &push.stream;
             let life = u16::from_be_bytes([stream.incarnation.0[0], stream.incarnation.0[1]]);

@@ -2,4 +2,5 @@
 
 mod happy;
 mod mutants;
+mod rules;
 mod stories;
