@@ -205,27 +205,37 @@ pub(crate) struct Receipt {
 
 /// Each event that was acknowledged is in the log under its key, once, and those of one key are in
 /// the order in which they were appended (G2, G3).
+#[track_caller]
 pub(crate) fn assert_once_and_in_order(log: &[LogEvent], receipts: &[Receipt]) {
+    if let Err(fault) = once_and_in_order(log, receipts) {
+        panic!("{fault}");
+    }
+}
+
+fn once_and_in_order(log: &[LogEvent], receipts: &[Receipt]) -> Result<(), String> {
     let mut by_id: BTreeMap<&str, &LogEvent> = BTreeMap::new();
     for event in log {
-        let before = by_id.insert(&event.id, event);
-        assert!(before.is_none(), "in the log more than once: {before:?} and {event:?}");
+        if let Some(before) = by_id.insert(&event.id, event) {
+            return Err(format!("in the log more than once: {before:?} and {event:?}"));
+        }
     }
-    let missing: Vec<_> =
-        receipts.iter().filter(|it| !by_id.contains_key(it.id.as_str())).collect();
-    assert!(missing.is_empty(), "acknowledged, but not in the log: {missing:?}");
-
     let mut by_key: BTreeMap<&str, Vec<(u64, u64)>> = BTreeMap::new();
     for it in receipts {
-        let event = by_id[it.id.as_str()];
-        assert_eq!(event.key.as_ref(), Some(&it.key), "{event:?}");
+        let Some(event) = by_id.get(it.id.as_str()) else {
+            return Err(format!("acknowledged, but not in the log: {it:?}"));
+        };
+        if event.key.as_ref() != Some(&it.key) {
+            return Err(format!("in the log under another key: {it:?} as {event:?}"));
+        }
         by_key.entry(&it.key).or_default().push((it.position, event.offset));
     }
     for (key, mut of_key) in by_key {
         of_key.sort_unstable();
-        let is_in_order = of_key.is_sorted_by_key(|(_, offset)| *offset);
-        assert!(is_in_order, "{key}: (position, offset) out of order: {of_key:?}");
+        if !of_key.is_sorted_by_key(|(_, offset)| *offset) {
+            return Err(format!("{key}: (position, offset) out of order: {of_key:?}"));
+        }
     }
+    Ok(())
 }
 
 fn program() -> PathBuf {
@@ -270,7 +280,7 @@ fn only_a_log_with_each_event_once_and_in_order_passes() {
         ("another key",         vec![event(1, "a", "k"), event(2, "b", "l")],                       false),
     ];
     for (shows, log, passes) in cases {
-        let verdict = std::panic::catch_unwind(|| assert_once_and_in_order(&log, &receipts));
-        assert_eq!(verdict.is_ok(), passes, "{shows}");
+        let verdict = once_and_in_order(&log, &receipts);
+        assert_eq!(verdict.is_ok(), passes, "{shows}: {verdict:?}");
     }
 }
