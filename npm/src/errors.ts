@@ -21,17 +21,22 @@ export type ErrorCode =
   // A bound is reached.
   | "outbox-full"
   | "dead-letters-full"
+  | "dead-letter-dropped"
   // The browser, its disk included.
   | "store-quota"
   | "store-timeout"
   | "store-unavailable"
   | "store-closed"
+  | "store-blocked"
   | "store-failed"
   | "wasm-unavailable"
+  | "signing-failed"
+  | "stream-torn"
   // The coordinator, other pages, other versions.
   | "coordinator-silent"
   | "reload-needed"
   | "fenced"
+  | "stream-forked"
   // The server.
   | "server-misbehaved"
   // Bellwether itself.

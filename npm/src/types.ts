@@ -14,7 +14,8 @@ export interface ConnectOptions {
   channel?: string | undefined;
   /**
    * The worker's script. Default: the worker of the page's own scope if it speaks Bellwether, else
-   * `"/bellwether-sw.js"`. `false`: never a worker; a page then hosts the coordinator.
+   * `"/bellwether-sw.js"`. `false`: never a worker; events are
+   * then kept on disk and not sent.
    */
   worker?: string | URL | false | undefined;
   /** The scope to register the worker under. Default: that of the script's folder. */

@@ -18,7 +18,7 @@ use wasm_bindgen_futures::JsFuture;
 use crate::client::{Bellwether, NewEvent};
 use crate::listing::Journey;
 use crate::options::{Options, Token, WorkerChoice};
-use crate::status::{Happening, Status};
+use crate::status::{Happening, Host, Status};
 
 #[wasm_bindgen]
 extern "C" {
@@ -46,6 +46,8 @@ extern "C" {
     fn drop_oldest(this: &RawOptions) -> bool;
     #[wasm_bindgen(method, getter, js_name = hasToken)]
     fn has_token(this: &RawOptions) -> bool;
+    #[wasm_bindgen(method, getter)]
+    fn debug(this: &RawOptions) -> bool;
     #[wasm_bindgen(method, getter, js_name = maxRetries)]
     fn max_retries(this: &RawOptions) -> Option<u32>;
     #[wasm_bindgen(method, getter, js_name = baseDelayMs)]
@@ -92,6 +94,8 @@ extern "C" {
     fn reload_needed(this: &Sink, build: &str, message: &str);
     #[wasm_bindgen(method)]
     fn error(this: &Sink, error: &JsValue);
+    #[wasm_bindgen(method)]
+    fn log(this: &Sink, direction: &str, text: &str);
     #[wasm_bindgen(method, catch)]
     fn token(this: &Sink, user: &str, session: &str) -> Result<Promise, JsValue>;
 
@@ -428,6 +432,7 @@ fn options(raw: &RawOptions, sink: &Sink) -> Options {
             overflow,
         },
         token: raw.has_token().then(|| token_of(sink)),
+        debug: raw.debug(),
         build: raw.build().into(),
     }
 }
@@ -461,6 +466,7 @@ fn tell(sink: &Sink, happening: &Happening) {
             "this page and the coordinator are of builds too far apart: reload the page",
         ),
         Happening::Trouble(fault) => sink.error(&thrown(sink, fault)),
+        Happening::Message { out, name } => sink.log(if *out { "out" } else { "in" }, name),
     }
 }
 
@@ -477,7 +483,7 @@ fn tell_status(sink: &Sink, status: &Status) {
         &status.host_reason,
         status.epoch.0 as f64,
         sync,
-        &status.reason,
+        if status.sync == Sync::Blocked { &status.reason } else { "" },
         if connected { "connected" } else { "disconnected" },
         status.online,
         status.pages,
@@ -486,7 +492,7 @@ fn tell_status(sink: &Sink, status: &Status) {
         status.next_attempt_at.map_or(0.0, |at| at.0 as f64),
         status.paused,
         &status.host_build,
-        PROTOCOL_MAX,
+        if status.host == Host::Starting { 0 } else { PROTOCOL_MAX },
     );
 }
 

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
 use bellwether_shared::base::{Culprit, Fault, Hlc, PageId, RequestId, SortedMap, limits};
-use bellwether_shared::bus::{Identity, Reply, Request};
+use bellwether_shared::bus::{Envelope, Identity, Notice, Reply, Request, Sync};
 use bellwether_shared::page::{Effect, Input, Page};
 use bellwether_shared::rows;
 use bellwether_web::alarm::Alarm;
@@ -101,7 +101,7 @@ impl Driver {
         let inbox = Inbox::new(&self.options.channel, move |heard| {
             if let Some(driver) = weak.upgrade() {
                 match heard {
-                    Heard::Message(bytes) => driver.handle(Input::Message(bytes)),
+                    Heard::Message(bytes) => driver.hear(bytes),
                     Heard::Failed(why) => {
                         driver.change_status(|status| status.host_reason = why.into());
                     }
@@ -143,7 +143,10 @@ impl Driver {
     pub(crate) fn status(&self) -> Status {
         let status = self.status.borrow().clone();
         let fresh: u64 = self.fresh.borrow().iter().map(|(_, count)| count).sum();
-        Status { pending: status.pending + fresh, ..status }
+        let pending = status.pending + fresh;
+        let waits = pending > 0 && status.sync == Sync::Synchronized;
+        let sync = if waits { Sync::Synchronizing } else { status.sync };
+        Status { pending, sync, ..status }
     }
 
     pub(crate) fn listen(&self, hear: Hear) {
@@ -252,7 +255,22 @@ impl Driver {
         }
     }
 
+    fn hear(self: &Rc<Self>, bytes: Vec<u8>) {
+        self.log(&bytes, false);
+        self.handle(Input::Message(bytes));
+    }
+
+    fn log(&self, message: &[u8], out: bool) {
+        if self.options.debug
+            && let Ok(envelope) = Envelope::read(message)
+        {
+            let name = if out { Request::name(envelope.kind) } else { Notice::name(envelope.kind) };
+            self.tell(&Happening::Message { out, name });
+        }
+    }
+
     fn post(self: &Rc<Self>, message: &[u8], fast: bool, hello: bool) {
+        self.log(message, true);
         if fast && let Some(port) = self.port.borrow().as_ref() {
             return port.post(message);
         }
@@ -262,7 +280,7 @@ impl Driver {
             let weak = Rc::downgrade(self);
             let heard = move |bytes| {
                 if let Some(driver) = Weak::upgrade(&weak) {
-                    driver.handle(Input::Message(bytes));
+                    driver.hear(bytes);
                 }
             };
             if let Ok((port, theirs)) = Port::pair(&self.options.channel, heard) {

@@ -48,6 +48,8 @@ pub struct Options {
     pub outbox: rows::Options,
     /// Gives tokens, where the server wants them.
     pub token: Option<Token>,
+    /// Whether each message to and from the coordinator is told as [`Happening::Message`](crate::Happening).
+    pub debug: bool,
     /// Build id of the package, for diagnosis and updates.
     pub build: Box<str>,
 }
@@ -65,6 +67,7 @@ impl Default for Options {
             batch_age: Duration::from_millis(limits::BATCH_AGE_MS.into()),
             outbox: rows::Options::default(),
             token: None,
+            debug: false,
             build: env!("CARGO_PKG_VERSION").into(),
         }
     }

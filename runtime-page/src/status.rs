@@ -112,4 +112,11 @@ pub enum Happening {
     ReloadNeeded(Box<str>),
     /// Something went wrong that the developer should know.
     Trouble(Fault),
+    /// A message passed, by name; only with [`Options::debug`](crate::Options::debug).
+    Message {
+        /// Whether this page sent it.
+        out: bool,
+        /// What it is.
+        name: &'static str,
+    },
 }

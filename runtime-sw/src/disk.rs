@@ -36,6 +36,8 @@ pub(crate) struct Disk {
     /// The device row found at boot.
     found: RefCell<Option<Vec<u8>>>,
     signing: RefCell<Option<(JsValue, KeyKind)>>,
+    /// The epoch of the last boot.
+    epoch: Cell<Epoch>,
     /// What [`Store::losses`] was when the coordinator booted.
     losses: Cell<u32>,
 }
@@ -111,6 +113,7 @@ impl Disk {
         } else {
             Vec::new()
         };
+        self.epoch.set(lease.epoch);
         *self.found.borrow_mut() = boot.device;
         if let Some(pair) = boot.signing {
             *self.signing.borrow_mut() = Some((pair, KeyKind::None));
@@ -139,7 +142,20 @@ impl Disk {
                 vec![Input::Device(device)]
             }
             (Some(Err(RowFault::Newer { .. })), _) => vec![Input::JournalFailed(too_old())],
-            (Some(Err(RowFault::Unreadable)) | None, _) => self.mint(channel).await,
+            (Some(Err(RowFault::Unreadable)), _) => {
+                // Who this was cannot be known any more: a device begins anew.
+                let op = Op::Delete { store: rows::Store::Meta, key: rows::META_DEVICE.into() };
+                let batch = WriteBatch { epoch: self.epoch.get(), strict: true, ops: vec![op] };
+                let cleared = match self.store(channel).await {
+                    Ok(store) => store.commit(&batch).await,
+                    Err(fault) => Err(fault),
+                };
+                match cleared {
+                    Ok(()) => self.mint(channel).await,
+                    Err(fault) => vec![Input::JournalFailed(fault.to_fault())],
+                }
+            }
+            (None, _) => self.mint(channel).await,
         }
     }
 

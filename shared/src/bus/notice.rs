@@ -258,6 +258,23 @@ impl Notice {
     const TROUBLE: u8 = 8;
     const RELOAD_NEEDED: u8 = 9;
 
+    /// What a message of this kind is called in a log.
+    #[must_use]
+    pub fn name(kind: u8) -> &'static str {
+        let names = [
+            "welcome",
+            "status",
+            "reply",
+            "buried",
+            "state-lost",
+            "token-wanted",
+            "hosted-by",
+            "trouble",
+            "reload-needed",
+        ];
+        names.get(usize::from(kind).wrapping_sub(1)).copied().unwrap_or("unknown")
+    }
+
     /// The message with its header.
     #[must_use]
     pub fn seal(&self, build: &str, sender: PageId, request: RequestId, epoch: Epoch) -> Vec<u8> {

@@ -121,6 +121,13 @@ impl Request {
     const PAUSE: u8 = 7;
     const FLUSH: u8 = 8;
 
+    /// What a message of this kind is called in a log.
+    #[must_use]
+    pub fn name(kind: u8) -> &'static str {
+        let names = ["hello", "nudge", "farewell", "token", "retry", "discard", "pause", "flush"];
+        names.get(usize::from(kind).wrapping_sub(1)).copied().unwrap_or("unknown")
+    }
+
     /// The message with its header.
     #[must_use]
     pub fn seal(&self, build: &str, sender: PageId, request: RequestId, epoch: Epoch) -> Vec<u8> {

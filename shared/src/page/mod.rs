@@ -188,8 +188,7 @@ impl Page {
                 self.nudge(now, true);
             }
             Input::Leaving { rows, may_return } => {
-                let farewell = Request::Farewell(Farewell { rows, may_return });
-                self.post(&farewell, RequestId(0), false);
+                self.say_farewell(rows, may_return);
                 self.welcomed = None;
                 self.hello_again = None;
                 self.wake = None;
@@ -303,6 +302,22 @@ impl Page {
         self.effects.push_back(Effect::Post { message, fast: false, hello: true });
         self.hello_again = Some(now.mono.after(self.hello_patience));
         self.hello_patience = (self.hello_patience * 2).min(HELLO_PATIENCE_MAX);
+    }
+
+    // In as many messages as the bound of one takes; the last is said in any case.
+    fn say_farewell(&mut self, rows: Vec<ByteVec>, may_return: bool) {
+        let mut part = Farewell { rows: Vec::new(), may_return };
+        let mut bytes = 0;
+        for row in rows {
+            if bytes + row.len() > limits::BUS_BYTES_MAX / 2 && !part.rows.is_empty() {
+                let full = Farewell { rows: core::mem::take(&mut part.rows), may_return };
+                self.post(&Request::Farewell(full), RequestId(0), false);
+                bytes = 0;
+            }
+            bytes += row.len();
+            part.rows.push(row);
+        }
+        self.post(&Request::Farewell(part), RequestId(0), false);
     }
 
     fn post(&mut self, request: &Request, id: RequestId, fast: bool) {
