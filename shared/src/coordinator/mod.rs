@@ -443,6 +443,3 @@ pub fn too_old() -> Fault {
         "this device's data was written by a newer version of the app: reload to get it",
     )
 }
-
-#[cfg(test)]
-mod tests;

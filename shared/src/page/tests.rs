@@ -1,3 +1,5 @@
+//! The page's machine by short scripts: what it says, when it says it again, and whom it believes.
+
 use super::*;
 use crate::bus::{Sync, Welcome};
 use crate::rows::{HostKind, Options};
