@@ -70,10 +70,11 @@ pub fn commit(world: &World, device: usize, batch: &WriteBatch) -> Vec<String> {
         .disk
         .rows(Store::Journal)
         .filter_map(|(key, row)| match key {
-            Key::Number(position) => Some((*position, row_id(row))),
-            Key::Text(_) => None,
+            Key::Number(at) if batch.ops.iter().any(|op| deletes(op, Store::Journal, *at)) => {
+                Some((*at, row_id(row)))
+            }
+            Key::Number(_) | Key::Text(_) => None,
         })
-        .filter(|(position, _)| batch.ops.iter().any(|op| deletes(op, Store::Journal, *position)))
         .collect();
     let gone_positions: BTreeSet<u64> = gone.iter().map(|(position, _)| *position).collect();
     for (position, id) in gone {
@@ -83,14 +84,17 @@ pub fn commit(world: &World, device: usize, batch: &WriteBatch) -> Vec<String> {
             }
             continue;
         };
-        let copy = here.disk.rows(Store::Journal).any(|(key, row)| {
-            !matches!(key, Key::Number(at) if gone_positions.contains(at))
-                && row_id(row).as_ref() == Some(&id)
-        });
+        let has_copy = || {
+            here.disk.rows(Store::Journal).any(|(key, row)| {
+                !matches!(key, Key::Number(at) if gone_positions.contains(at))
+                    && row_id(row).as_ref() == Some(&id)
+            })
+        };
+        let letter = Key::from(id.as_str());
         let safe = world.server.ever.contains(&id)
-            || put.contains(&Key::from(id.as_str()))
-            || copy
-            || here.disk.get(Store::Dead, &Key::from(id.as_str())).is_some();
+            || put.contains(&letter)
+            || here.disk.get(Store::Dead, &letter).is_some()
+            || has_copy();
         if !safe {
             found.push(format!("{id} leaves the disk, and the server has never held it"));
         }

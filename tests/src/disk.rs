@@ -185,9 +185,10 @@ impl Disk {
     /// Rows with numbers greater than `after`, at most `limit`.
     #[must_use]
     pub fn numbered(&self, store: Store, after: u64, limit: u32) -> Vec<(u64, Vec<u8>)> {
-        let numbered = self.rows(store).filter_map(|(key, row)| match key {
-            Key::Number(number) if *number > after => Some((*number, row.clone())),
-            Key::Number(_) | Key::Text(_) => None,
+        let span = (store, Key::Number(after + 1))..=(store, Key::Number(u64::MAX));
+        let numbered = self.seen.rows.range(span).filter_map(|((_, key), row)| match key {
+            Key::Number(number) => Some((*number, row.clone())),
+            Key::Text(_) => None,
         });
         numbered.take(limit as usize).collect()
     }

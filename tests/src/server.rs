@@ -106,8 +106,9 @@ impl Server {
             self.tables.forget_repeats(checked.push());
         }
         let answer = engine::push(&mut self.tables, &Nothing, "", &checked, moment)?;
-        self.ever
-            .extend(self.tables.sessions.iter().flat_map(|session| session.ids.keys().cloned()));
+        let taken = checked.push().events.iter().zip(&answer.results);
+        let taken = taken.filter(|(_, result)| result.offset.is_some());
+        self.ever.extend(taken.filter_map(|(sealed, _)| crate::check::event_id(sealed)));
         Ok(answer)
     }
 

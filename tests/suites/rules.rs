@@ -341,6 +341,35 @@ fn a_break_that_the_disk_refuses_is_not_forgotten() {
     }
 }
 
+// More than memory holds
+
+#[test]
+fn a_journal_far_beyond_the_backlog_is_delivered_in_order_through_kills() {
+    let mut world = World::with_device(5);
+    world.server.poison.insert("poison".into(), 500);
+    let lanes = [Lane::Critical, Lane::Normal, Lane::Normal, Lane::Bulk];
+    for group in 0..12 {
+        let drafts: Vec<Draft> = (0..400)
+            .map(|number: usize| {
+                let lane = lanes[number * 7 % 4];
+                let type_ = if number == 200 && group == 9 { "poison" } else { "plain" };
+                Draft { lane, type_: type_.into(), ..Draft::default() }
+            })
+            .collect();
+        world.append_all(0, &drafts, true).expect("there is room");
+    }
+    world.trigger(0, Trigger::Start);
+    for life in 0..12 {
+        world.run(5 + life * 7);
+        world.kill(0);
+        world.append(0, &Draft::default());
+        world.trigger(0, Trigger::Start);
+    }
+    ends_well(&mut world);
+    assert_eq!(world.server.log("s").len(), 12 * 400 + 12 - 1);
+    assert_eq!(letters(&world).len(), 1);
+}
+
 // Others go on
 
 #[test]
