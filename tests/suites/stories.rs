@@ -1,4 +1,5 @@
-//! Many stories, each from its seed, and the ones that once went wrong.
+//! Many stories, each from its seed, and the ones that once went wrong. The search for more is an example,
+//! `tests/examples/stories.rs`.
 
 use bellwether_tests::scenario::{Plot, play, told};
 
@@ -26,25 +27,6 @@ fn stories_that_once_went_wrong_end_well() {
         let world = play(seed, &Plot::default());
         assert!(world.violations.is_empty(), "{shows}: {}", told(seed, &world));
     }
-}
-
-/// The search by night: `FROM=0 TO=100000 cargo test -p bellwether-tests --test suites search -- --ignored`.
-#[test]
-#[ignore = "takes as long as it is told to"]
-fn search() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    for seed in number("FROM").unwrap_or(0)..number("TO").unwrap_or(10_000) {
-        holds(seed);
-    }
-}
-
-/// One story, told whether it ends well or not: `SEED=7 cargo test … one -- --ignored`.
-#[test]
-#[ignore = "for looking at one story"]
-fn one() {
-    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
-    let world = play(seed, &Plot::default());
-    panic!("{}", told(seed, &world));
 }
 
 fn holds(seed: u64) {

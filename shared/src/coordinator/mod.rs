@@ -443,3 +443,6 @@ pub fn too_old() -> Fault {
         "this device's data was written by a newer version of the app: reload to get it",
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,199 @@
+//! A driver in a few lines: facts in, effects out, by hand.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::base::{DeviceId, EventId, Generation, Stamp, Wall};
+use crate::outbox::OutboxRows;
+use crate::rows::{DeviceRow, HostKind, Key, LeaseRow, Op, Store, StreamKey};
+use crate::wire::{DeviceKey, Event, EventKind, KeyKind, Lane};
+
+fn at(ms: u64) -> Now {
+    Now { mono: Mono(ms), wall: Wall(1_000_000 + ms) }
+}
+
+fn restored(outbox: OutboxRows) -> Restored {
+    let holder = PageId([1; 16]);
+    let lease = LeaseRow::taken(None, holder, HostKind::Worker, "test", Wall(1_000_000));
+    let config = Config { server: "https://server.test".into(), ..Config::default() };
+    Restored { lease, config: Some(to_cbor(&config)), outbox }
+}
+
+fn device() -> DeviceRow {
+    let key = DeviceKey { kind: KeyKind::None, public: Vec::new().into() };
+    DeviceRow { version: ROW_VERSION, device: DeviceId([2; 16]), key, minted_at: Wall(1) }
+}
+
+fn row(id: &str) -> Vec<u8> {
+    let sealed = to_cbor(&Event {
+        id: EventId::new(id).expect("tests use fit ids"),
+        kind: EventKind::App,
+        type_: "plain",
+        key: None,
+        data: None,
+        schema: 0,
+        stamp: Stamp(1),
+        page: PageId([7; 16]),
+        at: Wall(1),
+        correlation: None,
+    });
+    let stream = StreamKey { session: "s".into(), user: "".into(), lane: Lane::Normal };
+    to_cbor(&JournalRow { generation: Generation(0), ..JournalRow::new(&stream, &sealed, Wall(1)) })
+}
+
+fn effects(coordinator: &mut Coordinator) -> Vec<Effect> {
+    core::iter::from_fn(|| coordinator.poll_effect()).collect()
+}
+
+/// Hands in what a driver would until a push leaves; gives its ticket.
+fn until_pushed(coordinator: &mut Coordinator) -> Ticket {
+    coordinator.handle(at(1), Input::Device(device()));
+    let rows = vec![(1, row("a")), (2, row("b"))];
+    coordinator.handle(at(2), Input::Journal { rows, ended: true });
+    for _ in 0..10 {
+        for effect in effects(coordinator) {
+            match effect {
+                Effect::Sign { ticket, .. } => {
+                    let signature = Some(Vec::new());
+                    coordinator.handle(at(3), Input::Signed { ticket, signature });
+                }
+                Effect::Commit { ticket, .. } => {
+                    coordinator.handle(at(3), Input::Committed(ticket))
+                }
+                Effect::Push { ticket, .. } => return ticket,
+                Effect::ReadJournal { .. } => {
+                    let rows = Vec::new();
+                    coordinator.handle(at(3), Input::Journal { rows, ended: true });
+                }
+                Effect::ReadRetained { .. }
+                | Effect::ReadOld { .. }
+                | Effect::ListClients
+                | Effect::Send { .. }
+                | Effect::AskForSync => {}
+            }
+        }
+    }
+    panic!("no push leaves");
+}
+
+#[test]
+fn no_push_leaves_before_its_seal_is_on_disk() {
+    let mut coordinator = Coordinator::restore(at(0), &restored(OutboxRows::default()), 7);
+    coordinator.handle(at(1), Input::Device(device()));
+    let rows = vec![(1, row("a"))];
+    coordinator.handle(at(2), Input::Journal { rows, ended: true });
+    let mut sealed = None;
+    for effect in effects(&mut coordinator) {
+        if let Effect::Sign { ticket, .. } = effect {
+            coordinator.handle(at(3), Input::Signed { ticket, signature: Some(Vec::new()) });
+        }
+    }
+    for effect in effects(&mut coordinator) {
+        match effect {
+            Effect::Commit { ticket, batch } => {
+                let flight = |op: &Op| op.store() == Store::Flight;
+                assert!(batch.ops.iter().any(flight) && batch.epoch == coordinator.epoch());
+                sealed = Some(ticket);
+            }
+            Effect::Push { .. } => panic!("a push leaves before the disk has answered"),
+            Effect::Sign { .. }
+            | Effect::ReadJournal { .. }
+            | Effect::ReadRetained { .. }
+            | Effect::ReadOld { .. }
+            | Effect::ListClients
+            | Effect::Send { .. }
+            | Effect::AskForSync => {}
+        }
+    }
+    coordinator.handle(at(9), Input::Timeout);
+    assert!(!effects(&mut coordinator).iter().any(|effect| matches!(effect, Effect::Push { .. })));
+    coordinator.handle(at(10), Input::Committed(sealed.expect("a seal was asked for")));
+    assert!(effects(&mut coordinator).iter().any(|effect| matches!(effect, Effect::Push { .. })));
+}
+
+#[test]
+fn a_fenced_coordinator_asks_for_nothing_whatever_it_is_told() {
+    let mut coordinator = Coordinator::restore(at(0), &restored(OutboxRows::default()), 7);
+    let ticket = until_pushed(&mut coordinator);
+    coordinator.handle(at(5), Input::Fenced);
+    let response = outbox::Response::Unreachable;
+    let message = Request::Flush.seal("test", PageId([5; 16]), RequestId(1), Epoch(0));
+    let from = Client("page".into());
+    let facts = [
+        Input::Response { ticket, response },
+        Input::Trigger(Trigger::Sync),
+        Input::Message { from, bytes: message },
+        Input::Journal { rows: vec![(9, row("c"))], ended: true },
+        Input::Timeout,
+    ];
+    for fact in facts {
+        coordinator.handle(at(60_000), fact);
+        assert_eq!(effects(&mut coordinator), []);
+    }
+    assert_eq!(coordinator.poll_timeout(at(60_000)), None);
+    assert!(coordinator.is_quiet() && !coordinator.has_work());
+}
+
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..40),
+        // A row that was cut, or of which one byte has turned.
+        (any::<prop::sample::Index>(), any::<u8>(), any::<bool>()).prop_map(|(at, to, cut)| {
+            let mut row = row("a");
+            let at = at.index(row.len());
+            if cut {
+                row.truncate(at);
+            } else {
+                row[at] = to;
+            }
+            row
+        }),
+    ]
+}
+
+proptest! {
+    /// Whatever lies on disk and whatever is said, there is a coordinator, and it goes on.
+    #[test]
+    fn no_row_and_no_message_stops_it(
+        streams in prop::collection::vec(bytes(), 0..3),
+        flights in prop::collection::vec(bytes(), 0..3),
+        dead in prop::collection::vec(bytes(), 0..3),
+        journal in prop::collection::vec(bytes(), 0..6),
+        messages in prop::collection::vec(bytes(), 0..3),
+        answers in prop::collection::vec(bytes(), 0..3),
+    ) {
+        let dead = dead.into_iter().zip(0..).map(|(row, key)| (Key::Number(key), row)).collect();
+        let cursors = streams.clone();
+        let rows = OutboxRows { streams, flights, cursors, dead, answered: 3 };
+        let mut coordinator = Coordinator::restore(at(0), &restored(rows), 7);
+        coordinator.handle(at(1), Input::Device(device()));
+        for bytes in messages {
+            coordinator.handle(at(2), Input::Message { from: Client("page".into()), bytes });
+        }
+        let rows = (1..).zip(journal).collect();
+        coordinator.handle(at(3), Input::Journal { rows, ended: true });
+        let mut answers = answers.into_iter();
+        for ms in 4..40 {
+            for effect in effects(&mut coordinator) {
+                let fact = match effect {
+                    Effect::Commit { ticket, .. } => Input::Committed(ticket),
+                    Effect::Sign { ticket, .. } => Input::Signed { ticket, signature: Some(vec![1]) },
+                    Effect::Push { ticket, .. } => {
+                        let body = answers.next().unwrap_or_default();
+                        let (status, content_type) = (200, crate::wire::CBOR.into());
+                        let response =
+                            outbox::Response::Http { status, content_type, retry_after_ms: None, body };
+                        Input::Response { ticket, response }
+                    }
+                    Effect::ReadJournal { .. } => Input::Journal { rows: Vec::new(), ended: true },
+                    Effect::ReadRetained { ticket, .. } => Input::Retained { ticket, rows: Vec::new() },
+                    Effect::ReadOld { store, .. } => Input::Old { store, rows: Vec::new() },
+                    Effect::ListClients => Input::Clients(Vec::new()),
+                    Effect::Send { .. } | Effect::AskForSync => continue,
+                };
+                coordinator.handle(at(ms), fact);
+            }
+        }
+        prop_assert!(coordinator.is_quiet());
+    }
+}
