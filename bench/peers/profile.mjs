@@ -1,4 +1,4 @@
-// node profile.mjs w1|w2|w5 [--n N] [--cpu] [--memory]
+// node profile.mjs w1|w2|w5 [--n N] [--cpu] [--list] [--memory] [--now] [--seq]
 // Where Bellwether's time goes: the stages of page and worker, and with `--cpu` their functions.
 import fs from 'node:fs';
 import { startServer } from './lib/server.mjs';
@@ -77,7 +77,8 @@ if (what === 'w1') {
 }
 if (what === 'w2') {
   await page.evaluate(`bench.w2fill({ n: ${n}, run: 'f', variant: 'sqlite', deadline: 60000 })`);
-  await sleep(500);
+  // As the workload does it, or once the coordinator has read all there is.
+  if (!args.includes('--now')) await sleep(500);
   await measured(async () => {
     await page.evaluate(`bench.w2start('sqlite', {})`);
     await sync.holds('p', n);

@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { startServer } from './lib/server.mjs';
 import { ROOT, list } from './lib/contestants.mjs';
+import { ratios } from './lib/ratios.mjs';
 
 const ALL = ['w1', 'w2', 'w5'];
 const args = process.argv.slice(2);
@@ -47,7 +48,7 @@ for (const w of which) {
     fs.mkdirSync(path.dirname(file), { recursive: true });
     fs.writeFileSync(file, JSON.stringify({ workload: w, title: m.title, when: new Date(t0).toISOString(), seconds: Math.round((Date.now() - t0) / 1000), load, rows: all }, null, 1) + '\n');
   }
-  console.log(`\n## ${m.title}\n\n${m.table(all)}\n`);
+  console.log(`\n## ${m.title}\n\n${ratios(w, all)}\n\n${m.table(all)}\n`);
 }
 srv.close();
 process.exit(0);

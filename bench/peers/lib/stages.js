@@ -29,9 +29,19 @@
   timed(globalThis.SubtleCrypto?.prototype, 'generateKey', 'generateKey');
   timed(globalThis.CacheStorage?.prototype, 'open', 'cache open');
   timed(globalThis.Cache?.prototype, 'match', 'cache match');
+  timed(globalThis.Response?.prototype, 'arrayBuffer', 'read');
+  timed(globalThis.Clients?.prototype, 'matchAll', 'list clients');
   timed(WebAssembly, 'compile', 'compile');
   timed(WebAssembly, 'instantiate', 'instantiate');
-  timed(globalThis.IDBFactory?.prototype, 'open', 'database open');
+  const open = IDBFactory.prototype.open;
+  IDBFactory.prototype.open = function (...args) {
+    const from = now();
+    const request = open.apply(this, args);
+    request.addEventListener('success', () => note('database open', from));
+    return request;
+  };
+  globalThis.addEventListener?.('message', () => note('message', now()));
+  note('script begins', now());
   const posted = (object) => timed(object, 'postMessage', 'post', ([message]) => `${message?.bytes?.byteLength ?? message?.m?.byteLength ?? ''}`);
   [globalThis.MessagePort, globalThis.ServiceWorker, globalThis.Client].forEach((it) => posted(it?.prototype));
 })();

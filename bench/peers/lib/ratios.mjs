@@ -1,0 +1,48 @@
+// What Bellwether is to the limit and to its peers, each ratio taken within one run, round by round.
+import { against, cell, mdTable } from './stats.mjs';
+
+const find = (rows, contestant, variant) => rows.find((r) => r.contestant === contestant && (variant === undefined || r.variant === variant));
+
+// Each line: what is compared, the aim, and ours against the limit and against each peer; `pick` finds a
+// figure in a row, `better` turns two figures into a number for which greater is better, or the ratio asked for.
+const LINES = {
+  w1: [
+    { what: 'p50, one after another: time', aim: '≤ 1.25', limit: 'raw-idb-strict', pick: (r) => r.latency_ms.p50 },
+    { what: 'p99, one after another: time', aim: '', limit: 'raw-idb-strict', pick: (r) => r.latency_ms.p99 },
+    { what: '1,000 at once: rate', aim: '≥ 0.8', limit: 'raw-idb-commit', pick: (r) => r.concurrent_per_s[1000] },
+    { what: '10,000 at once: rate', aim: '≥ 0.8', limit: 'raw-idb-commit', pick: (r) => r.concurrent_per_s[10000] },
+    { what: '1,000 at once: rate, to the strict limit', aim: '', limit: 'raw-idb-commit-strict', pick: (r) => r.concurrent_per_s[1000] },
+    { what: '10,000 at once: rate, to the strict limit', aim: '', limit: 'raw-idb-commit-strict', pick: (r) => r.concurrent_per_s[10000] },
+  ],
+  w2: [
+    { what: 'drain of 1,000: rate', aim: '', ours: 'sqlite', limit: 'raw-sw-group', pick: (r) => r[1000].per_s },
+    { what: 'drain of 10,000: rate', aim: '≥ 0.8', ours: 'sqlite', limit: 'raw-sw-group', pick: (r) => r[10000].per_s },
+    { what: 'drain of 10,000, store in memory: rate', aim: '', ours: 'memory', limit: 'raw-sw-group', pick: (r) => r[10000].per_s },
+  ],
+  w5: [
+    { what: 'cold worker: durable, ms more', aim: '≤ 12', ours: 'coldstart', limit: 'raw-sw-group', variant: 'coldstart', pick: (r) => r.cold_ms, combine: (x, y) => x - y },
+    { what: 'cold worker: answered, ms more', aim: '≤ 12', ours: 'coldstart', limit: 'raw-sw-group', variant: 'coldstart', pick: (r) => r.answer_ms, combine: (x, y) => x - y },
+  ],
+};
+
+export function ratios(workload, rows) {
+  const lines = LINES[workload].map(({ what, aim, ours, limit, variant, pick, combine }) => {
+    const [a, b] = [find(rows, 'bellwether', ours), find(rows, limit, variant)];
+    return a && b ? [what, aim, limit, cell(against(pick(a), pick(b), combine))] : null;
+  });
+  const table = mdTable(['bellwether', 'aim', 'to', 'median (min–max over rounds)'], lines.filter(Boolean));
+  return lines.some(Boolean) ? `${table}\n\n${peers(workload, rows)}` : '';
+}
+
+// Times by which Bellwether is faster than each peer.
+function peers(workload, rows) {
+  const figures = LINES[workload].filter(({ limit, combine }, i, all) => !combine && all.findIndex((line) => line.limit === limit && line.pick === all[i].pick) === i && !/strict limit|memory|p99/.test(all[i].what));
+  if (!figures.length) return '';
+  const others = rows.filter((r) => r.kind === 'peer');
+  const times = (figure, r) => {
+    const ours = find(rows, 'bellwether', figure.ours);
+    const faster = /time/.test(figure.what) ? (x, y) => y / x : (x, y) => x / y;
+    return ours ? cell(against(figure.pick(ours), figure.pick(r), faster)) : '–';
+  };
+  return mdTable(['times as fast as', ...figures.map((figure) => figure.what)], others.map((r) => [r.title, ...figures.map((figure) => times(figure, r))]));
+}
