@@ -1,0 +1,222 @@
+//! On the wire and back: what a response means for the stream, and whom a failure is counted against (OUT-5).
+
+use super::super::batch::{About, Held, question, seal};
+use super::super::retry::{Failure, FailureKind, Heard, Response, due, hear};
+use super::super::{Effect, Ticket};
+use super::anew::source_of;
+use super::{Break, Change, News, Phase, Shared, Stream};
+use crate::base::Now;
+use crate::bus::Identity;
+use crate::rows::{Op, Reason, Source, Store, StreamRow};
+use crate::wire::{Answer, Verdict, to_cbor};
+
+impl Stream {
+    pub(super) fn about<'a>(&self, shared: &'a Shared, row: &'a StreamRow) -> Option<About<'a>> {
+        Some(About {
+            device: shared.device.as_ref()?,
+            stream: row,
+            log_epoch: shared.log_epoch(&self.key.session),
+            host_epoch: shared.host_epoch,
+            build: &shared.build,
+        })
+    }
+
+    // `accused` is the failure for which the server is asked whether it is well.
+    pub(super) fn put_on_wire(&mut self, accused: Option<Failure>, now: Now, shared: &mut Shared) {
+        let Some(row) = &self.row else { return };
+        let push = match (self.about(shared, row), &self.batch) {
+            (Some(about), _) if accused.is_some() => question(&about),
+            (Some(about), Some(batch)) => batch.push(&about),
+            (Some(_) | None, _) => return,
+        };
+        let body = to_cbor(&push);
+        let ticket = shared.ticket();
+        let identity = Identity { session: self.key.session.clone(), user: self.key.user.clone() };
+        shared.effects.push_back(Effect::Push { ticket, identity, body });
+        self.last_sent = Some(now.mono);
+        let is_batch = accused.is_none();
+        self.phase = Phase::Sending(ticket, accused);
+        if is_batch {
+            self.look_ahead(now, shared);
+        }
+    }
+
+    /// Something came back, or did not. Gives what it says of the whole session's log.
+    pub(in crate::outbox) fn on_response(
+        &mut self,
+        ticket: Ticket,
+        response: Response,
+        now: Now,
+        shared: &mut Shared,
+    ) -> Option<News> {
+        let Some(Phase::Sending(_, accused)) = self.leave(ticket) else { return None };
+        if self.breaking.is_some() {
+            self.go(now, shared);
+            return None;
+        }
+        match hear(response) {
+            Heard::Failure(failure) => {
+                shared.reachable = Some(failure.kind != FailureKind::Unreachable);
+                self.on_failure(failure, accused.is_some(), now, shared);
+                None
+            }
+            Heard::Answer(answer) => {
+                shared.reachable = Some(true);
+                let known = shared.log_epoch(&self.key.session);
+                let other = known.is_some_and(|known| known != answer.log_epoch);
+                if other || answer.verdict == Verdict::EpochChanged {
+                    return Some(News::Renewed(answer.log_epoch));
+                }
+                self.on_answer(&answer, accused, now, shared)
+            }
+        }
+    }
+
+    pub(super) fn on_answer(
+        &mut self,
+        answer: &Answer,
+        accused: Option<Failure>,
+        now: Now,
+        shared: &mut Shared,
+    ) -> Option<News> {
+        let row = self.row.as_ref()?;
+        let why = match answer.verdict {
+            _ if answer.through < row.confirmed => Some(Break::Lost),
+            Verdict::Forked { .. } => Some(Break::Forked),
+            Verdict::Gap => Some(Break::Lost),
+            Verdict::Taken | Verdict::EpochChanged => None,
+        };
+        if let Some(why) = why {
+            self.begin_anew(why, now, shared);
+            return (why == Break::Lost).then_some(News::Lost);
+        }
+        match accused {
+            // Part of the batch had arrived, and its answer was lost: the batch will be recognised. If it fails
+            // again, it is the culprit all the same, or the two would follow each other without end.
+            Some(_) if answer.through > row.confirmed && !self.resent => {
+                self.resent = true;
+                self.put_on_wire(None, now, shared);
+            }
+            Some(failure) => self.on_culprit(failure, now, shared),
+            None => self.on_taken(answer, now, shared),
+        }
+        None
+    }
+
+    pub(super) fn on_failure(
+        &mut self,
+        failure: Failure,
+        was_question: bool,
+        now: Now,
+        shared: &mut Shared,
+    ) {
+        if failure.kind == FailureKind::Unauthorized {
+            let identity =
+                Identity { session: self.key.session.clone(), user: self.key.user.clone() };
+            shared.effects.push_back(Effect::TokenWanted(identity));
+        }
+        if failure.kind == FailureKind::Superseded {
+            return self.begin_anew(Break::Forked, now, shared);
+        }
+        self.failures += 1;
+        let patience = if self.run_max.is_some() {
+            failure.kind.patience().map(|_| 1)
+        } else {
+            failure.kind.patience()
+        };
+        if was_question {
+            // An outage: nobody is to blame.
+            self.failures = 0;
+            self.rest(&failure, 0, now, shared);
+        } else if patience.is_some_and(|patience| self.failures >= patience) {
+            self.put_on_wire(Some(failure), now, shared);
+        } else {
+            self.rest(&failure, 0, now, shared);
+        }
+    }
+
+    // The server is well, and this batch fails: halve it, or count it against the one event in it.
+    pub(super) fn on_culprit(&mut self, failure: Failure, now: Now, shared: &mut Shared) {
+        self.resent = false;
+        self.recall();
+        let (Some(batch), Some(row)) = (&self.batch, &self.row) else { return };
+        let keep = batch.events.len() / 2;
+        if keep > 0 {
+            let mut events = batch.events.clone();
+            let rest = events.split_off(keep);
+            let mut change = Change::to(row.clone(), now);
+            let source = source_of(&batch.row.source, &batch.events, 0, &events);
+            if matches!(source, Source::Journal(_)) {
+                change.put_back = rest;
+            }
+            let mut half = seal(row, events, source, now.wall);
+            half.row.tries = batch.row.tries;
+            change.batch = Some(half);
+            change.strict = true;
+            self.run_max = Some(keep as u64);
+            return self.sign(change, shared);
+        }
+        if !failure.kind.spends() {
+            return self.rest(&failure, 0, now, shared);
+        }
+        let tries = batch.row.tries + 1;
+        if tries < shared.config.options.tries_max {
+            return self.rest(&failure, 1, now, shared);
+        }
+        if shared.dead.room(&shared.config.options) == 0 {
+            self.full = true;
+            return;
+        }
+        let Some(event) = batch.events.first() else { return };
+        let mut change = Change::to(row.clone(), now);
+        let reason = Reason { code: "tries-spent".into(), message: failure.fault.message };
+        self.bury_into(&mut change, &event.clone(), reason, tries, now, shared);
+        self.failures = 0;
+        self.sign(change, shared);
+    }
+
+    // The event leaves the journal for the dead letters, in the same transaction.
+    pub(super) fn bury_into(
+        &self,
+        change: &mut Change,
+        event: &Held,
+        reason: Reason,
+        tries: u32,
+        now: Now,
+        shared: &mut Shared,
+    ) {
+        let options = shared.config.options.clone();
+        let burial = shared.dead.bury(&self.key, event, reason, tries, now.wall, &options);
+        change.burials.push(burial);
+        if self.batch.as_ref().is_some_and(|batch| !batch.is_from_journal()) {
+            change.row.replay = change.row.replay.map(|replay| replay.past(event.position));
+        } else {
+            let position = event.position;
+            change.ops.push(Op::DeleteSpan {
+                store: Store::Journal,
+                from: position,
+                through: position,
+            });
+        }
+        change.over.push(event.id.clone());
+        change.strict = true;
+    }
+
+    // The same batch again, later.
+    pub(super) fn rest(&mut self, failure: &Failure, tries: u32, now: Now, shared: &mut Shared) {
+        let (Some(batch), Some(row)) = (&self.batch, &self.row) else { return };
+        let mut batch = batch.clone();
+        batch.row.attempt = batch.row.attempt.saturating_add(1);
+        batch.row.tries = batch.row.tries.saturating_add(tries);
+        batch.row.last_fault = Some(failure.fault.clone());
+        let options = &shared.config.options;
+        let attempt = batch.row.attempt;
+        batch.row.due_at = due(now.wall, attempt, failure.retry_after_ms, options, &mut shared.rng);
+        self.last_fault = Some(failure.fault.clone());
+        self.blocked = failure.kind.blocks();
+        let mut change = Change::to(row.clone(), now);
+        change.due = now.mono_at(batch.row.due_at);
+        change.batch = Some(batch);
+        self.store(change, shared);
+    }
+}
