@@ -88,11 +88,16 @@ fn begin(seed: u64, plot: &Plot) -> World {
             world.server.poison.insert("poison".into(), status);
         }
     }
+    let guarded = world.chance(20);
+    if guarded {
+        world.guarded.insert("ann".into());
+    }
     if world.chance(50) {
         let devices = world.devices.len() as u64;
         for _ in 0..=world.below(2) {
             let device = world.below(devices) as usize;
-            world.open_page(device, "", None);
+            let ann = guarded && world.chance(50);
+            world.open_page(device, if ann { "ann" } else { "" }, ann.then_some("good"));
         }
     }
     world
@@ -257,6 +262,12 @@ pub fn end(world: &mut World) {
         world.devices[device].disk.failing = 0;
         world.kill_zombies(device);
     }
+    if !world.guarded.is_empty() {
+        // Ann has signed in everywhere by then.
+        for device in 0..world.devices.len() {
+            world.open_page(device, "ann", Some("good"));
+        }
+    }
     calm(world);
     for device in 0..world.devices.len() {
         let streams = world.devices[device].streams.clone();
@@ -277,7 +288,12 @@ pub fn end(world: &mut World) {
 fn calm(world: &mut World) {
     for _ in 0..ROUNDS_MAX {
         for device in 0..world.devices.len() {
-            world.trigger(device, Trigger::Start);
+            // Where there is a page it has to do without the browser's help.
+            if world.devices[device].pages.is_empty() {
+                world.trigger(device, Trigger::Start);
+            } else {
+                world.tell_page(device, 0, page::Input::Online);
+            }
         }
         world.quiet();
         if !world.violations.is_empty() || !make_room(world) {

@@ -49,7 +49,7 @@ pub struct World {
     pub weather: Weather,
     /// Requests that will arrive some time, whoever sent them.
     pub strays: Vec<Vec<u8>>,
-    /// Users whose pushes need the token `good`.
+    /// Users whose pushes in session `s` need the token `good`.
     pub guarded: BTreeSet<Box<str>>,
     /// What was ever appended and reported durable.
     pub events: BTreeMap<EventId, Appended>,
@@ -868,7 +868,8 @@ impl World {
             }
             return answer;
         }
-        if self.guarded.contains(&push.stream.user) && token != Some("good") {
+        let guarded = &*push.stream.session == "s" && self.guarded.contains(&push.stream.user);
+        if guarded && token != Some("good") {
             return problem(&Fault::Unauthorized("a token is needed".into()));
         }
         if self.chance(self.weather.lose_request) {
