@@ -7,7 +7,7 @@ use bellwether_shared::base::SortedMap;
 use bellwether_shared::coordinator::Trigger;
 use bellwether_web::task::promise;
 use bellwether_web::{channel, registry};
-use js_sys::{JsString, Promise};
+use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 use web_sys::{ExtendableMessageEvent, MessagePort};
 
@@ -63,7 +63,7 @@ impl Worker {
                 if last_chance {
                     driver.ask_for_sync().await;
                 }
-                return Err(JsString::from("there is more to deliver").into());
+                return Err(js_sys::Error::new(MORE).into());
             }
             DONE
         })
@@ -123,5 +123,8 @@ fn source_of(event: &ExtendableMessageEvent) -> Option<String> {
 
 const DONE: Result<JsValue, JsValue> = Ok(JsValue::UNDEFINED);
 
+/// What the browser writes to the console when a background sync is to come again.
+const MORE: &str =
+    "Bellwether could not deliver everything yet, and the browser will try again: nothing is wrong";
 /// Background sync tags are this and the channel.
 pub(crate) const TAG: &str = "bellwether:";
