@@ -1,5 +1,7 @@
 //! Workers, tabs and whole browsers killed while there is work.
 
+use std::env;
+
 use serde_json::json;
 
 use crate::browser::Tab;
@@ -25,7 +27,7 @@ fn three_hundred_events_of_three_tabs_arrive_once_and_in_order_whatever_is_kille
         for (tab, pause_ms) in [(&ann, 30), (&ben, 30), (&cat, 0)] {
             write(tab, 100, pause_ms).await;
         }
-        let mut chance = Chance(20_261_120);
+        let mut chance = Chance::new();
         let mut written = 0;
         let mut receipts = Vec::new();
         for stop in 0..10 {
@@ -155,6 +157,13 @@ pub(crate) async fn until_connected(demo: &Tab) {
 struct Chance(u64);
 
 impl Chance {
+    /// Seeded by `BELLWETHER_E2E_SEED`, for a search; else the same each time.
+    fn new() -> Self {
+        let asked = env::var("BELLWETHER_E2E_SEED").ok().and_then(|seed| seed.parse().ok());
+        // Zero would stay zero.
+        Self(asked.filter(|seed| *seed != 0).unwrap_or(20_261_120))
+    }
+
     fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::id;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::{env, fs};
+use std::time::Duration;
+use std::{env, fs, thread};
 
 /// A new, empty folder; removed with everything in it when dropped.
 #[derive(Debug)]
@@ -25,8 +26,13 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // A process that is about to end may still write; what stays is the system's to clean.
-        let _ = fs::remove_dir_all(&self.0);
+        // A process that was just killed may still write; what stays then is the system's to clean.
+        for _ in 0..TRIES {
+            if fs::remove_dir_all(&self.0).is_ok() {
+                return;
+            }
+            thread::sleep(PAUSE);
+        }
     }
 }
 
@@ -45,3 +51,6 @@ pub(crate) fn copy_folder(from: &Path, to: &Path) {
         }
     }
 }
+
+const TRIES: u32 = 40;
+const PAUSE: Duration = Duration::from_millis(25);

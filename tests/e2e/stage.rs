@@ -21,9 +21,10 @@ use crate::wait::{holds, secs, until};
 #[derive(Debug)]
 pub(crate) struct Stage {
     pub(crate) server: Server,
-    home: Scratch,
     browser: Option<Browser>,
     second: Option<Browser>,
+    /// The last to go: browsers write to it as long as they run.
+    home: Scratch,
 }
 
 /// Plays a test on a stage with this site; the server runs, the browser does not.
@@ -40,16 +41,17 @@ pub(crate) fn play(site: Site, test: impl AsyncFnOnce(&mut Stage)) {
         };
         stage.server.start().await;
         let played = AssertUnwindSafe(tokio::time::timeout(TEST_MAX, test(&mut stage)));
-        let fault = match played.catch_unwind().await {
-            Ok(Ok(())) => return,
-            Ok(Err(_)) => Box::new(format!("{name} did not end within {TEST_MAX:?}")),
+        match played.catch_unwind().await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => {
+                stage.record(&name).await;
+                panic!("{name} did not end within {TEST_MAX:?}");
+            }
             Err(fault) => {
                 stage.record(&name).await;
                 resume_unwind(fault);
             }
-        };
-        stage.record(&name).await;
-        panic!("{fault}");
+        }
     });
 }
 
