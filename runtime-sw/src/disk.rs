@@ -141,7 +141,7 @@ impl Disk {
                 *self.signing.borrow_mut() = Some((pair, device.key.kind));
                 vec![Input::Device(device)]
             }
-            (Some(Err(RowFault::Newer { .. })), _) => vec![Input::JournalFailed(too_old())],
+            (Some(Err(RowFault::Newer { .. })), _) => vec![Input::DeviceFailed(too_old())],
             (Some(Err(RowFault::Unreadable)), _) => {
                 // Who this was cannot be known any more: a device begins anew.
                 let op = Op::Delete { store: rows::Store::Meta, key: rows::META_DEVICE.into() };
@@ -152,7 +152,7 @@ impl Disk {
                 };
                 match cleared {
                     Ok(()) => self.mint(channel).await,
-                    Err(fault) => vec![Input::JournalFailed(fault.to_fault())],
+                    Err(fault) => vec![Input::DeviceFailed(fault.to_fault())],
                 }
             }
             (None, _) => self.mint(channel).await,
@@ -191,7 +191,7 @@ impl Disk {
                 facts.push(Input::Device(device));
                 facts
             }
-            Err(fault) => vec![Input::JournalFailed(fault)],
+            Err(fault) => vec![Input::DeviceFailed(fault)],
         }
     }
 

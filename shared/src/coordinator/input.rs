@@ -35,6 +35,8 @@ pub enum Input {
     Clients(Vec<Client>),
     /// This is the device: read, or minted.
     Device(DeviceRow),
+    /// Who the device is could not be read, nor a new one minted; it is tried again with the next event.
+    DeviceFailed(Fault),
     /// The database was minted anew although there had been one.
     DatabaseLost,
     /// Rows of the journal, as asked for.

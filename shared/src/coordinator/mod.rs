@@ -78,6 +78,7 @@ impl Coordinator {
             Input::Message { from, bytes } => self.on_message(now, from, &bytes),
             Input::Clients(clients) => self.on_clients(now, &clients),
             Input::Device(device) => self.outbox.set_device(now, device),
+            Input::DeviceFailed(fault) => self.tell(Notice::Trouble(fault)),
             Input::DatabaseLost => {
                 let (what, session) = ("database".into(), "".into());
                 self.tell(Notice::StateLost { what, session, from: None, to: None });

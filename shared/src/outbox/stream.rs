@@ -361,8 +361,10 @@ impl Stream {
 
     /// A token has come for this stream's identity.
     pub(super) fn on_token(&mut self, now: Now, shared: &mut Shared) {
-        let waits = |batch: &Batch| batch.row.attempt <= 1;
-        if self.blocked && self.batch.as_ref().is_some_and(waits) {
+        // One that follows a refusal at once, again and again, is no better than the one before.
+        let first = self.batch.as_ref().is_some_and(|batch| batch.row.attempt <= 1);
+        let recent = self.last_sent.is_some_and(|sent| now.mono.since(sent) < HURRY_MIN);
+        if self.blocked && (first || !recent) {
             self.due = self.due.min(now.mono);
         }
         self.go(now, shared);
