@@ -48,10 +48,7 @@ impl Format {
     }
 
     /// An answer of status 200.
-    pub(crate) fn answer<T: wire::Encode + serde::Serialize>(
-        self,
-        message: &T,
-    ) -> Response {
+    pub(crate) fn answer<T: wire::Encode + serde::Serialize>(self, message: &T) -> Response {
         match self {
             Self::Cbor => cbor_answer(message),
             Self::Json => json_answer(message),

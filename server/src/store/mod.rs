@@ -65,8 +65,7 @@ pub trait Store: Send + Sync + 'static {
 pub(crate) fn moment() -> Result<Moment, StoreFault> {
     let mut fresh = [0; 16];
     // Not from aws-lc: it gathers entropy of its own at first, and the first push would wait for it.
-    getrandom::fill(&mut fresh)
-        .map_err(|_| StoreFault::new("the system gives no random bytes"))?;
+    getrandom::fill(&mut fresh).map_err(|_| StoreFault::new("the system gives no random bytes"))?;
     Ok(Moment { now: wall(), fresh_epoch: LogEpoch(fresh) })
 }
 
