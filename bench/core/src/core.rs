@@ -129,11 +129,7 @@ fn push(sealed: &[Vec<u8>]) -> Push {
 
 fn per_event(figure: Figure, events: u32) -> Figure {
     let each = |value: f64| crate::measure::Shown(value / f64::from(events));
-    Figure {
-        median: each(figure.median.0),
-        min: each(figure.min.0),
-        max: each(figure.max.0),
-    }
+    Figure { median: each(figure.median.0), min: each(figure.min.0), max: each(figure.max.0) }
 }
 
 const BATCH: u32 = 500;

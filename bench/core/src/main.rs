@@ -22,7 +22,10 @@ fn main() -> io::Result<()> {
         writeln!(out, "\nno server: `cargo build --release -p bellwether-server` builds it")?;
         return Ok(());
     };
-    writeln!(out, "\n| server, batches of 500 | events/s | first push, ms | later pushes, median ms |")?;
+    writeln!(
+        out,
+        "\n| server, batches of 500 | events/s | first push, ms | later pushes, median ms |"
+    )?;
     writeln!(out, "|---|--:|--:|--:|")?;
     for store in [program::Store::Sqlite, program::Store::Memory] {
         for clients in [1, 8] {
