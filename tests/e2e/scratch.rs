@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::id;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
-use std::{env, fs, thread};
+use std::{env, fs};
 
 /// A new, empty folder; removed with everything in it when dropped.
 #[derive(Debug)]
@@ -26,13 +25,9 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // A process that was just killed may still write; what stays then is the system's to clean.
-        for _ in 0..TRIES {
-            if fs::remove_dir_all(&self.0).is_ok() {
-                return;
-            }
-            thread::sleep(PAUSE);
-        }
+        // A process that was just killed may still write. What stays then goes with the folder for temporary files,
+        // which is the run's own.
+        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -51,6 +46,3 @@ pub(crate) fn copy_folder(from: &Path, to: &Path) {
         }
     }
 }
-
-const TRIES: u32 = 40;
-const PAUSE: Duration = Duration::from_millis(25);

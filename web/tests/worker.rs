@@ -474,7 +474,7 @@ async fn a_request_carries_nothing_but_what_was_given() {
     assert_eq!(reply.status, 429);
     assert_eq!(reply.content_type.as_deref(), Some("text/plain"));
     assert_eq!(reply.retry_after.as_deref(), Some("7"));
-    let expected = "https://server.test/push POST omit default error accept,text/plain;\
+    let expected = "https://server.test/push POST omit  error accept,text/plain;\
         authorization,Bearer token;content-type,application/cbor 1,2,3";
     assert_eq!(String::from_utf8(reply.body).as_deref(), Ok(expected));
 }
