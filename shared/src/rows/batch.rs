@@ -140,7 +140,7 @@ impl Op {
 pub struct WriteBatch {
     /// The epoch under which they were decided; under any other nothing is written.
     pub epoch: Epoch,
-    /// Whether completion must mean that the disk has it (what is acknowledged, and seals).
+    /// Whether completion must mean that the disk has it: for what a power cut must not undo.
     pub strict: bool,
     /// What is written, in this order.
     pub ops: Vec<Op>,
