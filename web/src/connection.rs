@@ -21,7 +21,7 @@ use crate::fault::StoreFault;
 use crate::listen::Listener;
 use crate::once::Once;
 use crate::schema::Schema;
-use crate::task;
+use crate::task::{self, Boxed};
 
 /// How a database is opened.
 pub(crate) trait Open: 'static {
@@ -67,31 +67,37 @@ impl<O: Open> Connection<O> {
         self: &Rc<Self>,
         work: impl AsyncFn(&IdbDatabase) -> Result<T, StoreFault>,
     ) -> Result<T, StoreFault> {
-        let db = self.database().await?;
-        match work(&db).await {
-            Err(fault) if fault.is_of_handle() => {
-                self.lose();
-                work(&self.database().await?).await
+        // A loop, so that what is awaited is compiled once.
+        let mut repeated = false;
+        loop {
+            let db = self.database().await?;
+            match work(&db).await {
+                Err(fault) if !repeated && fault.is_of_handle() => self.lose(),
+                done => return done,
             }
-            done => done,
+            repeated = true;
         }
     }
 
     /// The database, opened if need be.
-    pub(crate) async fn database(self: &Rc<Self>) -> Result<IdbDatabase, StoreFault> {
-        if let Some(db) = self.current() {
-            return Ok(db);
-        }
-        // Twice, because engines are known to leave a first opening without an answer for ever.
-        let opened = match self.open().await {
-            Ok(db) => db,
-            Err(fault @ StoreFault::Unavailable(_)) => return Err(fault),
-            // The second waits behind the first, and cannot know for what.
-            Err(first) => self.open().await.map_err(|second| {
-                if matches!(first, StoreFault::Blocked) { first } else { second }
-            })?,
-        };
-        Ok(self.keep(opened))
+    pub(crate) fn database(self: &Rc<Self>) -> Boxed<'_, Result<IdbDatabase, StoreFault>> {
+        Box::pin(async {
+            if let Some(db) = self.current() {
+                return Ok(db);
+            }
+            let mut first = None;
+            // Twice, because engines are known to leave a first opening without an answer for ever.
+            loop {
+                match (self.open().await, first) {
+                    (Ok(db), _) => return Ok(self.keep(db)),
+                    (Err(fault @ StoreFault::Unavailable(_)), None) => return Err(fault),
+                    (Err(fault), None) => first = Some(fault),
+                    // The second waits behind the first, and cannot know for what.
+                    (Err(_), Some(first @ StoreFault::Blocked)) => return Err(first),
+                    (Err(second), Some(_)) => return Err(second),
+                }
+            }
+        })
     }
 
     /// Lets go of the database; the next use opens it again. What is under way ends as usual.

@@ -9,6 +9,9 @@ use js_sys::Promise;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::{future_to_promise, spawn_local};
 
+/// A future whose kind is not told: what awaits it does not carry its code, however often it does.
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
 /// Lets `work` run, from the next turn on.
 pub fn spawn(work: impl Future<Output = ()> + 'static) {
     spawn_boxed(Box::pin(work));
@@ -20,11 +23,11 @@ pub fn promise(work: impl Future<Output = Result<JsValue, JsValue>> + 'static) -
 }
 
 #[inline(never)]
-fn spawn_boxed(work: Pin<Box<dyn Future<Output = ()>>>) {
+fn spawn_boxed(work: Boxed<'static, ()>) {
     spawn_local(work);
 }
 
 #[inline(never)]
-fn promise_boxed(work: Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>>) -> Promise {
+fn promise_boxed(work: Boxed<'static, Result<JsValue, JsValue>>) -> Promise {
     future_to_promise(work)
 }

@@ -166,12 +166,14 @@ fn optimize(repo: &Repo, glue: &Path) -> Outcome<PathBuf> {
     Ok(folder)
 }
 
-/// The features one by one: with all of them, modules come out that browsers refuse. No inlining: what
-/// it saves is less than what brotli then misses.
+/// The features one by one: with all of them, modules come out that browsers refuse. No inlining, and no
+/// sharing of repeated expressions: what they save is less than what brotli then misses.
 const WASM_OPT: &[&str] = &[
     "-Oz",
     "--skip-pass=inlining",
     "--skip-pass=inlining-optimizing",
+    "--skip-pass=local-cse",
+    "--converge",
     "--strip-target-features",
     "--enable-bulk-memory",
     "--enable-nontrapping-float-to-int",

@@ -95,16 +95,16 @@ impl Reader {
         connection: &Rc<Connection<Idb>>,
         read: impl AsyncFn(&Rexie) -> Result<T, StoreFault>,
     ) -> Result<T, StoreFault> {
-        let once = async || match &self.open(connection).await?.0 {
-            Some(rexie) => read(rexie).await,
-            None => Err(StoreFault::Closed),
-        };
-        match once().await {
-            Err(fault) if fault.is_of_handle() => {
-                self.close();
-                once().await
+        // A loop, so that what is awaited is compiled once.
+        let mut repeated = false;
+        loop {
+            let open = self.open(connection).await?;
+            let Some(rexie) = &open.0 else { return Err(StoreFault::Closed) };
+            match read(rexie).await {
+                Err(fault) if !repeated && fault.is_of_handle() => self.close(),
+                done => return done,
             }
-            done => done,
+            repeated = true;
         }
     }
 
