@@ -386,7 +386,13 @@ impl Driver {
     fn change_status(&self, change: impl FnOnce(&mut Status)) {
         let before = self.status.borrow().clone();
         change(&mut self.status.borrow_mut());
-        if *self.status.borrow() != before {
+        self.tell_if_changed(&before);
+    }
+
+    // Apart, so that it is compiled once.
+    #[inline(never)]
+    fn tell_if_changed(&self, before: &Status) {
+        if *self.status.borrow() != *before {
             self.tell(&Happening::Status(self.status()));
         }
     }

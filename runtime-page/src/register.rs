@@ -21,38 +21,47 @@ pub(crate) async fn find(options: &Options) -> Result<ServiceWorkerRegistration,
     if !supported() {
         return Err("service worker: this browser, or this address, does not allow one".into());
     }
-    let scope = options.scope.as_deref();
-    match &options.worker {
-        WorkerChoice::At(url) if !is_stock(url) => register(url, scope).await.map_err(why),
-        WorkerChoice::At(url) => stock(url, scope, &options.channel).await,
-        WorkerChoice::Auto | WorkerChoice::Off => stock(STOCK, scope, &options.channel).await,
+    let url = match &options.worker {
+        WorkerChoice::At(url) => url,
+        WorkerChoice::Auto | WorkerChoice::Off => STOCK,
+    };
+    let mut scope = options.scope.clone();
+    if is_stock(url) {
+        match stock(url, scope, &options.channel).await? {
+            Found::There(there) => return Ok(there),
+            Found::Wanted(wanted) => scope = wanted,
+        }
     }
+    register(url, scope.as_deref()).await.map_err(why)
+}
+
+enum Found {
+    There(ServiceWorkerRegistration),
+    /// None that will do: it is to be registered, for this scope.
+    Wanted(Option<Box<str>>),
 }
 
 // The stock script, unless a worker that speaks Bellwether is there already; beside any other, in its own scope.
-async fn stock(
-    url: &str,
-    scope: Option<&str>,
-    channel: &str,
-) -> Result<ServiceWorkerRegistration, Box<str>> {
-    let there = registration(scope.unwrap_or("")).await.map_err(why)?;
-    let Some(there) = there else { return register(url, scope).await.map_err(why) };
-    let Some(newest) = newest(&there) else { return register(url, scope).await.map_err(why) };
-    if is_stock(&newest.script_url()) {
-        return if newest.script_url().ends_with(url) {
+async fn stock(url: &str, scope: Option<Box<str>>, channel: &str) -> Result<Found, Box<str>> {
+    let there = registration(scope.as_deref().unwrap_or("")).await.map_err(why)?;
+    let Some(there) = there else { return Ok(Found::Wanted(scope)) };
+    let Some(newest) = newest(&there) else { return Ok(Found::Wanted(scope)) };
+    let script = newest.script_url();
+    if is_stock(&script) {
+        return Ok(if script.ends_with(url) {
             // Registering again lets the browser look for an update.
-            register(url, Some(&there.scope())).await.map_err(why)
+            Found::Wanted(Some(there.scope().into()))
         } else {
-            Ok(there)
-        };
+            Found::There(there)
+        });
     }
     if let Some(active) = active(&there).await
         && probe(&active, channel, PROBE_MAX).await.is_some()
     {
-        return Ok(there);
+        return Ok(Found::There(there));
     }
     let own = [url.rsplit_once('/').map_or("", |(folder, _)| folder), OWN_SCOPE].concat();
-    register(url, Some(&own)).await.map_err(why)
+    Ok(Found::Wanted(Some(own.into())))
 }
 
 /// The registration's worker once it is active; `None` if it will not be.

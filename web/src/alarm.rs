@@ -23,7 +23,7 @@ impl Alarm {
     /// A delay beyond 24 days rings early; whoever is rung for finds that it is not yet time, and
     /// sets the alarm again. `ring` may do so itself.
     pub fn set(&self, delay: Option<Duration>, ring: impl FnOnce() + 'static) {
-        let timeout = delay.map(|delay| Timeout::new(millis(delay), ring));
+        let timeout = delay.map(|delay| timer(delay, Box::new(ring)));
         // Out of the cell before it is dropped: dropping calls into JavaScript.
         let before = self.0.replace(timeout);
         drop(before);
@@ -34,7 +34,7 @@ impl Alarm {
 pub async fn within<T>(delay: Duration, work: impl Future<Output = T>) -> Option<T> {
     let rung = Once::new();
     let ring = rung.clone();
-    let _timer = Timeout::new(millis(delay), move || ring.put(()).unwrap_or_default());
+    let _timer = timer(delay, Box::new(move || ring.put(()).unwrap_or_default()));
     let mut work = pin!(work);
     let mut rung = pin!(rung.get());
     poll_fn(|context| match work.as_mut().poll(context) {
@@ -42,6 +42,11 @@ pub async fn within<T>(delay: Duration, work: impl Future<Output = T>) -> Option
         Poll::Pending => rung.as_mut().poll(context).map(|()| None),
     })
     .await
+}
+
+// Boxed: to JavaScript all timers are of one kind, and its glue has it once.
+fn timer(delay: Duration, ring: Box<dyn FnOnce()>) -> Timeout {
+    Timeout::new(millis(delay), ring)
 }
 
 // Rounded up: a timer that rings before its time would have to be set again for nothing. By hand, since

@@ -21,7 +21,16 @@ impl Listener {
         kinds: &'static [&'static str],
         heard: impl FnMut(Event) + 'static,
     ) -> Self {
-        let closure = Closure::new(heard);
+        Self::boxed(target, kinds, Box::new(heard))
+    }
+
+    // Apart, and boxed: to JavaScript all listeners are of one kind, and its glue has it once.
+    fn boxed(
+        target: &EventTarget,
+        kinds: &'static [&'static str],
+        heard: Box<dyn FnMut(Event)>,
+    ) -> Self {
+        let closure = Closure::wrap(heard);
         for kind in kinds {
             // Fails only for arguments of the wrong type.
             let _ = target.add_event_listener_with_callback(kind, closure.as_ref().unchecked_ref());
