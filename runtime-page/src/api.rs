@@ -4,14 +4,15 @@ use core::future::Future;
 use core::time::Duration;
 use std::rc::Rc;
 
-use bellwether_shared::base::{Culprit, EventId, Fault, LogEpoch};
+use bellwether_shared::base::{Culprit, EventId, Fault, LogEpoch, limits};
 use bellwether_shared::bus::{Identity, PROTOCOL_MAX, Sync};
 use bellwether_shared::rows::{self, Overflow};
 use bellwether_shared::wire::Lane;
+use bellwether_web::members::Members;
 use bellwether_web::task;
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
-use js_sys::{Function, Object, Promise};
+use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
@@ -23,43 +24,8 @@ use crate::status::{Happening, Host, Status};
 #[wasm_bindgen]
 extern "C" {
     /// The app's options, checked for type; `undefined` stands for the default.
+    #[wasm_bindgen(extends = Members)]
     pub type RawOptions;
-    #[wasm_bindgen(method, getter)]
-    fn channel(this: &RawOptions) -> String;
-    #[wasm_bindgen(method, getter)]
-    fn session(this: &RawOptions) -> String;
-    #[wasm_bindgen(method, getter)]
-    fn user(this: &RawOptions) -> String;
-    #[wasm_bindgen(method, getter)]
-    fn server(this: &RawOptions) -> String;
-    #[wasm_bindgen(method, getter)]
-    fn build(this: &RawOptions) -> String;
-    #[wasm_bindgen(method, getter)]
-    fn worker(this: &RawOptions) -> Option<String>;
-    #[wasm_bindgen(method, getter, js_name = workerOff)]
-    fn worker_off(this: &RawOptions) -> bool;
-    #[wasm_bindgen(method, getter)]
-    fn scope(this: &RawOptions) -> Option<String>;
-    #[wasm_bindgen(method, getter)]
-    fn relaxed(this: &RawOptions) -> bool;
-    #[wasm_bindgen(method, getter, js_name = dropOldest)]
-    fn drop_oldest(this: &RawOptions) -> bool;
-    #[wasm_bindgen(method, getter, js_name = hasToken)]
-    fn has_token(this: &RawOptions) -> bool;
-    #[wasm_bindgen(method, getter)]
-    fn debug(this: &RawOptions) -> bool;
-    #[wasm_bindgen(method, getter, js_name = maxRetries)]
-    fn max_retries(this: &RawOptions) -> Option<u32>;
-    #[wasm_bindgen(method, getter, js_name = baseDelayMs)]
-    fn base_delay_ms(this: &RawOptions) -> Option<u32>;
-    #[wasm_bindgen(method, getter, js_name = maxDelayMs)]
-    fn max_delay_ms(this: &RawOptions) -> Option<u32>;
-    #[wasm_bindgen(method, getter, js_name = batchSize)]
-    fn batch_size(this: &RawOptions) -> Option<u32>;
-    #[wasm_bindgen(method, getter, js_name = batchAgeMs)]
-    fn batch_age_ms(this: &RawOptions) -> Option<u32>;
-    #[wasm_bindgen(method, getter, js_name = deadLetterCap)]
-    fn dead_letter_cap(this: &RawOptions) -> Option<u32>;
 
     /// Where the app is told; its methods are the package's.
     #[derive(Clone)]
@@ -134,15 +100,6 @@ extern "C" {
         session: &str,
         user: &str,
     );
-
-    #[wasm_bindgen(extends = Object)]
-    type FlushNumbers;
-    #[wasm_bindgen(method, setter)]
-    fn set_delivered(this: &FlushNumbers, count: f64);
-    #[wasm_bindgen(method, setter)]
-    fn set_pending(this: &FlushNumbers, count: f64);
-    #[wasm_bindgen(method, setter)]
-    fn set_dead(this: &FlushNumbers, count: f64);
 
     #[wasm_bindgen(extends = Function)]
     type AppendSettle;
@@ -355,10 +312,10 @@ impl Client {
         let it = self.clone();
         promise(&self.sink, async move {
             let report = it.inner.flush().await?;
-            let numbers: FlushNumbers = Object::new().unchecked_into();
-            numbers.set_delivered(report.delivered as f64);
-            numbers.set_pending(report.pending as f64);
-            numbers.set_dead(report.dead as f64);
+            let numbers = Members::none();
+            numbers.set("delivered", &JsValue::from_f64(report.delivered as f64));
+            numbers.set("pending", &JsValue::from_f64(report.pending as f64));
+            numbers.set("dead", &JsValue::from_f64(report.dead as f64));
             Ok(numbers.into())
         })
     }
@@ -407,33 +364,36 @@ const DONE: Result<JsValue, Fault> = Ok(JsValue::UNDEFINED);
 
 fn options(raw: &RawOptions, sink: &Sink) -> Options {
     let defaults = rows::Options::default();
-    let worker = match raw.worker() {
-        _ if raw.worker_off() => WorkerChoice::Off,
+    let text = |name| Box::<str>::from(raw.text(name).unwrap_or_default());
+    let flag = |name| raw.get(name).as_bool().unwrap_or_default();
+    let number = |name, default: u32| raw.get(name).as_f64().map_or(default, |it| it as u32);
+    let worker = match raw.text("worker") {
+        _ if flag("workerOff") => WorkerChoice::Off,
         Some(url) => WorkerChoice::At(url.into()),
         None => WorkerChoice::Auto,
     };
-    let overflow = if raw.drop_oldest() { Overflow::DropOldest } else { Overflow::Block };
-    let batch_age = raw.batch_age_ms().map(|age| Duration::from_millis(age.into()));
+    let overflow = if flag("dropOldest") { Overflow::DropOldest } else { Overflow::Block };
+    let batch_age_ms = number("batchAgeMs", limits::BATCH_AGE_MS);
     Options {
-        channel: raw.channel().into(),
-        session: Some(raw.session().into()),
-        user: raw.user().into(),
-        server: raw.server().into(),
+        channel: text("channel"),
+        session: Some(text("session")),
+        user: text("user"),
+        server: text("server"),
         worker,
-        scope: raw.scope().map(Into::into),
-        relaxed: raw.relaxed(),
-        batch_age: batch_age.unwrap_or(Options::default().batch_age),
+        scope: raw.text("scope").map(Into::into),
+        relaxed: flag("relaxed"),
+        batch_age: Duration::from_millis(batch_age_ms.into()),
         outbox: rows::Options {
-            tries_max: raw.max_retries().unwrap_or(defaults.tries_max),
-            base_delay_ms: raw.base_delay_ms().unwrap_or(defaults.base_delay_ms),
-            max_delay_ms: raw.max_delay_ms().unwrap_or(defaults.max_delay_ms),
-            batch_events: raw.batch_size().unwrap_or(defaults.batch_events),
-            dead_max: raw.dead_letter_cap().unwrap_or(defaults.dead_max),
+            tries_max: number("maxRetries", defaults.tries_max),
+            base_delay_ms: number("baseDelayMs", defaults.base_delay_ms),
+            max_delay_ms: number("maxDelayMs", defaults.max_delay_ms),
+            batch_events: number("batchSize", defaults.batch_events),
+            dead_max: number("deadLetterCap", defaults.dead_max),
             overflow,
         },
-        token: raw.has_token().then(|| token_of(sink)),
-        debug: raw.debug(),
-        build: raw.build().into(),
+        token: flag("hasToken").then(|| token_of(sink)),
+        debug: flag("debug"),
+        build: text("build"),
     }
 }
 

@@ -9,36 +9,7 @@ use wasm_bindgen::prelude::*;
 use web_sys::{Event, MessageChannel, MessageEvent, MessagePort};
 
 use crate::listen::Listener;
-
-#[wasm_bindgen]
-extern "C" {
-    /// The envelope: `{bellwether: channel, m: bytes}`, or with `probe` or `build` in place of `m`.
-    #[wasm_bindgen(extends = js_sys::Object)]
-    pub(crate) type Envelope;
-
-    #[wasm_bindgen(method, getter, catch)]
-    pub(crate) fn bellwether(this: &Envelope) -> Result<JsValue, JsValue>;
-    #[wasm_bindgen(method, setter)]
-    fn set_bellwether(this: &Envelope, channel: &str);
-
-    #[wasm_bindgen(method, getter, catch)]
-    fn m(this: &Envelope) -> Result<JsValue, JsValue>;
-    #[wasm_bindgen(method, setter)]
-    fn set_m(this: &Envelope, bytes: &Uint8Array);
-
-    #[cfg(feature = "page")]
-    #[wasm_bindgen(method, setter)]
-    pub(crate) fn set_probe(this: &Envelope, probe: bool);
-    #[cfg(feature = "page")]
-    #[wasm_bindgen(method, getter, catch)]
-    pub(crate) fn failed(this: &Envelope) -> Result<JsValue, JsValue>;
-    #[cfg(feature = "page")]
-    #[wasm_bindgen(method, getter, catch)]
-    pub(crate) fn message(this: &Envelope) -> Result<JsValue, JsValue>;
-    #[cfg(feature = "page")]
-    #[wasm_bindgen(method, getter, catch)]
-    pub(crate) fn build(this: &Envelope) -> Result<JsValue, JsValue>;
-}
+use crate::members::Members;
 
 /// What is posted, and what moves with it instead of being copied.
 pub(crate) struct Parcel {
@@ -46,19 +17,24 @@ pub(crate) struct Parcel {
     pub(crate) transfer: Array,
 }
 
-impl Envelope {
-    pub(crate) fn of(channel: &str) -> Self {
-        let envelope: Self = js_sys::Object::new().unchecked_into();
-        envelope.set_bellwether(channel);
-        envelope
-    }
+/// The envelope: `{bellwether: channel, m: bytes}`, or with `probe` or `build` in place of `m`.
+pub(crate) fn envelope_of(channel: &str) -> Members {
+    let envelope = Members::none();
+    envelope.set_text("bellwether", channel);
+    envelope
+}
+
+/// A message as an envelope, and the channel it names; `None` for what is none.
+pub(crate) fn read_envelope(data: &JsValue) -> Option<(&Members, String)> {
+    let envelope: &Members = data.is_object().then(|| data.unchecked_ref())?;
+    Some((envelope, envelope.text("bellwether")?))
 }
 
 impl Parcel {
     pub(crate) fn new(channel: &str, bytes: &[u8]) -> Self {
         let bytes = Uint8Array::from(bytes);
-        let envelope = Envelope::of(channel);
-        envelope.set_m(&bytes);
+        let envelope = envelope_of(channel);
+        envelope.set("m", &bytes);
         Self { message: envelope.into(), transfer: Array::of1(&bytes.buffer()) }
     }
 }
@@ -66,9 +42,8 @@ impl Parcel {
 /// Channel and bytes of a message of ours; `None` for any other.
 #[must_use]
 pub fn read_message(data: &JsValue) -> Option<(String, Vec<u8>)> {
-    let envelope: &Envelope = data.is_object().then(|| data.unchecked_ref())?;
-    let channel = envelope.bellwether().ok()?.as_string()?;
-    let bytes = envelope.m().ok()?.dyn_into::<Uint8Array>().ok()?;
+    let (envelope, channel) = read_envelope(data)?;
+    let bytes = envelope.get("m").dyn_into::<Uint8Array>().ok()?;
     if channel.len() > limits::NAME_BYTES_MAX || bytes.length() as usize > limits::BUS_BYTES_MAX {
         return None;
     }

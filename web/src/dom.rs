@@ -4,15 +4,7 @@ use core::fmt;
 
 use wasm_bindgen::prelude::*;
 
-#[wasm_bindgen]
-extern "C" {
-    // https://webidl.spec.whatwg.org/#idl-DOMException; `Error` has the same two.
-    type Thrown;
-    #[wasm_bindgen(method, getter, catch)]
-    fn name(this: &Thrown) -> Result<JsValue, JsValue>;
-    #[wasm_bindgen(method, getter, catch)]
-    fn message(this: &Thrown) -> Result<JsValue, JsValue>;
-}
+use crate::members::Members;
 
 /// A `DOMException` or an `Error`: its name, which programs go by, and its message, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,14 +19,14 @@ impl DomFault {
     /// Reads what was thrown, whatever it is.
     #[must_use]
     pub fn new(thrown: &JsValue) -> Self {
-        let text = |value: Result<JsValue, JsValue>| {
-            value.ok().and_then(|value| value.as_string()).unwrap_or_default().into_boxed_str()
-        };
         if !thrown.is_object() {
-            return Self { name: "".into(), message: text(Ok(thrown.clone())) };
+            let message = thrown.as_string().unwrap_or_default().into();
+            return Self { name: "".into(), message };
         }
-        let thrown: &Thrown = thrown.unchecked_ref();
-        Self { name: text(thrown.name()), message: text(thrown.message()) }
+        // https://webidl.spec.whatwg.org/#idl-DOMException; `Error` has the same two.
+        let thrown: &Members = thrown.unchecked_ref();
+        let text = |name| thrown.text(name).unwrap_or_default().into();
+        Self { name: text("name"), message: text("message") }
     }
 }
 

@@ -23,6 +23,7 @@ pub mod dom;
 pub mod entropy;
 pub mod fault;
 pub mod listen;
+pub mod members;
 pub mod schema;
 pub mod task;
 

@@ -9,6 +9,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{CryptoKey, SubtleCrypto};
 
 use crate::dom::DomFault;
+use crate::members::Members;
 use crate::realm::SUBTLE;
 
 #[wasm_bindgen]
@@ -20,16 +21,6 @@ extern "C" {
     fn public(this: &KeyPair) -> CryptoKey;
     #[wasm_bindgen(method, getter, js_name = privateKey)]
     fn private(this: &KeyPair) -> Option<CryptoKey>;
-
-    // https://w3c.github.io/webcrypto/#algorithm-dictionary
-    #[wasm_bindgen(extends = Object)]
-    type Algorithm;
-    #[wasm_bindgen(method, setter)]
-    fn set_name(this: &Algorithm, name: &str);
-    #[wasm_bindgen(method, setter, js_name = namedCurve)]
-    fn set_named_curve(this: &Algorithm, curve: &str);
-    #[wasm_bindgen(method, setter)]
-    fn set_hash(this: &Algorithm, hash: &str);
 }
 
 /// A key pair to be kept in the store, its kind, and the raw public key.
@@ -78,13 +69,14 @@ async fn generate_kind(
 
 // One object serves for generating and for signing: each takes the members it knows.
 fn algorithm(kind: KeyKind) -> Object {
-    let algorithm: Algorithm = Object::new().unchecked_into();
+    // https://w3c.github.io/webcrypto/#algorithm-dictionary
+    let algorithm = Members::none();
     match kind {
-        KeyKind::None | KeyKind::Ed25519 => algorithm.set_name("Ed25519"),
+        KeyKind::None | KeyKind::Ed25519 => algorithm.set_text("name", "Ed25519"),
         KeyKind::P256 => {
-            algorithm.set_name("ECDSA");
-            algorithm.set_named_curve("P-256");
-            algorithm.set_hash("SHA-256");
+            algorithm.set_text("name", "ECDSA");
+            algorithm.set_text("namedCurve", "P-256");
+            algorithm.set_text("hash", "SHA-256");
         }
     }
     algorithm.into()

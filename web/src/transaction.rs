@@ -12,6 +12,7 @@ use web_sys::{IdbDatabase, IdbObjectStore, IdbTransaction};
 
 use crate::fault::StoreFault;
 use crate::listen::Listener;
+use crate::members::Members;
 use crate::once::Once;
 
 #[wasm_bindgen]
@@ -25,7 +26,7 @@ extern "C" {
         this: &Database,
         stores: &Array,
         mode: &str,
-        options: &TransactionOptions,
+        options: &Members,
     ) -> Result<IdbTransaction, JsValue>;
 
     #[wasm_bindgen(extends = IdbTransaction)]
@@ -34,12 +35,6 @@ extern "C" {
     // https://w3c.github.io/IndexedDB/#dom-idbtransaction-commit, which web-sys calls deprecated.
     #[wasm_bindgen(method, catch)]
     fn commit(this: &Committing) -> Result<(), JsValue>;
-
-    // https://w3c.github.io/IndexedDB/#dictdef-idbtransactionoptions
-    #[wasm_bindgen(extends = js_sys::Object)]
-    type TransactionOptions;
-    #[wasm_bindgen(method, setter)]
-    fn set_durability(this: &TransactionOptions, durability: &str);
 }
 
 /// What a transaction may do.
@@ -81,8 +76,9 @@ impl Transaction {
             Mode::Write { strict: true } => ("readwrite", "strict"),
             Mode::Write { strict: false } => ("readwrite", "relaxed"),
         };
-        let options: TransactionOptions = js_sys::Object::new().unchecked_into();
-        options.set_durability(durability);
+        // https://w3c.github.io/IndexedDB/#dictdef-idbtransactionoptions
+        let options = Members::none();
+        options.set_text("durability", durability);
         let raw = db.unchecked_ref::<Database>().transaction(names, mode, &options)?;
         let end = Once::new();
         let (ended, observed) = (end.clone(), raw.clone());

@@ -11,31 +11,20 @@ use web_sys::{
 };
 
 use crate::alarm;
-use crate::channel::{Envelope, Parcel, data_of, read_message};
+use crate::channel::{Parcel, data_of, envelope_of, read_envelope, read_message};
 use crate::dom::DomFault;
 use crate::listen::Listener;
+use crate::members::Members;
 use crate::once::Once;
 use crate::realm::realm;
 
 #[wasm_bindgen]
 extern "C" {
-    // https://w3c.github.io/ServiceWorker/#dictdef-registrationoptions
-    #[wasm_bindgen(extends = js_sys::Object)]
-    type RegistrationOptions;
-    #[wasm_bindgen(method, setter)]
-    fn set_scope(this: &RegistrationOptions, scope: &str);
-    #[wasm_bindgen(method, setter, js_name = updateViaCache)]
-    fn set_update_via_cache(this: &RegistrationOptions, mode: &str);
-
     // https://w3c.github.io/ServiceWorker/#serviceworkercontainer-interface
     #[wasm_bindgen(extends = ServiceWorkerContainer)]
     type Container;
     #[wasm_bindgen(method, catch, js_name = register)]
-    fn register(
-        this: &Container,
-        url: &str,
-        options: &RegistrationOptions,
-    ) -> Result<Promise, JsValue>;
+    fn register(this: &Container, url: &str, options: &Members) -> Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch, js_name = getRegistration)]
     fn registration(this: &Container, url: &str) -> Result<Promise, JsValue>;
     #[wasm_bindgen(method, js_name = startMessages)]
@@ -61,10 +50,11 @@ pub async fn register(
     scope: Option<&str>,
 ) -> Result<ServiceWorkerRegistration, DomFault> {
     let container = container().ok_or_else(unsupported)?;
-    let options: RegistrationOptions = js_sys::Object::new().unchecked_into();
-    options.set_update_via_cache("none");
+    // https://w3c.github.io/ServiceWorker/#dictdef-registrationoptions
+    let options = Members::none();
+    options.set_text("updateViaCache", "none");
     if let Some(scope) = scope {
-        options.set_scope(scope);
+        options.set_text("scope", scope);
     }
     Ok(JsFuture::from(container.register(url, &options)?).await?.unchecked_into())
 }
@@ -98,16 +88,15 @@ pub async fn probe(worker: &ServiceWorker, channel: &str, timeout: Duration) -> 
     let heard = answered.clone();
     let _listener = Listener::new(&port, &["message"], move |event| {
         let answer: JsValue = data_of(&event);
-        if answer.is_object() {
-            let build = answer.unchecked_ref::<Envelope>().build();
-            if let Some(build) = build.ok().and_then(|build| build.as_string()) {
-                drop(heard.put(build));
-            }
+        if answer.is_object()
+            && let Some(build) = answer.unchecked_ref::<Members>().text("build")
+        {
+            drop(heard.put(build));
         }
     });
     port.start();
-    let question = Envelope::of(channel);
-    question.set_probe(true);
+    let question = envelope_of(channel);
+    question.set("probe", &JsValue::TRUE);
     let posted = worker.post_message_with_transferable(&question, &Array::of1(&ends.port2()));
     let build = match posted {
         Ok(()) => alarm::within(timeout, answered.get()).await,
@@ -165,10 +154,9 @@ impl fmt::Debug for Inbox {
 
 // What the worker's script says of a coordinator that it could not start.
 fn failure(data: &JsValue, ours: &str) -> Option<String> {
-    let envelope: &Envelope = data.is_object().then(|| data.unchecked_ref())?;
-    let channel = envelope.bellwether().ok()?.as_string()?;
-    envelope.failed().ok()?.as_string().filter(|_| channel == ours)?;
-    envelope.message().ok()?.as_string()
+    let (envelope, channel) = read_envelope(data)?;
+    envelope.text("failed").filter(|_| channel == ours)?;
+    envelope.text("message")
 }
 
 fn container() -> Option<Container> {
