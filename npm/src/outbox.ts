@@ -58,43 +58,11 @@ export class PageOutbox implements Outbox {
   }
 
   pending(): Promise<QueuedEvent[]> {
-    return naming(async () => {
-      const events: QueuedEvent[] = [];
-      await this.#client.pending({
-        event(
-          id,
-          position,
-          type,
-          key,
-          data,
-          lane,
-          state,
-          appendedAt,
-          session,
-          user,
-          correlationId,
-        ) {
-          const priority = lane as Priority;
-          const rest = { priority, state, appendedAt, session, user };
-          events.push({ id, position, type, key, data: decode(data), correlationId, ...rest });
-        },
-      });
-      return events;
-    });
+    return naming(async () => (await this.#client.pending()).map(decoded));
   }
 
   failed(): Promise<DeadLetter[]> {
-    return naming(async () => {
-      const letters: DeadLetter[] = [];
-      await this.#client.failed({
-        letter(id, type, key, data, lane, code, message, tries, buriedAt, session, user) {
-          const priority = lane as Priority;
-          const rest = { priority, code, message, tries, buriedAt, session, user };
-          letters.push({ id, type, key, data: decode(data), ...rest });
-        },
-      });
-      return letters;
-    });
+    return naming(async () => (await this.#client.failed()).map(decoded));
   }
 
   retry(id?: string): Promise<number> {
@@ -224,6 +192,10 @@ function encode(data: unknown): string {
 }
 
 /** What was stored is JSON; should it not be, the text itself says more than nothing. */
+function decoded<T extends { readonly data: string | undefined }>(raw: T) {
+  return { ...raw, data: decode(raw.data) };
+}
+
 function decode(json: string | undefined): unknown {
   if (json === undefined) return undefined;
   try {

@@ -2,6 +2,8 @@
 //
 // What always holds: texts, numbers, flags and callbacks cross, never the app's own objects.
 
+import type { DeadLetter, QueuedEvent } from "./types.js";
+
 /** What the page's wasm exports: the default export starts it, once per page. */
 export interface PageModule {
   default(input: { module_or_path: WebAssembly.Module | Response }): Promise<unknown>;
@@ -86,8 +88,8 @@ export interface Client {
     immediate: boolean,
     settle: (position: number, fault: Error | undefined) => void,
   ): string;
-  pending(collect: EventCollector): Promise<void>;
-  failed(collect: LetterCollector): Promise<void>;
+  pending(): Promise<RawListed<QueuedEvent>[]>;
+  failed(): Promise<RawListed<DeadLetter>[]>;
   delivered(
     id: string,
     settle: (
@@ -108,34 +110,5 @@ export interface Client {
   close(): Promise<void>;
 }
 
-export interface EventCollector {
-  event(
-    id: string,
-    position: number,
-    type: string,
-    key: string | undefined,
-    data: string | undefined,
-    lane: string,
-    state: "durable" | "sending",
-    at: number,
-    session: string,
-    user: string,
-    correlation: string | undefined,
-  ): void;
-}
-
-export interface LetterCollector {
-  letter(
-    id: string,
-    type: string,
-    key: string | undefined,
-    data: string | undefined,
-    lane: string,
-    code: string,
-    message: string,
-    tries: number,
-    buriedAt: number,
-    session: string,
-    user: string,
-  ): void;
-}
+/** An event as it is listed, but with its data as JSON. */
+export type RawListed<T> = Omit<T, "data"> & { readonly data: string | undefined };

@@ -248,56 +248,23 @@ test("a signal is let go of once the event is durable or refused", async () => {
 
 test("pending events and dead letters come with their data decoded", async () => {
   const { outbox, client } = await open();
+  const about = { type: "t", session: "s", user: "ann" };
+  const first = { ...about, id: "e1", position: 5, key: "k", correlationId: "c" };
+  const sent = { ...first, priority: "critical", state: "sending", appendedAt: 1_000 };
+  const second = { ...about, id: "e2", position: 6, key: undefined, correlationId: undefined };
+  const waits = { ...second, priority: "normal", state: "durable", appendedAt: 2_000 };
   client.rows = [
-    ["e1", 5, "t", "k", '{"a":1}', "critical", "sending", 1_000, "s", "ann", "c"],
-    ["e2", 6, "t", undefined, undefined, "normal", "durable", 2_000, "s", "", undefined],
+    { ...sent, data: '{"a":1}' },
+    { ...waits, data: undefined },
   ];
   assert.deepEqual(await outbox.pending(), [
-    {
-      id: "e1",
-      position: 5,
-      type: "t",
-      key: "k",
-      data: { a: 1 },
-      correlationId: "c",
-      priority: "critical",
-      state: "sending",
-      appendedAt: 1_000,
-      session: "s",
-      user: "ann",
-    },
-    {
-      id: "e2",
-      position: 6,
-      type: "t",
-      key: undefined,
-      data: undefined,
-      correlationId: undefined,
-      priority: "normal",
-      state: "durable",
-      appendedAt: 2_000,
-      session: "s",
-      user: "",
-    },
+    { ...sent, data: { a: 1 } },
+    { ...waits, data: undefined },
   ]);
-  client.letters = [
-    ["e3", "t", undefined, "no JSON", "bulk", "unreadable", "words", 2, 3_000, "s", "ann"],
-  ];
-  assert.deepEqual(await outbox.failed(), [
-    {
-      id: "e3",
-      type: "t",
-      key: undefined,
-      data: "no JSON",
-      priority: "bulk",
-      code: "unreadable",
-      message: "words",
-      tries: 2,
-      buriedAt: 3_000,
-      session: "s",
-      user: "ann",
-    },
-  ]);
+  const letter = { ...about, id: "e3", key: undefined, priority: "bulk", code: "unreadable" };
+  const dead = { ...letter, message: "words", tries: 2, buriedAt: 3_000 };
+  client.letters = [{ ...dead, data: "no JSON" }];
+  assert.deepEqual(await outbox.failed(), [{ ...dead, data: "no JSON" }]);
 });
 
 test("delivered tells what the server made of an event", async () => {

@@ -12,12 +12,12 @@ use bellwether_web::members::Members;
 use bellwether_web::task;
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
-use js_sys::{Function, Promise};
+use js_sys::{Array, Function, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
 use crate::client::{Bellwether, NewEvent};
-use crate::listing::Journey;
+use crate::listing::{Content, Journey};
 use crate::options::{Options, Token, WorkerChoice};
 use crate::status::{Happening, Host, Status};
 
@@ -64,42 +64,6 @@ extern "C" {
     fn log(this: &Sink, direction: &str, text: &str);
     #[wasm_bindgen(method, catch)]
     fn token(this: &Sink, user: &str, session: &str) -> Result<Promise, JsValue>;
-
-    /// Collects queued events.
-    pub type EventCollector;
-    #[wasm_bindgen(method)]
-    fn event(
-        this: &EventCollector,
-        id: &str,
-        position: f64,
-        type_: &str,
-        key: Option<&str>,
-        data: Option<&str>,
-        lane: &str,
-        state: &str,
-        at: f64,
-        session: &str,
-        user: &str,
-        correlation: Option<&str>,
-    );
-
-    /// Collects dead letters.
-    pub type LetterCollector;
-    #[wasm_bindgen(method)]
-    fn letter(
-        this: &LetterCollector,
-        id: &str,
-        type_: &str,
-        key: Option<&str>,
-        data: Option<&str>,
-        lane: &str,
-        code: &str,
-        message: &str,
-        tries: u32,
-        buried_at: f64,
-        session: &str,
-        user: &str,
-    );
 
     #[wasm_bindgen(extends = Function)]
     type AppendSettle;
@@ -191,57 +155,42 @@ impl Client {
     }
 
     /// Lists the events that the server has not answered.
-    #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
-    pub fn pending(&self, collect: EventCollector) -> Promise {
+    #[wasm_bindgen(unchecked_return_type = "Promise<object[]>")]
+    pub fn pending(&self) -> Promise {
         let it = self.clone();
         promise(&self.sink, async move {
-            let queued = it.inner.pending().await?;
-            for event in queued {
-                let content = event.content;
-                collect.event(
-                    &event.id,
-                    event.position as f64,
-                    &content.type_,
-                    content.key.as_deref(),
-                    content.data.as_deref(),
-                    content.lane.name(),
-                    match event.journey {
-                        Journey::Durable => "durable",
-                        Journey::Sending => "sending",
-                    },
-                    content.at_ms as f64,
-                    &content.session,
-                    &content.user,
-                    content.correlation.as_deref(),
-                );
+            let list = Array::new();
+            for event in it.inner.pending().await? {
+                let state = match event.journey {
+                    Journey::Durable => "durable",
+                    Journey::Sending => "sending",
+                };
+                let shown = shown(&event.id, &event.content);
+                shown.set("position", &JsValue::from_f64(event.position as f64));
+                shown.set("correlationId", &text_or_none(&event.content.correlation));
+                shown.set_text("state", state);
+                shown.set("appendedAt", &JsValue::from_f64(event.content.at_ms as f64));
+                list.push(&shown);
             }
-            DONE
+            Ok(list.into())
         })
     }
 
     /// Lists the dead letters.
-    #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
-    pub fn failed(&self, collect: LetterCollector) -> Promise {
+    #[wasm_bindgen(unchecked_return_type = "Promise<object[]>")]
+    pub fn failed(&self) -> Promise {
         let it = self.clone();
         promise(&self.sink, async move {
-            let letters = it.inner.failed().await?;
-            for letter in letters {
-                let content = letter.content;
-                collect.letter(
-                    &letter.id,
-                    &content.type_,
-                    content.key.as_deref(),
-                    content.data.as_deref(),
-                    content.lane.name(),
-                    &letter.reason.code,
-                    &letter.reason.message,
-                    letter.tries,
-                    letter.buried_at_ms as f64,
-                    &content.session,
-                    &content.user,
-                );
+            let list = Array::new();
+            for letter in it.inner.failed().await? {
+                let shown = shown(&letter.id, &letter.content);
+                shown.set_text("code", &letter.reason.code);
+                shown.set_text("message", &letter.reason.message);
+                shown.set("tries", &JsValue::from_f64(letter.tries.into()));
+                shown.set("buriedAt", &JsValue::from_f64(letter.buried_at_ms as f64));
+                list.push(&shown);
             }
-            DONE
+            Ok(list.into())
         })
     }
 
@@ -341,6 +290,23 @@ impl Client {
             DONE
         })
     }
+}
+
+// What queued events and dead letters have in common, as the app sees it; but `data` is a text still.
+fn shown(id: &str, content: &Content) -> Members {
+    let shown = Members::none();
+    shown.set_text("id", id);
+    shown.set_text("type", &content.type_);
+    shown.set("key", &text_or_none(&content.key));
+    shown.set("data", &text_or_none(&content.data));
+    shown.set_text("priority", content.lane.name());
+    shown.set_text("session", &content.session);
+    shown.set_text("user", &content.user);
+    shown
+}
+
+fn text_or_none(text: &Option<Box<str>>) -> JsValue {
+    text.as_deref().map_or(JsValue::UNDEFINED, JsValue::from_str)
 }
 
 fn event_id(id: &str) -> Result<EventId, Fault> {
