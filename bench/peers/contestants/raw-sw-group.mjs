@@ -2,7 +2,7 @@
 import { connect, serve } from '../lib/sw-client.mjs';
 import { openDb, put, count, drain } from '../lib/idb.mjs';
 export const meta = {
-  title: 'raw SW + IndexedDB, group commit', kind: 'limit', pkgs: [], order: 4, drains: ['batch500'],
+  title: 'raw SW + IndexedDB, group commit', kind: 'limit', pkgs: [], order: 4, drains: ['batch500', 'flushed500'],
   note: 'as raw-sw-idb, but events that arrive while a transaction is in flight share the next one; one answer per event',
 };
 export async function queue({ name }) {
@@ -12,7 +12,10 @@ export async function queue({ name }) {
     put: (e) => c.call('put', e),
     putMany: (es) => c.call('many', es),
     count: () => c.call('count'),
-    drains: { batch500: (u) => c.call('drain', { url: u.ingest, n: 500 }) },
+    drains: {
+      batch500: (u) => c.call('drain', { url: u.ingest, n: 500 }),
+      flushed500: (u) => c.call('drain', { url: `${u.ingest}?flushed`, n: 500 }),
+    },
   };
 }
 export function sw(self) {

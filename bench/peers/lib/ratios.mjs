@@ -15,9 +15,10 @@ const LINES = {
     { what: '10,000 at once: rate, to the strict limit', aim: '', limit: 'raw-idb-commit-strict', pick: (r) => r.concurrent_per_s[10000] },
   ],
   w2: [
-    { what: 'drain of 1,000: rate', aim: '', ours: 'sqlite', limit: 'raw-sw-group', pick: (r) => r[1000].per_s },
-    { what: 'drain of 10,000: rate', aim: '≥ 0.8', ours: 'sqlite', limit: 'raw-sw-group', pick: (r) => r[10000].per_s },
-    { what: 'drain of 10,000, store in memory: rate', aim: '', ours: 'memory', limit: 'raw-sw-group', pick: (r) => r[10000].per_s },
+    { what: 'drain of 1,000: rate', aim: '', ours: 'sqlite', limit: 'raw-sw-group', variant: 'batch500', pick: (r) => r[1000].per_s },
+    { what: 'drain of 10,000: rate', aim: '≥ 0.8', ours: 'sqlite', limit: 'raw-sw-group', variant: 'batch500', pick: (r) => r[10000].per_s },
+    { what: 'drain of 10,000: rate, both flushed', aim: '', ours: 'sqlite', limit: 'raw-sw-group', variant: 'flushed500', pick: (r) => r[10000].per_s },
+    { what: 'drain of 10,000: rate, both in memory', aim: '', ours: 'memory', limit: 'raw-sw-group', variant: 'batch500', pick: (r) => r[10000].per_s },
   ],
   w5: [
     { what: 'cold worker: durable, ms more', aim: '≤ 12', ours: 'coldstart', limit: 'raw-sw-group', variant: 'coldstart', pick: (r) => r.cold_ms, combine: (x, y) => x - y },
@@ -28,7 +29,7 @@ const LINES = {
 export function ratios(workload, rows) {
   const lines = LINES[workload].map(({ what, aim, ours, limit, variant, pick, combine }) => {
     const [a, b] = [find(rows, 'bellwether', ours), find(rows, limit, variant)];
-    return a && b ? [what, aim, limit, cell(against(pick(a), pick(b), combine))] : null;
+    return a && b ? [what, aim, variant ? `${limit} / ${variant}` : limit, cell(against(pick(a), pick(b), combine))] : null;
   });
   const table = mdTable(['bellwether', 'aim', 'to', 'median (min–max over rounds)'], lines.filter(Boolean));
   return lines.some(Boolean) ? `${table}\n\n${peers(workload, rows)}` : '';
@@ -36,7 +37,7 @@ export function ratios(workload, rows) {
 
 // Times by which Bellwether is faster than each peer.
 function peers(workload, rows) {
-  const figures = LINES[workload].filter(({ limit, combine }, i, all) => !combine && all.findIndex((line) => line.limit === limit && line.pick === all[i].pick) === i && !/strict limit|memory|p99/.test(all[i].what));
+  const figures = LINES[workload].filter(({ limit, combine }, i, all) => !combine && all.findIndex((line) => line.limit === limit && line.pick === all[i].pick) === i && !/strict limit|memory|flushed|p99/.test(all[i].what));
   if (!figures.length) return '';
   const others = rows.filter((r) => r.kind === 'peer');
   const times = (figure, r) => {

@@ -3,6 +3,7 @@
 // that PouchDB's push replication needs.
 import http from 'node:http';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import * as reg from './contestants.mjs';
 
@@ -27,6 +28,8 @@ export class Ingest {
 export async function startServer({ prelude = '' } = {}) {
   const all = new Map(reg.list().map((c) => [c.id, c]));
   const ingest = new Ingest();
+  const kept = path.join(os.tmpdir(), `peerbench-log-${process.pid}`);
+  const log = fs.openSync(kept, 'a');
   const couchLocal = new Map();
   const body = (req) => new Promise((res, rej) => {
     const parts = []; req.on('data', (d) => parts.push(d)); req.on('end', () => res(Buffer.concat(parts))); req.on('error', rej);
@@ -49,6 +52,8 @@ export async function startServer({ prelude = '' } = {}) {
         const raw = await body(req); ingest.requests++; ingest.bytes += raw.length;
         const b = JSON.parse(raw);
         const evs = Array.isArray(b) ? b : [b];
+        // What a server costs that keeps its word through a power cut, at the least.
+        if (url.searchParams.has('flushed')) { fs.writeSync(log, raw); fs.fdatasyncSync(log); }
         ingest.accept(evs.map((e) => e.id));
         return json(res, 200, { ok: evs.length });
       }
@@ -91,5 +96,5 @@ export async function startServer({ prelude = '' } = {}) {
   server.keepAliveTimeout = 120_000;
   await new Promise((r) => server.listen(0, '127.0.0.1', r));
   const origin = `http://127.0.0.1:${server.address().port}`;
-  return { origin, ingest, couchLocal, now, close: () => { server.closeAllConnections(); server.close(); } };
+  return { origin, ingest, couchLocal, now, close: () => { server.closeAllConnections(); server.close(); fs.closeSync(log); fs.rmSync(kept, { force: true }); } };
 }

@@ -7,11 +7,7 @@ import readline from 'node:readline';
 import { ROOT } from './contestants.mjs';
 import { sleep } from './browser.mjs';
 
-const now = () => performance.timeOrigin + performance.now();
 export const serverPath = () => path.resolve(process.env.BENCH_SERVER ?? path.join(ROOT, '../../target/release/bellwether-server'));
-
-// How late the end of a drain may be seen; asking more often would weigh on what is measured.
-const POLL_MS = 5;
 
 export async function startSync(args) {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'peerbench-sync-'));
@@ -31,14 +27,6 @@ export async function startSync(args) {
   return {
     origin,
     head,
-    // When the server holds `n` events.
-    async holds(session, n) {
-      while (child.exitCode === null) {
-        if ((await head(session)) >= n) return now();
-        await sleep(POLL_MS);
-      }
-      throw new Error('bellwether-server has ended');
-    },
     // How many of its events it holds more than once; fails if it does not hold all `n`.
     async repeats(session, n) {
       const seen = new Set();

@@ -35,7 +35,7 @@ export async function run({ srv, only, rounds = 4, quick, deadline = 90_000 }, e
           srv.ingest.reset(n);
           const t0 = await page.evaluate(([v, u]) => bench.w2start(v, u), [j.v, { ingest: `${srv.origin}/ingest`, couch: `${srv.origin}/couch/${db}` }]);
           let done;
-          try { done = await withTimeout(sync ? sync.holds('q2', n) : srv.ingest.done, deadline, 'drain'); } catch {
+          try { done = await withTimeout(sync ? page.evaluate(() => bench.w2end()) : srv.ingest.done, deadline, 'drain'); } catch {
             const taken = sync ? await sync.head('q2') : srv.ingest.seen.size;
             j.dead[n] = true; j.problems.push(`${n}: ${taken} accepted in ${deadline / 1000} s`); a.t.push(null); continue;
           }
