@@ -2,7 +2,7 @@
 
 use crate::base::codec::array;
 use crate::base::{Epoch, PageId, RequestId, limits};
-use crate::wire::{WireFault, from_cbor};
+use crate::wire::{WireFault, from_cbor, to_cbor};
 
 /// The oldest version of the bus that this build speaks.
 pub const PROTOCOL_MIN: u16 = 1;
@@ -49,6 +49,26 @@ pub enum BusFault {
 }
 
 impl<'b> Envelope<'b> {
+    /// A header of this build, to be given a kind and a body.
+    pub(super) fn blank(build: &'b str, sender: PageId, request: RequestId, epoch: Epoch) -> Self {
+        Self {
+            protocol_min: PROTOCOL_MIN,
+            protocol_max: PROTOCOL_MAX,
+            build,
+            sender,
+            request,
+            epoch,
+            kind: 0,
+            flags: 0,
+            body: &[],
+        }
+    }
+
+    /// The bytes to be posted.
+    pub(super) fn seal(&self) -> Vec<u8> {
+        to_cbor(self)
+    }
+
     /// Reads the header, and checks that both sides have a version in common.
     pub fn read(bytes: &'b [u8]) -> Result<Self, BusFault> {
         let envelope: Self =

@@ -1,7 +1,7 @@
 //! What the coordinator says to pages.
 
 use super::BusFault;
-use super::envelope::{Envelope, PROTOCOL_MAX, PROTOCOL_MIN};
+use super::envelope::Envelope;
 use super::request::Identity;
 use crate::base::codec::{Decode, Encode, Fields, Reader, array, begin_array, index, write_uint};
 use crate::base::{Epoch, Fault, LogEpoch, PageId, RequestId, Wall, limits};
@@ -295,17 +295,7 @@ impl Notice {
             Self::Trouble(fault) => (Self::TROUBLE, to_cbor(fault)),
             Self::ReloadNeeded => (Self::RELOAD_NEEDED, Vec::new()),
         };
-        to_cbor(&Envelope {
-            protocol_min: PROTOCOL_MIN,
-            protocol_max: PROTOCOL_MAX,
-            build,
-            sender,
-            request,
-            epoch,
-            kind,
-            flags: 0,
-            body: &body,
-        })
+        Envelope { kind, body: &body, ..Envelope::blank(build, sender, request, epoch) }.seal()
     }
 
     /// Reads the body; `None` for a kind that this build does not know.

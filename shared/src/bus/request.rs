@@ -3,7 +3,7 @@
 use minicbor::bytes::ByteVec;
 
 use super::BusFault;
-use super::envelope::{Envelope, PROTOCOL_MAX, PROTOCOL_MIN};
+use super::envelope::Envelope;
 use crate::base::codec::{Decode, array};
 use crate::base::{Epoch, EventId, PageId, RequestId, limits};
 use crate::rows::Options;
@@ -141,17 +141,7 @@ impl Request {
             Self::Pause { on } => (Self::PAUSE, to_cbor(&Switch { on: *on })),
             Self::Flush => (Self::FLUSH, Vec::new()),
         };
-        to_cbor(&Envelope {
-            protocol_min: PROTOCOL_MIN,
-            protocol_max: PROTOCOL_MAX,
-            build,
-            sender,
-            request,
-            epoch,
-            kind,
-            flags: 0,
-            body: &body,
-        })
+        Envelope { kind, body: &body, ..Envelope::blank(build, sender, request, epoch) }.seal()
     }
 
     /// Reads the body; `None` for a kind that this build does not know.
