@@ -7,10 +7,11 @@ import { ratios } from './lib/ratios.mjs';
 const dir = path.join(ROOT, 'results');
 const parts = [];
 const versions = {}; let chromium = '';
-for (const w of ['w1', 'w2', 'w5']) {
-  const f = path.join(dir, w + '.json');
-  if (!fs.existsSync(f)) continue;
-  const d = JSON.parse(fs.readFileSync(f, 'utf8'));
+// A run that was kept apart (`--save w1-peers`) follows the others of its workload.
+const files = fs.readdirSync(dir).filter((name) => name.endsWith('.json')).sort((a, b) => a.slice(0, 2).localeCompare(b.slice(0, 2)) || a.length - b.length);
+for (const file of files) {
+  const d = JSON.parse(fs.readFileSync(path.join(dir, file), 'utf8'));
+  const w = d.workload;
   const m = await import(`./workloads/${w}.mjs`);
   for (const r of d.rows) { Object.assign(versions, r.versions); chromium ||= r.chromium ?? ''; }
   const load = d.load.map((x) => x.toFixed(1)).join(' at its begin, ');

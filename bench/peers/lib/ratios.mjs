@@ -3,8 +3,8 @@ import { against, cell, mdTable } from './stats.mjs';
 
 const find = (rows, contestant, variant) => rows.find((r) => r.contestant === contestant && (variant === undefined || r.variant === variant));
 
-// Each line: what is compared, the aim, and ours against the limit and against each peer; `pick` finds a
-// figure in a row, `better` turns two figures into a number for which greater is better, or the ratio asked for.
+// Each line: what is compared, the aim, and what with; `pick` finds the figure in a row, `combine` is how two
+// of them are compared where that is not their ratio.
 const LINES = {
   w1: [
     { what: 'p50, one after another: time', aim: '≤ 1.25', limit: 'raw-idb-strict', pick: (r) => r.latency_ms.p50 },
@@ -31,8 +31,8 @@ export function ratios(workload, rows) {
     const [a, b] = [find(rows, 'bellwether', ours), find(rows, limit, variant)];
     return a && b ? [what, aim, variant ? `${limit} / ${variant}` : limit, cell(against(pick(a), pick(b), combine))] : null;
   });
-  const table = mdTable(['bellwether', 'aim', 'to', 'median (min–max over rounds)'], lines.filter(Boolean));
-  return lines.some(Boolean) ? `${table}\n\n${peers(workload, rows)}` : '';
+  const table = lines.some(Boolean) ? mdTable(['bellwether', 'aim', 'to', 'median (min–max over rounds)'], lines.filter(Boolean)) : '';
+  return [table, peers(workload, rows)].filter(Boolean).join('\n\n');
 }
 
 // Times by which Bellwether is faster than each peer.
@@ -40,6 +40,7 @@ function peers(workload, rows) {
   const figures = LINES[workload].filter(({ limit, combine }, i, all) => !combine && all.findIndex((line) => line.limit === limit && line.pick === all[i].pick) === i && !/strict limit|memory|flushed|p99/.test(all[i].what));
   if (!figures.length) return '';
   const others = rows.filter((r) => r.kind === 'peer');
+  if (!others.length) return '';
   const times = (figure, r) => {
     const ours = find(rows, 'bellwether', figure.ours);
     const faster = /time/.test(figure.what) ? (x, y) => y / x : (x, y) => x / y;
