@@ -10,8 +10,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
-use bellwether_shared::base::{Epoch, Rng};
+use bellwether_shared::base::Epoch;
 use bellwether_shared::rows::{Key, LEASE_HOST, LeaseRow, Op, Store, WriteBatch, read};
+
+use crate::choice::Chooser;
 
 /// One database. A clone is a copied browser profile.
 #[derive(Debug, Clone)]
@@ -144,9 +146,9 @@ impl Disk {
     }
 
     /// The power fails, and comes back: some of the relaxed commits since the last strict one are gone.
-    pub fn power_cut(&mut self, rng: &mut Rng) {
-        let kept = rng.next_u64() as usize % (self.relaxed.len() + 1);
-        self.relaxed.truncate(kept);
+    pub fn power_cut(&mut self, chooser: &mut Chooser) {
+        let lost = chooser.below(self.relaxed.len() as u64 + 1) as usize;
+        self.relaxed.truncate(self.relaxed.len() - lost);
         self.sync();
         self.parked.clear();
         self.seen = self.safe.clone();
@@ -242,7 +244,7 @@ mod tests {
             for (text, strict) in [("a", false), ("b", true), ("c", false), ("d", false)] {
                 append(&mut disk, text, strict);
             }
-            disk.power_cut(&mut Rng::new(seed));
+            disk.power_cut(&mut Chooser::random(seed));
             let left = texts(&disk);
             assert!(["a", "b", "c", "d"].iter().zip(&left).all(|(wrote, left)| wrote == left));
             assert!((2..=4).contains(&left.len()));

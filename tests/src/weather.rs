@@ -1,9 +1,9 @@
 //! What befalls requests between a device and the server.
 
 use bellwether_server::fault::Fault;
-use bellwether_shared::base::Rng;
 use bellwether_shared::outbox::Response;
 
+use crate::choice::Chooser;
 use crate::server::problem;
 
 /// Chances in a hundred, and a mood that befalls every request while it lasts.
@@ -19,6 +19,8 @@ pub struct Weather {
     pub late: u64,
     /// A message between page and worker does not arrive.
     pub lose_message: u64,
+    /// Whatever happens may take this many milliseconds.
+    pub pace_ms_max: u64,
     /// What answers in the server's place.
     pub mood: Mood,
 }
@@ -40,22 +42,22 @@ pub enum Mood {
 }
 
 impl Weather {
-    /// Some bad weather.
+    /// Some weather, most likely bad.
     #[must_use]
-    pub fn drawn(rng: &mut Rng) -> Self {
-        let mut chance =
-            |most: u64| if rng.next_u64().is_multiple_of(2) { 0 } else { rng.next_u64() % most };
-        let (lose_request, lose_answer, repeat) = (chance(60), chance(60), chance(40));
-        let (late, lose_message) = (chance(30), chance(30));
-        let mood = match rng.next_u64() % 10 {
-            0 => Mood::Cut,
-            1 => Mood::Error(500),
-            2 => Mood::Throttled(1_000 * (1 + (rng.next_u64() % 20) as u32)),
-            3 => Mood::ForeignPage,
-            4 => Mood::Error(400),
+    pub fn drawn(chooser: &mut Chooser) -> Self {
+        let mood = match chooser.weighted([5, 1, 1, 1, 1, 1]) {
+            1 => Mood::Cut,
+            2 => Mood::Error(500),
+            3 => Mood::Throttled(1_000 * (1 + chooser.below(20) as u32)),
+            4 => Mood::ForeignPage,
+            5 => Mood::Error(400),
             _ => Mood::Well,
         };
-        Self { lose_request, lose_answer, repeat, late, lose_message, mood }
+        let mut chance = |most: u64| chooser.pick([0, 0, most / 5, most]);
+        let (lose_request, lose_answer, repeat) = (chance(60), chance(60), chance(40));
+        let (late, lose_message) = (chance(30), chance(30));
+        let pace_ms_max = chooser.pick([0, 2, 50]);
+        Self { lose_request, lose_answer, repeat, late, lose_message, pace_ms_max, mood }
     }
 }
 

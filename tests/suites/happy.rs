@@ -2,7 +2,8 @@
 
 use bellwether_shared::coordinator::Trigger;
 use bellwether_tests::check;
-use bellwether_tests::world::{Draft, World};
+use bellwether_tests::model::Draft;
+use bellwether_tests::world::World;
 
 #[test]
 fn what_is_appended_arrives_once_and_in_order() {

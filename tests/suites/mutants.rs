@@ -1,10 +1,10 @@
 //! Faults planted on purpose: each has to be found by a checker, or the checkers prove nothing.
 //!
 //! The plots are plain on purpose: without a wiped server or a copied profile, only the fault can be to blame.
-//! Each is found by seed 6 or an earlier one; which, and in which words, is told with `--nocapture`.
+//! Each is found by one of the first few seeds; which, and in which words, is told with `--nocapture`.
 
 use bellwether_tests::fault::Planted;
-use bellwether_tests::scenario::{Plot, play};
+use bellwether_tests::generate::{Plot, play};
 
 /// Gives the first seed whose story shows the fault, and what was said.
 fn found(planted: Planted, words: &str) -> (u64, String) {

@@ -9,8 +9,9 @@ use bellwether_shared::rows::{
 };
 use bellwether_shared::wire::{Lane, to_cbor};
 use bellwether_tests::check;
+use bellwether_tests::model::Draft;
 use bellwether_tests::weather::{Mood, Weather};
-use bellwether_tests::world::{Draft, World};
+use bellwether_tests::world::World;
 
 // Sealing, sending, resending
 

@@ -1,4 +1,4 @@
-//! Stories drawn from a seed, with trouble at every turn, and fair weather at the end.
+//! Stories with trouble at every turn, and fair weather at the end.
 
 use std::collections::BTreeSet;
 
@@ -10,14 +10,16 @@ use bellwether_shared::rows::{Key, Store};
 use bellwether_shared::wire::Lane;
 
 use crate::check;
+use crate::choice::Chooser;
 use crate::fault::Planted;
+use crate::model::Draft;
 use crate::weather::Weather;
-use crate::world::{Draft, World};
+use crate::world::World;
 
 /// What a story may contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plot {
-    /// Things that happen before the weather clears.
+    /// At most this many things happen before the weather clears.
     pub length: u32,
     /// Whether the server may be wiped and put back.
     pub server_loses: bool,
@@ -44,34 +46,45 @@ impl Default for Plot {
 /// Plays the story of this seed to its end.
 #[must_use]
 pub fn play(seed: u64, plot: &Plot) -> World {
-    let mut world = begin(seed, plot);
-    for _ in 0..plot.length {
-        happening(&mut world, plot);
-        if !world.violations.is_empty() {
-            return world;
-        }
-    }
-    end(&mut world);
+    let mut world = World::of(Chooser::random(seed), seed);
+    run(&mut world, plot);
     world
 }
 
-/// What to print of a story that went wrong.
+/// Plays the story that the world's choices tell, to its end or to the first violation.
+pub fn run(world: &mut World, plot: &Plot) {
+    begin(world, plot);
+    for _ in 0..plot.length {
+        world.chooser.mark();
+        if !happening(world, plot) {
+            break;
+        }
+        if !world.violations.is_empty() {
+            return;
+        }
+    }
+    world.chooser.mark();
+    end(world);
+}
+
+/// What to print of the story of a seed that went wrong.
 #[must_use]
-pub fn told(seed: u64, world: &World) -> String {
+pub fn told(seed: u64, plot: &Plot) -> String {
+    let mut world = World { telling: true, ..World::of(Chooser::random(seed), seed) };
+    run(&mut world, plot);
     let last = world.story.len().saturating_sub(80);
     let story = world.story[last..].join("\n");
     let found: Vec<&String> = world.violations.iter().take(10).collect();
     format!("seed {seed}\n{story}\n{found:#?}")
 }
 
-fn begin(seed: u64, plot: &Plot) -> World {
-    let mut world = World::new(seed);
+fn begin(world: &mut World, plot: &Plot) {
     world.planted = plot.planted;
     world.server.no_repeats = plot.planted.no_repeats;
     world.signed = world.chance(10);
-    world.options.batch_events = [1, 2, 3, 5, 500][world.below(5) as usize];
-    world.options.tries_max = 1 + world.below(4) as u32;
-    world.options.dead_max = [1, 2, 50][world.below(3) as usize];
+    world.options.batch_events = world.chooser.pick([500, 1, 2, 3, 5]);
+    world.options.tries_max = world.chooser.pick([4, 3, 2, 1]);
+    world.options.dead_max = world.chooser.pick([50, 2, 1]);
     world.add_device();
     if world.chance(30) {
         world.add_device();
@@ -84,118 +97,169 @@ fn begin(seed: u64, plot: &Plot) -> World {
             world.server.put_off.insert("put-off".into());
         }
         if world.chance(30) {
-            let status = if world.chance(50) { 400 } else { 500 };
+            let status = world.chooser.pick([500, 400]);
             world.server.poison.insert("poison".into(), status);
         }
     }
-    let guarded = world.chance(20);
-    if guarded {
+    if world.chance(20) {
         world.guarded.insert("ann".into());
     }
-    if world.chance(50) {
-        let devices = world.devices.len() as u64;
-        for _ in 0..=world.below(2) {
-            let device = world.below(devices) as usize;
-            let ann = guarded && world.chance(50);
-            world.open_page(device, if ann { "ann" } else { "" }, ann.then_some("good"));
-        }
+    for _ in 0..world.chooser.weighted([50, 25, 25]) {
+        open_page(world);
     }
-    world
+}
+
+fn open_page(world: &mut World) {
+    let device = world.below(world.devices.len() as u64) as usize;
+    let ann = !world.guarded.is_empty() && world.chance(50);
+    world.open_page(device, if ann { "ann" } else { "" }, ann.then_some("good"));
 }
 
 fn draft(world: &mut World) -> Draft {
-    let lane = [Lane::Normal, Lane::Normal, Lane::Bulk, Lane::Critical][world.below(4) as usize];
-    let type_ = match world.below(12) {
-        0 => "refused",
-        1 => "put-off",
-        2 => "poison",
-        _ => "plain",
-    };
+    let chooser = &mut world.chooser;
     Draft {
-        session: if world.chance(85) { "s" } else { "t" }.into(),
-        user: if world.chance(85) { "" } else { "ann" }.into(),
-        lane,
-        key: if world.chance(50) { "k" } else { "l" }.into(),
-        type_: type_.into(),
+        lane: [Lane::Normal, Lane::Bulk, Lane::Critical][chooser.weighted([2, 1, 1])],
+        type_: ["plain", "refused", "put-off", "poison"][chooser.weighted([9, 1, 1, 1])].into(),
+        session: if chooser.chance(15) { "t" } else { "s" }.into(),
+        user: if chooser.chance(15) { "ann" } else { "" }.into(),
+        key: if chooser.chance(50) { "l" } else { "k" }.into(),
     }
 }
 
-fn happening(world: &mut World, plot: &Plot) {
+// One thing happens, the plain ones first. `false` if nothing more is to happen.
+fn happening(world: &mut World, plot: &Plot) -> bool {
+    let kind = HAPPENINGS[world.chooser.weighted(HAPPENINGS.map(|(_, weight)| weight))].0;
+    if kind == Happening::End {
+        return false;
+    }
     let devices = world.devices.len() as u64;
     let device = world.below(devices) as usize;
-    match world.below(100) {
-        0..30 => {
-            let steps = world.below(40) as u32;
-            for _ in 0..steps {
+    match kind {
+        Happening::End => {}
+        Happening::Settle => world.settle(),
+        Happening::Steps => {
+            for _ in 0..world.below(40) {
                 if !world.step() {
                     break;
                 }
             }
         }
-        30..48 => append(world, device),
-        48..56 => {
-            let trigger = [Trigger::Start, Trigger::Sync, Trigger::Push][world.below(3) as usize];
+        Happening::Append => append(world, device),
+        Happening::Trigger => {
+            let trigger = world.chooser.pick([Trigger::Start, Trigger::Sync, Trigger::Push]);
+            world.note(|| format!("device {device}: {trigger:?}"));
             world.trigger(device, trigger);
         }
-        56..66 => {
-            world.note(format!("device {device}: the worker is killed"));
-            world.kill(device);
-        }
-        66..72 => {
+        Happening::Advance => {
             world.advance();
         }
-        72..76 => {
-            world.weather =
-                if world.chance(40) { Weather::default() } else { Weather::drawn(&mut world.rng) };
+        Happening::Page => on_a_page(world, device),
+        Happening::Letters => letters(world, device),
+        Happening::Weather => {
+            world.weather = if world.chance(60) {
+                Weather::drawn(&mut world.chooser)
+            } else {
+                Weather::default()
+            };
             let weather = world.weather;
-            world.note(format!("{weather:?}"));
+            world.note(|| format!("{weather:?}"));
         }
-        76..79 => {
-            world.note(format!("device {device}: another worker takes over"));
+        Happening::Kill => {
+            world.note(|| format!("device {device}: the worker is killed"));
+            world.kill(device);
+        }
+        Happening::KillZombies => world.kill_zombies(device),
+        Happening::Takeover => {
+            world.note(|| format!("device {device}: another worker takes over"));
             world.boot_another(device);
         }
-        79..81 => world.kill_zombies(device),
-        81..83 => {
-            world.devices[device].disk.failing = 1 + world.below(3) as u32;
-            world.note(format!("device {device}: the disk is full for a while"));
+        Happening::ClockJump => {
+            // Much less than what is retained stays retained, even if several come together.
+            let by = world.chooser.pick([1_000, 60_000, 3_600_000]);
+            let jump = if world.chance(50) { -by } else { by };
+            world.devices[device].skew_ms += jump;
+            world.note(|| format!("device {device}: the clock jumps by {jump} ms"));
         }
-        83..85 => {
-            world.note(format!("device {device}: power cut"));
+        Happening::DiskFull => {
+            let failing = 1 + world.below(3) as u32;
+            world.devices[device].disk.failing = failing;
+            world.note(|| format!("device {device}: {failing} transactions will fail"));
+        }
+        Happening::PowerCut => {
+            world.note(|| format!("device {device}: power cut"));
             world.power_cut(device);
         }
-        85..87 => {
-            let jump = world.below(7_200_000) as i64 - 3_600_000;
-            world.devices[device].skew_ms += jump;
-            world.note(format!("device {device}: the clock jumps by {jump} ms"));
-        }
-        87..90 if plot.server_loses => world.back_up_server(),
-        90..92 if plot.server_loses => world.restore_server(),
-        92..93 if plot.server_loses => world.wipe_server(),
-        93..94 if plot.clones && devices < 4 => {
+        Happening::BackUp if plot.server_loses => world.back_up_server(),
+        Happening::Restore if plot.server_loses => world.restore_server(),
+        Happening::Wipe if plot.server_loses => world.wipe_server(),
+        Happening::Clone if plot.clones && devices < 4 => {
             world.clone_device(device);
         }
-        94..97 => letters(world, device),
-        97..99 => on_a_page(world, device),
-        _ => {
-            world.settle();
-        }
+        Happening::BackUp | Happening::Restore | Happening::Wipe | Happening::Clone => {}
     }
+    true
 }
+
+/// What can happen in a story.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Happening {
+    End,
+    Settle,
+    Steps,
+    Append,
+    Trigger,
+    Advance,
+    Page,
+    Letters,
+    Weather,
+    Kill,
+    KillZombies,
+    Takeover,
+    ClockJump,
+    DiskFull,
+    PowerCut,
+    BackUp,
+    Restore,
+    Wipe,
+    Clone,
+}
+
+/// All of it with how often it happens, in the order of harm.
+const HAPPENINGS: [(Happening, u32); 19] = [
+    (Happening::End, 1),
+    (Happening::Settle, 2),
+    (Happening::Steps, 30),
+    (Happening::Append, 18),
+    (Happening::Trigger, 8),
+    (Happening::Advance, 6),
+    (Happening::Page, 3),
+    (Happening::Letters, 3),
+    (Happening::Weather, 5),
+    (Happening::Kill, 10),
+    (Happening::KillZombies, 2),
+    (Happening::Takeover, 3),
+    (Happening::ClockJump, 2),
+    (Happening::DiskFull, 2),
+    (Happening::PowerCut, 2),
+    (Happening::BackUp, 3),
+    (Happening::Restore, 2),
+    (Happening::Wipe, 1),
+    (Happening::Clone, 1),
+];
 
 fn append(world: &mut World, device: usize) {
     let count = 1 + world.below(6);
     let drafts: Vec<Draft> = (0..count).map(|_| draft(world)).collect();
-    let strict = world.chance(70);
+    let strict = !world.chance(30);
     let Some(ids) = world.append_all(device, &drafts, strict) else { return };
-    let shown: Vec<String> = ids
-        .iter()
-        .zip(&drafts)
-        .map(|(id, draft)| {
-            let stream = format!("{}/{}/{}", draft.session, draft.user, draft.lane.name());
-            format!("{id} {} {stream}/{}", draft.type_, draft.key)
-        })
-        .collect();
-    world.note(format!("device {device} appends {}", shown.join(", ")));
+    world.note(|| {
+        let shown = ids.iter().zip(&drafts).map(|(id, draft)| {
+            let Draft { session, user, key, type_, .. } = draft;
+            format!("{id} {type_} {session}/{user}/{}/{key}", draft.lane.name())
+        });
+        let relaxed = if strict { "" } else { " (relaxed)" };
+        format!("device {device} appends{relaxed} {}", shown.collect::<Vec<_>>().join(", "))
+    });
     let pages = world.devices[device].pages.len() as u64;
     if pages > 0 {
         let page = world.below(pages) as usize;
@@ -210,13 +274,13 @@ fn letters(world: &mut World, device: usize) {
     }
     let id = ids[world.below(ids.len() as u64) as usize].clone();
     let request = if world.chance(50) {
-        retried(world, &id);
-        Request::Retry { id: Some(id) }
-    } else {
         world.devices[device].discarded.insert(id.clone());
         Request::Discard { id }
+    } else {
+        retried(world, &id);
+        Request::Retry { id: Some(id) }
     };
-    world.note(format!("device {device}: {request:?}"));
+    world.note(|| format!("device {device}: {request:?}"));
     world.ask(device, 0, request);
 }
 
@@ -241,10 +305,15 @@ fn on_a_page(world: &mut World, device: usize) {
         return;
     }
     let page = world.below(pages) as usize;
-    match world.below(5) {
+    let what = world.below(5);
+    world.note(|| {
+        let did = ["is online", "is in sight", "is out of sight", "flushes", "is killed"];
+        format!("device {device}: page {page} {}", did[what as usize])
+    });
+    match what {
         0 => world.tell_page(device, page, page::Input::Online),
-        1 => world.tell_page(device, page, page::Input::Visible(false)),
-        2 => world.tell_page(device, page, page::Input::Visible(true)),
+        1 => world.tell_page(device, page, page::Input::Visible(true)),
+        2 => world.tell_page(device, page, page::Input::Visible(false)),
         3 => {
             world.ask(device, page, Request::Flush);
         }
@@ -256,7 +325,7 @@ fn on_a_page(world: &mut World, device: usize) {
 
 /// The weather clears, each stream has something new to say, and all becomes quiet.
 pub fn end(world: &mut World) {
-    world.note("the weather clears");
+    world.note(|| "the weather clears".into());
     world.weather = Weather::default();
     for device in 0..world.devices.len() {
         world.devices[device].disk.failing = 0;
