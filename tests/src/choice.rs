@@ -16,7 +16,9 @@ use bellwether_shared::base::Rng;
 pub struct Chooser {
     source: Source,
     made: Vec<Choice>,
+    /// Where in `made` each happening began, and then the ending.
     marks: Vec<usize>,
+    ended: bool,
 }
 
 /// A choice as it was made.
@@ -28,10 +30,65 @@ pub struct Choice {
     pub chosen: u32,
 }
 
+/// A list of choices, happening by happening: where one is left out or takes another turn, the next still begins
+/// with its own first choice.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Choices {
+    /// How the world begins.
+    pub opening: Vec<u32>,
+    /// What happens, each in a list of its own.
+    pub happenings: Vec<Vec<u32>>,
+    /// How it becomes quiet.
+    pub ending: Vec<u32>,
+}
+
 #[derive(Debug, Clone)]
 enum Source {
     Random(Rng),
-    Recorded(Vec<u32>),
+    Recorded { choices: Choices, part: Part, at: usize },
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Opening,
+    Happening(usize),
+    Ending,
+}
+
+impl Choices {
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.lists().map(Vec::len).sum()
+    }
+
+    /// Every list, in order.
+    pub fn lists(&self) -> impl Iterator<Item = &Vec<u32>> {
+        [&self.opening].into_iter().chain(&self.happenings).chain([&self.ending])
+    }
+
+    /// The list of this place in [`lists`](Self::lists).
+    pub fn list_mut(&mut self, at: usize) -> Option<&mut Vec<u32>> {
+        let happenings = self.happenings.len();
+        match at.checked_sub(1) {
+            None => Some(&mut self.opening),
+            Some(at) if at < happenings => self.happenings.get_mut(at),
+            Some(at) => (at == happenings).then_some(&mut self.ending),
+        }
+    }
+
+    /// Without the zeros that each list would give by itself.
+    #[must_use]
+    pub fn trimmed(mut self) -> Self {
+        for at in 0..self.happenings.len() + 2 {
+            if let Some(list) = self.list_mut(at) {
+                let used = list.iter().rposition(|choice| *choice != 0).map_or(0, |last| last + 1);
+                list.truncate(used);
+            }
+        }
+        while self.happenings.pop_if(|list| list.is_empty()).is_some() {}
+        self
+    }
 }
 
 impl Chooser {
@@ -43,29 +100,53 @@ impl Chooser {
 
     /// Chooses what this list says, and then 0.
     #[must_use]
-    pub fn recorded(choices: Vec<u32>) -> Self {
-        Self::new(Source::Recorded(choices))
+    pub fn recorded(choices: Choices) -> Self {
+        Self::new(Source::Recorded { choices, part: Part::Opening, at: 0 })
     }
 
     fn new(source: Source) -> Self {
-        Self { source, made: Vec::new(), marks: Vec::new() }
+        Self { source, made: Vec::new(), marks: Vec::new(), ended: false }
     }
 
-    /// The choices made so far.
+    /// The choices made so far, in order.
     #[must_use]
     pub fn made(&self) -> &[Choice] {
         &self.made
     }
 
-    /// Where in the list of choices something began that could as well not have happened.
+    /// The choices made so far, as a list that makes them again.
     #[must_use]
-    pub fn marks(&self) -> &[usize] {
-        &self.marks
+    pub fn choices(&self) -> Choices {
+        let list = |from: usize, to: usize| -> Vec<u32> {
+            self.made[from..to].iter().map(|choice| choice.chosen).collect()
+        };
+        let ends = self.marks.iter().copied().skip(1).chain([self.made.len()]);
+        let mut happenings: Vec<Vec<u32>> =
+            self.marks.iter().zip(ends).map(|(from, to)| list(*from, to)).collect();
+        let opening = list(0, self.marks.first().copied().unwrap_or(self.made.len()));
+        let ending = if self.ended { happenings.pop().unwrap_or_default() } else { Vec::new() };
+        Choices { opening, happenings, ending }.trimmed()
     }
 
     /// Something begins that could as well not happen.
-    pub fn mark(&mut self) {
+    pub fn begin_happening(&mut self) {
         self.marks.push(self.made.len());
+        if let Source::Recorded { part, at, .. } = &mut self.source {
+            *part = match *part {
+                Part::Happening(last) => Part::Happening(last + 1),
+                Part::Opening | Part::Ending => Part::Happening(0),
+            };
+            *at = 0;
+        }
+    }
+
+    /// Nothing more befalls the world.
+    pub fn begin_ending(&mut self) {
+        self.marks.push(self.made.len());
+        self.ended = true;
+        if let Source::Recorded { part, at, .. } = &mut self.source {
+            (*part, *at) = (Part::Ending, 0);
+        }
     }
 
     /// A number below `bound`, each as likely as another.
@@ -109,8 +190,15 @@ impl Chooser {
         }
         let chosen = match &mut self.source {
             Source::Random(rng) => drawn(rng),
-            Source::Recorded(list) => {
-                list.get(self.made.len()).copied().filter(|chosen| *chosen < of).unwrap_or(0)
+            Source::Recorded { choices, part, at } => {
+                let list = match *part {
+                    Part::Opening => Some(&choices.opening),
+                    Part::Happening(which) => choices.happenings.get(which),
+                    Part::Ending => Some(&choices.ending),
+                };
+                let chosen = list.and_then(|list| list.get(*at)).copied();
+                *at += 1;
+                chosen.filter(|chosen| *chosen < of).unwrap_or(0)
             }
         };
         self.made.push(Choice { of, chosen });
@@ -134,24 +222,46 @@ mod tests {
     fn what_was_chosen_by_chance_is_chosen_again_from_the_list() {
         for seed in 0..50 {
             let mut random = Chooser::random(seed);
-            let told = story(&mut random);
-            assert_ne!(told.2, 1, "a weight of nothing");
-            let list: Vec<u32> = random.made().iter().map(|choice| choice.chosen).collect();
-            assert_eq!(list.len(), 4, "no choice, no entry");
-            let mut recorded = Chooser::recorded(list);
-            assert_eq!(story(&mut recorded), told);
-            assert_eq!(recorded.made(), random.made());
+            let opening = story(&mut random);
+            random.begin_happening();
+            let first = story(&mut random);
+            random.begin_happening();
+            let second = story(&mut random);
+            random.begin_ending();
+            let ending = story(&mut random);
+            assert_ne!(opening.2, 1, "a weight of nothing");
+            assert_eq!(random.made().len(), 16, "no choice, no entry");
+
+            let choices = random.choices();
+            let mut recorded = Chooser::recorded(choices.clone());
+            assert_eq!(story(&mut recorded), opening);
+            recorded.begin_happening();
+            assert_eq!(story(&mut recorded), first);
+            recorded.begin_happening();
+            recorded.below(5);
+            recorded.begin_ending();
+            assert_eq!(
+                story(&mut recorded),
+                ending,
+                "a happening that takes another turn disturbs nothing"
+            );
+            assert_eq!(second, {
+                let only = choices.happenings.get(1).cloned().unwrap_or_default();
+                let mut alone = Chooser::recorded(Choices { opening: only, ..Choices::default() });
+                story(&mut alone)
+            });
         }
     }
 
     #[test]
     fn what_a_list_does_not_say_is_the_most_harmless() {
-        for (list, told) in [
+        for (opening, told) in [
             (vec![], (0, false, 0, 'a')),
             (vec![10, 2, 3, 9], (0, false, 0, 'a')),
             (vec![9, 1, 2], (9, true, 2, 'a')),
         ] {
-            assert_eq!(story(&mut Chooser::recorded(list)), told);
+            let mut chooser = Chooser::recorded(Choices { opening, ..Choices::default() });
+            assert_eq!(story(&mut chooser), told);
         }
     }
 }

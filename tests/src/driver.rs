@@ -13,6 +13,7 @@ use bellwether_shared::wire::{DeviceKey, KeyKind, to_cbor};
 
 use crate::check;
 use crate::disk::CommitFault;
+use crate::transcript;
 use crate::world::World;
 
 /// Something outstanding.
@@ -44,33 +45,40 @@ impl World {
         }
     }
 
-    pub(crate) fn hand_in(&mut self, device: usize, realm: PageId, input: Input) {
-        let Some(born_ms) = self.devices[device].realms.get(&realm).map(|realm| realm.born_ms)
-        else {
-            return;
-        };
+    pub(crate) fn hand_in(&mut self, device: usize, id: PageId, input: Input) {
+        let Some(realm) = self.devices[device].realms.get(&id) else { return };
+        let (born_ms, epoch) = (realm.born_ms, realm.machine.epoch().0);
         let now = self.clock(device, born_ms);
-        if let Some(realm) = self.devices[device].realms.get_mut(&realm) {
+        self.fact(&input, || format!("{device}.worker{epoch} < {}", transcript::fact(&input)));
+        if let Some(realm) = self.devices[device].realms.get_mut(&id) {
             realm.machine.handle(now, input);
         }
-        self.pump(device, realm);
+        self.pump(device, id);
     }
 
     pub(crate) fn pump(&mut self, device: usize, id: PageId) {
-        loop {
-            let Some(realm) = self.devices[device].realms.get_mut(&id) else { return };
-            match realm.machine.poll_effect() {
-                Some(Effect::Send { to, message }) => self.send(device, &to, &message),
-                Some(effect) => self.outstanding.push((device, id, Job::Do(effect))),
-                None => break,
-            }
-        }
-        let Some(born_ms) = self.devices[device].realms.get(&id).map(|realm| realm.born_ms) else {
-            return;
-        };
+        let Some(realm) = self.devices[device].realms.get(&id) else { return };
+        let (born_ms, epoch) = (realm.born_ms, realm.machine.epoch().0);
         let now = self.clock(device, born_ms);
-        if let Some(realm) = self.devices[device].realms.get_mut(&id) {
-            realm.alarm = realm.machine.poll_timeout(now);
+        while let Some(realm) = self.devices[device].realms.get_mut(&id) {
+            let Some(effect) = realm.machine.poll_effect() else {
+                realm.alarm = realm.machine.poll_timeout(now);
+                return;
+            };
+            self.fact(&effect, || {
+                format!("{device}.worker{epoch} > {}", transcript::effect(&effect))
+            });
+            match effect {
+                Effect::Send { to, message } => self.send(device, &to, &message),
+                Effect::AskForSync => {}
+                Effect::Commit { .. }
+                | Effect::Sign { .. }
+                | Effect::Push { .. }
+                | Effect::ReadJournal { .. }
+                | Effect::ReadRetained { .. }
+                | Effect::ReadOld { .. }
+                | Effect::ListClients => self.outstanding.push((device, id, Job::Do(effect))),
+            }
         }
     }
 

@@ -10,7 +10,6 @@ use bellwether_shared::rows::{Key, Store};
 use bellwether_shared::wire::Lane;
 
 use crate::check;
-use crate::choice::Chooser;
 use crate::fault::Planted;
 use crate::model::Draft;
 use crate::weather::Weather;
@@ -43,19 +42,11 @@ impl Default for Plot {
     }
 }
 
-/// Plays the story of this seed to its end.
-#[must_use]
-pub fn play(seed: u64, plot: &Plot) -> World {
-    let mut world = World::of(Chooser::random(seed), seed);
-    run(&mut world, plot);
-    world
-}
-
 /// Plays the story that the world's choices tell, to its end or to the first violation.
 pub fn run(world: &mut World, plot: &Plot) {
     begin(world, plot);
     for _ in 0..plot.length {
-        world.chooser.mark();
+        world.chooser.begin_happening();
         if !happening(world, plot) {
             break;
         }
@@ -63,19 +54,8 @@ pub fn run(world: &mut World, plot: &Plot) {
             return;
         }
     }
-    world.chooser.mark();
+    world.chooser.begin_ending();
     end(world);
-}
-
-/// What to print of the story of a seed that went wrong.
-#[must_use]
-pub fn told(seed: u64, plot: &Plot) -> String {
-    let mut world = World { telling: true, ..World::of(Chooser::random(seed), seed) };
-    run(&mut world, plot);
-    let last = world.story.len().saturating_sub(80);
-    let story = world.story[last..].join("\n");
-    let found: Vec<&String> = world.violations.iter().take(10).collect();
-    format!("seed {seed}\n{story}\n{found:#?}")
 }
 
 fn begin(world: &mut World, plot: &Plot) {

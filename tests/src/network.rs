@@ -2,13 +2,14 @@
 //! are lost.
 
 use bellwether_server::fault::Fault;
-use bellwether_shared::base::{EventId, PageId, Wall, limits};
+use bellwether_shared::base::{PageId, Wall, limits};
 use bellwether_shared::outbox::Response;
 use bellwether_shared::rows::{Key, Op, Store, WriteBatch};
-use bellwether_shared::wire::{Answer, Push, from_cbor};
+use bellwether_shared::wire::{Push, from_cbor};
 
 use crate::check;
 use crate::server::problem;
+use crate::transcript;
 use crate::world::World;
 
 impl World {
@@ -30,12 +31,8 @@ impl World {
         let response = self.deliver(device, realm, token, &push, body);
         self.sent.push((self.now_ms, push.events.len()));
         self.note(|| {
-            let ids: Vec<String> = check::push_ids(&push).iter().map(EventId::to_string).collect();
-            let stream = &push.stream;
-            let life = u16::from_be_bytes([stream.incarnation.0[0], stream.incarnation.0[1]]);
-            let (session, user, lane) = (&stream.session, &stream.user, stream.lane.name());
-            let (first, ids, answer) = (push.first.0, ids.join(" "), short(&response));
-            format!("device {device} pushes {session}/{user}/{lane} {life:04x} {first}: {ids} -> {answer}")
+            let (sent, came) = (transcript::push(&push), transcript::response(&response));
+            format!("device {device} pushes {sent} -> {came}")
         });
         response
     }
@@ -131,22 +128,5 @@ impl World {
         self.server.wipe();
         self.backups.clear();
         self.note(|| "the server's data is deleted".into());
-    }
-}
-
-fn short(response: &Response) -> String {
-    match response {
-        Response::Unreachable => "nothing".into(),
-        Response::Http { status: 200, body, .. } => {
-            match from_cbor::<Answer>(body, limits::ANSWER_BYTES_MAX) {
-                Ok(answer) => {
-                    let later = answer.later.map(|later| format!(" later {}", later.id));
-                    let later = later.unwrap_or_default();
-                    format!("{:?} through {}{later}", answer.verdict, answer.through.0)
-                }
-                Err(fault) => format!("no answer: {fault}"),
-            }
-        }
-        Response::Http { status, .. } => status.to_string(),
     }
 }

@@ -8,6 +8,7 @@ use bellwether_shared::bus::{Hello, Identity, Request};
 use bellwether_shared::coordinator::Client;
 use bellwether_shared::page;
 
+use crate::transcript;
 use crate::world::World;
 
 /// See the module.
@@ -59,6 +60,7 @@ impl World {
     /// A page's machine is told something.
     pub fn tell_page(&mut self, device: usize, page: usize, input: page::Input) {
         let now = self.clock(device, self.devices[device].pages[page].born_ms);
+        self.fact(&input, || format!("{device}.page{page} < {}", transcript::page_fact(&input)));
         self.devices[device].pages[page].machine.handle(now, input);
         self.pump_page(device, page);
     }
@@ -66,6 +68,7 @@ impl World {
     /// A page's machine is asked for something.
     pub fn ask(&mut self, device: usize, page: usize, request: Request) -> RequestId {
         let now = self.clock(device, self.devices[device].pages[page].born_ms);
+        self.fact(&request, || format!("{device}.page{page} < ask {request:?}"));
         let id = self.devices[device].pages[page].machine.ask(now, request);
         self.pump_page(device, page);
         id
@@ -73,8 +76,12 @@ impl World {
 
     fn pump_page(&mut self, device: usize, page: usize) {
         loop {
+            let machine = &mut self.devices[device].pages[page].machine;
+            let Some(effect) = machine.poll_effect() else { return };
+            self.fact(&effect, || {
+                format!("{device}.page{page} > {}", transcript::page_effect(&effect))
+            });
             let here = &mut self.devices[device].pages[page];
-            let Some(effect) = here.machine.poll_effect() else { return };
             match effect {
                 page::Effect::Post { message, fast, .. } => {
                     here.posts += 1;

@@ -9,6 +9,7 @@
 //! `network`, `model`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 
 use bellwether_shared::base::{EventId, PageId, Rng};
 use bellwether_shared::coordinator::{Effect, Input};
@@ -21,6 +22,7 @@ use crate::driver::Job;
 use crate::fault::Planted;
 use crate::model::Appended;
 use crate::server::{Server, Tables};
+use crate::transcript::{Detail, Transcript};
 use crate::weather::Weather;
 
 /// See the module.
@@ -46,10 +48,8 @@ pub struct World {
     pub events: BTreeMap<EventId, Appended>,
     /// What the checkers have found.
     pub violations: Vec<String>,
-    /// Whether the story is written down.
-    pub telling: bool,
-    /// What happened, in short.
-    pub story: Vec<String>,
+    /// What happened, as far as it is written down.
+    pub transcript: Transcript,
     /// Faults planted on purpose.
     pub planted: Planted,
     /// Options of every device.
@@ -79,7 +79,9 @@ impl World {
     /// A world without devices, in fair weather, that takes its turns by chance and tells what happens.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { telling: true, ..Self::of(Chooser::random(seed), seed) }
+        let mut world = Self::of(Chooser::random(seed), seed);
+        world.transcript.detail = Detail::Story;
+        world
     }
 
     /// A world without devices, in fair weather, that does as it is told.
@@ -96,8 +98,7 @@ impl World {
             guarded: BTreeSet::new(),
             events: BTreeMap::new(),
             violations: Vec::new(),
-            telling: false,
-            story: Vec::new(),
+            transcript: Transcript::default(),
             planted: Planted::default(),
             options: Options::default(),
             signed: false,
@@ -128,9 +129,12 @@ impl World {
 
     /// Notes what happens, if anybody wants to know.
     pub fn note(&mut self, text: impl FnOnce() -> String) {
-        if self.telling {
-            self.story.push(format!("{:>8} {}", self.now_ms - START_MS, text()));
-        }
+        self.transcript.note(self.now_ms - START_MS, text);
+    }
+
+    /// Notes a fact or an effect, if anybody wants to know.
+    pub(crate) fn fact(&mut self, whole: &dyn Debug, text: impl FnOnce() -> String) {
+        self.transcript.fact(self.now_ms - START_MS, whole, text);
     }
 
     /// One thing happens. `false` if there is nothing that can happen now.

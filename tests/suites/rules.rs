@@ -63,7 +63,7 @@ fn what_the_server_has_put_off_spends_a_try_each_time_and_only_that() {
         world.trigger(0, Trigger::Start);
     }
     ends_well(&mut world);
-    let named = world.story.iter().filter(|line| line.contains("later")).count();
+    let named = world.transcript.lines.iter().filter(|line| line.contains("later")).count();
     assert_eq!(named, world.options.tries_max as usize);
     let letter = letter(&world, &ids[2]).expect("buried");
     assert_eq!((&*letter.reason.code, letter.tries), ("busy", world.options.tries_max));
@@ -333,7 +333,7 @@ fn a_break_that_the_disk_refuses_is_not_forgotten() {
         world.wipe_server();
         plain(&mut world, 1);
         world.trigger(0, Trigger::Start);
-        while !world.story.iter().any(|line| line.contains("EpochChanged")) {
+        while !world.transcript.lines.iter().any(|line| line.contains("EpochChanged")) {
             world.run(1);
         }
         world.devices[0].disk.failing = failing;
@@ -547,7 +547,7 @@ fn newer(world: &mut World, draft: &Draft) -> Vec<u8> {
 fn ends_well(world: &mut World) {
     world.quiet();
     world.violations.extend(check::at_rest(world));
-    assert_eq!(world.violations, Vec::<String>::new(), "{}", world.story.join("\n"));
+    assert_eq!(world.violations, Vec::<String>::new(), "{}", world.transcript.text());
 }
 
 fn ends_well_after_start(world: &mut World) {
