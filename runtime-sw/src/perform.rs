@@ -65,6 +65,11 @@ impl Driver {
                 self.ask_for_sync().await;
                 None
             }
+            Effect::StartOver => {
+                self.start_over();
+                self.boot().await;
+                None
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! Bellwether's core, sans-IO: everything that is decided is decided here.
 //!
 //! Two halves. The **data half** says what things look like: [`base`], [`wire`], [`rules`], and
-//! with feature `machines` also `rows` and `bus`. The **machines** decide: `outbox`, `host`,
+//! with feature `machines` also `rows`, `bus` and `tape`. The **machines** decide: `outbox`, `host`,
 //! `coordinator` and `page`. Each takes facts with an explicit `now`, gives out effects and one
 //! timeout, and does nothing itself.
 //!
@@ -27,5 +27,9 @@ pub mod host;
 pub mod outbox;
 #[cfg(feature = "machines")]
 pub mod page;
+#[cfg(feature = "replay")]
+pub mod replay;
 #[cfg(feature = "machines")]
 pub mod rows;
+#[cfg(feature = "machines")]
+pub mod tape;

@@ -89,6 +89,15 @@ pub const LEASE_PATIENCE_MS: u64 = 10_000;
 /// A realm takes the host's role at most this often.
 pub const TAKE_MS_MIN: u64 = 60_000;
 
+/// A part of a tape is put away when it has this many bytes.
+pub const TAPE_CHUNK_BYTES: usize = 64 * 1024;
+/// Bytes of one life's tape on disk, but for its first part and the last fact.
+pub const TAPE_LIFE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Lives of the coordinator whose tapes are kept.
+pub const TAPE_LIVES: u64 = 8;
+/// Bytes of a page's tape, but for the last part.
+pub const TAPE_PAGE_BYTES_MAX: usize = 1024 * 1024;
+
 const _: () = assert!(PUSH_TIMEOUT_MS as u64 <= SLICE_MS_MAX);
 const _: () = assert!(BATCH_BYTES_MAX + EVENT_BYTES_MAX <= PUSH_BYTES_MAX);
 const _: () = assert!(EVENT_BYTES_MAX <= BACKLOG_BYTES_MAX);

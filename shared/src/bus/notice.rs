@@ -257,6 +257,8 @@ impl Notice {
     const HOSTED_BY: u8 = 7;
     const TROUBLE: u8 = 8;
     const RELOAD_NEEDED: u8 = 9;
+    /// The last kind that this build knows. One that carries a body, a result or a token needs a path in `tape`.
+    pub(crate) const LAST: u8 = Self::RELOAD_NEEDED;
 
     /// What a message of this kind is called in a log.
     #[must_use]

@@ -7,6 +7,7 @@ use super::envelope::Envelope;
 use crate::base::codec::{Decode, array};
 use crate::base::{Epoch, EventId, PageId, RequestId, limits};
 use crate::rows::Options;
+use crate::tape::Recording;
 use crate::wire::{from_cbor, to_cbor};
 
 /// Whose events a page makes.
@@ -66,7 +67,7 @@ impl core::fmt::Debug for TokenGiven {
     }
 }
 
-/// What a page says or asks. Only the last four are answered.
+/// What a page says or asks. Only the last five are answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     /// See [`Hello`].
@@ -97,6 +98,11 @@ pub enum Request {
     },
     /// Deliver what is there, and say when nothing more can be done at once.
     Flush,
+    /// Write down what happens, or do so no more.
+    Record {
+        /// How much.
+        recording: Option<Recording>,
+    },
 }
 
 struct Switch {
@@ -104,6 +110,12 @@ struct Switch {
 }
 
 array!(Switch { 0: on });
+
+struct Recorder {
+    recording: Option<Recording>,
+}
+
+array!(Recorder { 0: recording });
 
 struct Letter {
     id: Option<EventId>,
@@ -114,17 +126,21 @@ array!(Letter { 0: id });
 impl Request {
     const HELLO: u8 = 1;
     const NUDGE: u8 = 2;
-    const FAREWELL: u8 = 3;
-    const TOKEN: u8 = 4;
+    pub(crate) const FAREWELL: u8 = 3;
+    pub(crate) const TOKEN: u8 = 4;
     const RETRY: u8 = 5;
     const DISCARD: u8 = 6;
     const PAUSE: u8 = 7;
     const FLUSH: u8 = 8;
+    const RECORD: u8 = 9;
+    /// The last kind that this build knows. One that carries a body or a token needs a path in `tape`.
+    pub(crate) const LAST: u8 = Self::RECORD;
 
     /// What a message of this kind is called in a log.
     #[must_use]
     pub fn name(kind: u8) -> &'static str {
-        let names = ["hello", "nudge", "farewell", "token", "retry", "discard", "pause", "flush"];
+        let names =
+            ["hello", "nudge", "farewell", "token", "retry", "discard", "pause", "flush", "record"];
         names.get(usize::from(kind).wrapping_sub(1)).copied().unwrap_or("unknown")
     }
 
@@ -140,6 +156,9 @@ impl Request {
             Self::Discard { id } => (Self::DISCARD, to_cbor(&Letter { id: Some(id.clone()) })),
             Self::Pause { on } => (Self::PAUSE, to_cbor(&Switch { on: *on })),
             Self::Flush => (Self::FLUSH, Vec::new()),
+            Self::Record { recording } => {
+                (Self::RECORD, to_cbor(&Recorder { recording: *recording }))
+            }
         };
         Envelope { kind, body: &body, ..Envelope::blank(build, sender, request, epoch) }.seal()
     }
@@ -161,6 +180,7 @@ impl Request {
             }
             Self::PAUSE => Self::Pause { on: body::<Switch>(bytes)?.on },
             Self::FLUSH => Self::Flush,
+            Self::RECORD => Self::Record { recording: body::<Recorder>(bytes)?.recording },
             _ => return Ok(None),
         }))
     }

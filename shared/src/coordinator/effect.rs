@@ -87,4 +87,6 @@ pub enum Effect {
     },
     /// Ask the browser for a background sync, if it has such a thing.
     AskForSync,
+    /// Boot another coordinator from the disk, as after a death, and give this one up.
+    StartOver,
 }

@@ -19,6 +19,7 @@ mod reader;
 mod restore;
 mod roster;
 mod status;
+mod taping;
 
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -26,11 +27,13 @@ use std::collections::VecDeque;
 pub use self::effect::{Effect, To};
 pub use self::input::{Client, Input, Trigger};
 pub use self::restore::Restored;
+pub use self::taping::{TAPE, first_key};
 
 use self::asks::Asks;
 use self::housekeeping::Housekeeping;
 use self::reader::Reader;
 use self::roster::Roster;
+use self::taping::Tape;
 use crate::base::{Culprit, Epoch, Fault, Mono, Now, PageId, RequestId, SortedMap, limits};
 use crate::bus::{
     BusFault, Envelope, Farewell, Hello, Identity, Notice, Reply, Request, Status, Welcome,
@@ -62,6 +65,9 @@ pub struct Coordinator {
     told: Option<(Mono, Status)>,
     /// When a background sync was asked for; until one comes that is news there is no need to ask again.
     sync_asked: Option<Mono>,
+    /// The write after which it is to be booted anew, so that its next life is recorded.
+    rebirth: Option<Ticket>,
+    tape: Option<Box<Tape>>,
     fenced: bool,
     /// Messages that could not be understood, and were dropped.
     dropped: u64,
@@ -71,9 +77,19 @@ pub struct Coordinator {
 impl Coordinator {
     /// Takes in one fact, and does what has become due.
     pub fn handle(&mut self, now: Now, input: Input) {
+        if let Some(tape) = &mut self.tape {
+            tape.begin(now, &input);
+        }
+        let before = self.effects.len();
+        self.take_in(now, input);
+        self.end_tape_entry(now, before);
+    }
+
+    fn take_in(&mut self, now: Now, input: Input) {
         if self.fenced {
             return;
         }
+        let mut reborn = false;
         match input {
             Input::Message { from, bytes } => self.on_message(now, from, &bytes),
             Input::Clients(clients) => self.on_clients(now, &clients),
@@ -100,6 +116,7 @@ impl Coordinator {
                 }
                 self.outbox.on_committed(now, ticket);
                 self.asks.on_committed(ticket);
+                reborn = self.rebirth.take_if(|rebirth| *rebirth == ticket).is_some();
             }
             Input::CommitFailed { ticket, fault } => {
                 self.asks.on_commit_failed(ticket, &fault);
@@ -129,6 +146,9 @@ impl Coordinator {
         }
         self.outbox.tick(now);
         self.settle(now);
+        if reborn {
+            self.effects.push_back(Effect::StartOver);
+        }
     }
 
     /// When [`Input::Timeout`] is wanted; `None` while only facts can help.
@@ -248,6 +268,14 @@ impl Coordinator {
                 let ticket = self.store_config(now, config);
                 self.asks.wait_for(page, id, vec![ticket]);
             }
+            Request::Record { recording } => {
+                let before = self.outbox.config();
+                let begins = recording.is_some() && recording != before.recording;
+                let config = Config { recording, ..before.clone() };
+                let ticket = self.store_config(now, config);
+                self.rebirth = begins.then_some(ticket);
+                self.asks.wait_for(page, id, vec![ticket]);
+            }
             Request::Flush => {
                 self.reader.want();
                 self.outbox.hurry(now);
@@ -263,6 +291,7 @@ impl Coordinator {
             options: hello.options.bounded(),
             paused: self.outbox.config().paused,
             build: self.outbox.config().build.clone(),
+            recording: self.outbox.config().recording,
         };
         if config != *self.outbox.config() {
             let build = self.build.clone();

@@ -46,11 +46,14 @@ impl Coordinator {
             untold: VecDeque::new(),
             told: None,
             sync_asked: None,
+            rebirth: None,
+            tape: None,
             fenced: false,
             dropped: 0,
             effects: VecDeque::from([Effect::ListClients]),
         };
         coordinator.settle(now);
+        coordinator.begin_tape(now, restored, seed);
         coordinator
     }
 }

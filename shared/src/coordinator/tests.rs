@@ -6,6 +6,7 @@ use super::*;
 use crate::base::{DeviceId, EventId, Generation, Stamp, Wall};
 use crate::outbox::OutboxRows;
 use crate::rows::{DeviceRow, HostKind, Key, LeaseRow, Op, Store, StreamKey};
+use crate::tape::Recording;
 use crate::wire::{DeviceKey, Event, EventKind, KeyKind, Lane};
 
 fn at(ms: u64) -> Now {
@@ -15,7 +16,11 @@ fn at(ms: u64) -> Now {
 fn restored(outbox: OutboxRows) -> Restored {
     let holder = PageId([1; 16]);
     let lease = LeaseRow::taken(None, holder, HostKind::Worker, "test", Wall(1_000_000));
-    let config = Config { server: "https://server.test".into(), ..Config::default() };
+    let config = Config {
+        server: "https://server.test".into(),
+        recording: Some(Recording::WithoutBodies),
+        ..Config::default()
+    };
     Restored { lease, config: Some(to_cbor(&config)), outbox }
 }
 
@@ -30,7 +35,7 @@ fn row(id: &str) -> Vec<u8> {
         kind: EventKind::App,
         type_: "plain",
         key: None,
-        data: None,
+        data: Some(br#"{"its":"body"}"#),
         schema: 0,
         stamp: Stamp(1),
         page: PageId([7; 16]),
@@ -69,7 +74,8 @@ fn until_pushed(coordinator: &mut Coordinator) -> Ticket {
                 | Effect::ReadOld { .. }
                 | Effect::ListClients
                 | Effect::Send { .. }
-                | Effect::AskForSync => {}
+                | Effect::AskForSync
+                | Effect::StartOver => {}
             }
         }
     }
@@ -102,7 +108,8 @@ fn no_push_leaves_before_its_seal_is_on_disk() {
             | Effect::ReadOld { .. }
             | Effect::ListClients
             | Effect::Send { .. }
-            | Effect::AskForSync => {}
+            | Effect::AskForSync
+            | Effect::StartOver => {}
         }
     }
     coordinator.handle(at(9), Input::Timeout);
@@ -152,7 +159,8 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    /// Whatever lies on disk and whatever is said, there is a coordinator, and it goes on.
+    /// Whatever lies on disk and whatever is said, there is a coordinator, and it goes on. What was recorded of it
+    /// can be replayed.
     #[test]
     fn no_row_and_no_message_stops_it(
         streams in prop::collection::vec(bytes(), 0..3),
@@ -173,8 +181,10 @@ proptest! {
         let rows = (1..).zip(journal).collect();
         coordinator.handle(at(3), Input::Journal { rows, ended: true });
         let mut answers = answers.into_iter();
+        let mut chunks = Vec::new();
         for ms in 4..40 {
             for effect in effects(&mut coordinator) {
+                chunks.extend(saved(&effect));
                 let fact = match effect {
                     Effect::Commit { ticket, .. } => Input::Committed(ticket),
                     Effect::Sign { ticket, .. } => Input::Signed { ticket, signature: Some(vec![1]) },
@@ -189,11 +199,36 @@ proptest! {
                     Effect::ReadRetained { ticket, .. } => Input::Retained { ticket, rows: Vec::new() },
                     Effect::ReadOld { store, .. } => Input::Old { store, rows: Vec::new() },
                     Effect::ListClients => Input::Clients(Vec::new()),
-                    Effect::Send { .. } | Effect::AskForSync => continue,
+                    Effect::Send { .. } | Effect::AskForSync | Effect::StartOver => continue,
                 };
                 coordinator.handle(at(ms), fact);
             }
         }
         prop_assert!(coordinator.is_quiet());
+        prop_assert!(!chunks.is_empty());
+        replays(&chunks);
+    }
+}
+
+/// The part of the tape that an effect saves.
+fn saved(effect: &Effect) -> Option<Vec<u8>> {
+    let Effect::Commit { ticket: TAPE, batch } = effect else { return None };
+    let mut rows = batch.ops.iter().filter_map(|op| match op {
+        Op::Put { row, .. } => Some(row.clone()),
+        Op::Append { .. } | Op::Delete { .. } | Op::DeleteSpan { .. } => None,
+    });
+    rows.next()
+}
+
+#[cfg(not(feature = "replay"))]
+fn replays(_: &[Vec<u8>]) {}
+
+#[cfg(feature = "replay")]
+fn replays(chunks: &[Vec<u8>]) {
+    let file = crate::tape::file(chunks.iter().map(|chunk| &chunk[..]).collect());
+    let lives = crate::replay::read(&file).expect("what was just written can be read");
+    for life in &lives {
+        let played = crate::replay::play(life, usize::MAX, &mut |_| {});
+        assert_eq!((played.difference, played.shown), (None, 0));
     }
 }

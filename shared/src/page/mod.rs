@@ -8,6 +8,8 @@
 //!
 //! Not here: the journal, the mirror of the session state, and who hosts the coordinator.
 
+mod taping;
+
 use core::time::Duration;
 use std::collections::VecDeque;
 
@@ -20,6 +22,8 @@ use crate::bus::{
     BusFault, Envelope, Farewell, Hello, Identity, Notice, Reply, Request, Status, TokenGiven,
 };
 use crate::rows::Reason;
+
+pub use self::taping::Asked;
 
 /// A fact from outside, already true when it is handed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,6 +137,7 @@ pub struct Page {
     heard: Option<Mono>,
     wake: Option<Mono>,
     effects: VecDeque<Effect>,
+    tape: Option<Box<taping::Tape>>,
 }
 
 impl Page {
@@ -157,11 +162,13 @@ impl Page {
             heard: None,
             wake: None,
             effects: VecDeque::new(),
+            tape: None,
         }
     }
 
     /// Takes in one fact.
     pub fn handle(&mut self, now: Now, input: Input) {
+        let before = self.tape(now, |to| input.write(to));
         match input {
             Input::Linked => {
                 self.linked = true;
@@ -196,10 +203,12 @@ impl Page {
             Input::Timeout => {}
         }
         self.settle(now);
+        self.taped(before);
     }
 
     /// Asks the coordinator for something; the answer comes as [`Effect::Answered`].
     pub fn ask(&mut self, now: Now, request: Request) -> RequestId {
+        let before = self.tape(now, |to| Asked::Ask(request.clone()).write(to));
         self.last_request.0 += 1;
         let id = self.last_request;
         // Somebody heard of a moment ago is awake, and the fast path will do.
@@ -210,19 +219,25 @@ impl Page {
             id,
             Ask { request, asked: now.mono, again, patience: PATIENCE_MIN, repeated: false },
         );
+        self.taped(before);
         id
     }
 
     /// The page's events are another's from here on.
     pub fn identify(&mut self, now: Now, identity: Identity, has_token: bool) {
+        let before = self.tape(now, |to| Asked::Identify(identity.clone(), has_token).write(to));
         self.hello.identity = identity;
         self.hello.has_token = has_token;
         self.say_hello(now);
+        self.taped(before);
     }
 
     /// The app has answered what [`Effect::TokenWanted`] asked.
     pub fn give_token(&mut self, identity: Identity, token: Option<Box<str>>) {
-        self.post(&Request::Token(TokenGiven { identity, token }), RequestId(0), false);
+        let request = Request::Token(TokenGiven { identity, token });
+        let before = self.tape(Now::default(), |to| Asked::Token(request.clone()).write(to));
+        self.post(&request, RequestId(0), false);
+        self.taped(before);
     }
 
     /// Whose events the page makes.

@@ -3,6 +3,7 @@
 use super::ROW_VERSION;
 use crate::base::codec::{index, map};
 use crate::base::limits;
+use crate::tape::Recording;
 
 /// What happens when the dead letters reach their cap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -84,9 +85,11 @@ pub struct Config {
     pub paused: bool,
     /// Build id of the page that set this.
     pub build: Box<str>,
+    /// Whether each life of the coordinator is recorded, and how much of it.
+    pub recording: Option<Recording>,
 }
 
-map!(Config { 0: version, 1: server, 2: options, 3: paused, 4: build });
+map!(Config { 0: version, 1: server, 2: options, 3: paused, 4: build, 5: recording });
 
 impl Default for Config {
     fn default() -> Self {
@@ -96,6 +99,7 @@ impl Default for Config {
             options: Options::default(),
             paused: false,
             build: "".into(),
+            recording: None,
         }
     }
 }

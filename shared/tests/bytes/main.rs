@@ -16,6 +16,7 @@ use bellwether_shared::rows::{
     Config, CursorRow, DeadRow, DeviceRow, DoneEntry, DoneRow, FlightRow, HostKind, JournalRow,
     LeaseRow, Options, Overflow, Reason, Replay, RetainedRow, Source, Span, StreamRow,
 };
+use bellwether_shared::tape::{Chunk, Entry, File, Machine, Recording};
 use bellwether_shared::wire::{
     Answer, DeviceKey, Event, EventKind, EventResult, Former, KeyKind, Lane, Later, LogEvent,
     LogPage, Outcome, Problem, Push, StreamId, Verdict, from_cbor, to_cbor,
@@ -84,7 +85,15 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
         "config-set": Config = Config { version: 1, server: "https://example.org".into(),
             options: Options { tries_max: 0, base_delay_ms: 255, max_delay_ms: 256,
                 batch_events: 65_535, dead_max: u32::MAX, overflow: Overflow::DropOldest },
-            paused: true, build: "b".into() },
+            paused: true, build: "b".into(), recording: None },
+        "config-recorded": Config = Config { recording: Some(Recording::WithBodies),
+            ..Config::default() },
+        "tape-chunk": Chunk<'_> = Chunk { version: 1, of: Machine::Page, build: "b",
+            realm: PageId([5; 16]), life: 7, number: 1, recording: Recording::WithoutBodies,
+            entries: &[1, 2] },
+        "tape-entry": Entry<'_> = Entry { mono_ms: 1, wall_ms: WALL.0, fact: &[0x81, 16],
+            hashes: &[], effects: &[8; 8], timeout_ms: Some(5) },
+        "tape-file": File<'_> = File { magic: "bellwether-tape", version: 1, chunks: vec![&[1]] },
         "lease-row": LeaseRow = LeaseRow { version: 1, holder: PageId([5; 16]), kind: HostKind::Page,
             epoch: Epoch(3), until: WALL, heartbeat_every_ms: 2_000, updated_at: Wall(0), writes: 10,
             resigned: false, build: "b".into() },
@@ -156,6 +165,8 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
         ("request-discard", Request::Discard { id: id() }),
         ("request-pause", Request::Pause { on: false }),
         ("request-flush", Request::Flush),
+        ("request-record", Request::Record { recording: Some(Recording::WithoutBodies) }),
+        ("request-record-off", Request::Record { recording: None }),
     ];
     for (name, request) in requests {
         let bytes = request.seal("build", PageId([1; 16]), RequestId(7), Epoch(40));

@@ -10,7 +10,7 @@
 
 use super::{Finding, Source, code};
 
-const DATA: &[&str] = &["base", "rows", "bus", "wire", "rules"];
+const DATA: &[&str] = &["base", "rows", "bus", "wire", "rules", "tape"];
 const MACHINES: &[&str] = &["outbox", "state", "lead", "idle", "lock", "host"];
 const COMPOSERS: &[&str] = &["coordinator", "page"];
 

@@ -45,6 +45,12 @@ impl<'b> Reader<'b> {
         }
     }
 
+    /// Whether nothing is left to read.
+    #[must_use]
+    pub fn is_at_end(&self) -> bool {
+        self.at >= self.bytes.len()
+    }
+
     /// The bytes are not what they should be. Nothing more is read.
     #[inline(never)]
     pub fn refuse(&mut self) {

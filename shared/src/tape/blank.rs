@@ -1,0 +1,199 @@
+//! Where in a row or a message that stands which must not be recorded.
+//!
+//! A path leads through CBOR, and through byte strings that hold CBOR, to each such place. Bytes that it cannot be
+//! followed through hold who knows what, and are left out whole, but for their first three, which tell a row's version.
+//!
+//! What always holds: zeros in those places change nothing that a machine decides, but for the hashes.
+
+use core::ops::Range;
+
+use crate::base::codec::{Fields, Reader};
+
+/// A path: steps of these kinds, each with a place in its low bits. It ends at a byte string.
+pub type Path = &'static [u8];
+
+const ARRAY: u8 = 0x00;
+const MAP: u8 = 0x20;
+const EACH: u8 = 0x40;
+const INSIDE: u8 = 0x60;
+const TEXT: u8 = 0x80;
+const KIND: u8 = 0xe0;
+
+/// Where an event has its body.
+const BODY: u8 = MAP | 4;
+
+/// The body of a journal row's event.
+pub const JOURNAL: Path = &[MAP | 4, INSIDE, BODY];
+/// The body of a dead letter.
+pub const DEAD: Path = JOURNAL;
+/// The bodies of retained events.
+pub const RETAINED: Path = &[MAP | 5, EACH, INSIDE, BODY];
+/// The results of answered events.
+pub const DONE: Path = &[MAP | 2, EACH, ARRAY | 3];
+/// The bodies of pushed events.
+pub(super) const PUSH: Path = &[ARRAY | 11, EACH, INSIDE, BODY];
+/// The results in an answer.
+pub(super) const ANSWER: Path = &[ARRAY | 4, EACH, ARRAY | 3];
+/// The bodies in a farewell.
+pub(super) const FAREWELL: Path = &[ARRAY | 8, INSIDE, ARRAY, EACH, INSIDE, MAP | 4, INSIDE, BODY];
+/// The token that a page gives.
+pub(super) const TOKEN: Path = &[ARRAY | 8, INSIDE, ARRAY | 1, TEXT];
+/// All of a message's body.
+pub(super) const MESSAGE: Path = &[ARRAY | 8];
+
+/// Puts zeros where `path` leads. Each event that this changes is shown to `leave_out` before.
+pub(super) fn blank(bytes: &mut [u8], path: Path, leave_out: &mut dyn FnMut(&[u8])) {
+    let mut found = Vec::new();
+    walk(bytes, path, &mut found);
+    let start = bytes.as_ptr() as usize;
+    let range = |part: &[u8]| {
+        let from = part.as_ptr() as usize - start;
+        from..from + part.len()
+    };
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    for (part, event) in found {
+        if path.ends_with(&[BODY]) && !event.is_empty() {
+            leave_out(event);
+        }
+        ranges.push(range(part));
+    }
+    for range in ranges {
+        if let Some(part) = bytes.get_mut(range) {
+            part.fill(0);
+        }
+    }
+}
+
+type Found<'b> = Vec<(&'b [u8], &'b [u8])>;
+
+// Finds the places in one piece of CBOR, each with the byte string around it.
+fn walk<'b>(bytes: &'b [u8], path: &[u8], found: &mut Found<'b>) {
+    let before = found.len();
+    let mut from = Reader::new(bytes);
+    step(&mut from, bytes, path, found);
+    if from.finish().is_err() {
+        found.truncate(before);
+        found.push((bytes.split_at(KEPT.min(bytes.len())).1, &[]));
+    }
+}
+
+// Reads one value.
+fn step<'b>(from: &mut Reader<'b>, around: &'b [u8], path: &[u8], found: &mut Found<'b>) {
+    let (kind, place, rest) = match path {
+        [step, rest @ ..] => (step & KIND, u32::from(step & !KIND), rest),
+        [] => (KIND, 0, path),
+    };
+    let mut fields = match kind {
+        ARRAY | EACH => from.open_array(),
+        MAP => from.open_map(),
+        _ => {
+            if !from.null() {
+                match kind {
+                    INSIDE => walk(from.bytes(), rest, found),
+                    TEXT => found.push((from.text().as_bytes(), around)),
+                    _ => found.push((from.bytes(), around)),
+                }
+            }
+            return;
+        }
+    };
+    loop {
+        match fields.next(from) {
+            Fields::END => return,
+            at if at == place || kind == EACH => step(from, around, rest, found),
+            _ => from.skip(),
+        }
+    }
+}
+
+/// Map, key 0, version.
+const KEPT: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use minicbor::bytes::ByteVec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::base::{EventId, PageId, Stamp, Wall};
+    use crate::rows::{DoneRow, JournalRow, RetainedRow, StreamKey, read};
+    use crate::wire::{Event, EventKind, Lane, decode, to_cbor};
+
+    fn sealed(id: &str, data: Option<&[u8]>) -> Vec<u8> {
+        to_cbor(&Event {
+            id: EventId::new(id).expect("short and visible"),
+            kind: EventKind::App,
+            type_: "noted",
+            key: Some("key"),
+            data,
+            schema: 0,
+            stamp: Stamp(7),
+            page: PageId([1; 16]),
+            at: Wall(9),
+            correlation: None,
+        })
+    }
+
+    fn row(sealed: &[u8]) -> Vec<u8> {
+        let (session, user) = ("s".into(), "u".into());
+        let stream = StreamKey { session, user, lane: Lane::Normal };
+        to_cbor(&JournalRow::new(&stream, sealed, Wall(3)))
+    }
+
+    fn blanked(mut bytes: Vec<u8>, path: Path) -> (Vec<u8>, Vec<Vec<u8>>) {
+        let mut left_out = Vec::new();
+        blank(&mut bytes, path, &mut |event| left_out.push(event.to_vec()));
+        (bytes, left_out)
+    }
+
+    #[test]
+    fn a_body_is_zeros_of_its_length_and_all_else_stays() {
+        let event = sealed("e1", Some(b"secret"));
+        let (bytes, left_out) = blanked(row(&event), JOURNAL);
+        assert_eq!(left_out, [event]);
+        assert_eq!(bytes, row(&sealed("e1", Some(&[0; 6]))));
+
+        let none = row(&sealed("e2", None));
+        assert_eq!(blanked(none.clone(), JOURNAL), (none, Vec::new()));
+    }
+
+    #[test]
+    fn each_event_of_a_list_is_found() {
+        let row = |bodies: [&[u8]; 2]| {
+            let events = bodies.map(|body| ByteVec::from(sealed("e", Some(body))));
+            let (session, user) = ("s".into(), "u".into());
+            let (version, at, lane) = (1, Wall(1), Lane::Bulk);
+            to_cbor(&RetainedRow { version, at, session, user, lane, events: events.into() })
+        };
+        let (bytes, left_out) = blanked(row([b"one", b"four"]), RETAINED);
+        assert_eq!(bytes, row([&[0; 3], &[0; 4]]));
+        assert_eq!(left_out.len(), 2);
+        let empty = DoneRow { version: 1, at: Wall(0), entries: Vec::new() };
+        assert_eq!(blanked(to_cbor(&empty), DONE), (to_cbor(&empty), Vec::new()));
+    }
+
+    #[test]
+    fn what_cannot_be_followed_is_left_out_whole_and_stays_as_unreadable_as_it_was() {
+        let odd = row(b"no event, but perhaps a secret");
+        let (bytes, left_out) = blanked(odd, JOURNAL);
+        assert!(left_out.is_empty());
+        let read: JournalRow<'_> = read(&bytes).expect("the row itself is sound");
+        assert_eq!(&read.sealed[..3], b"no ");
+        assert!(read.sealed[3..].iter().all(|byte| *byte == 0));
+        assert!(decode::<Event<'_>>(read.sealed).is_err());
+    }
+
+    proptest! {
+        /// Replaying leaves out again what was left out before, and must come to the same bytes.
+        #[test]
+        fn leaving_out_twice_is_leaving_out_once(mut bytes in any::<Vec<u8>>(), at in 0..9_usize) {
+            let paths = [JOURNAL, RETAINED, DONE, PUSH, ANSWER, FAREWELL, TOKEN, MESSAGE, DEAD];
+            if bytes.len() % 2 == 0 {
+                bytes = row(&bytes);
+            }
+            let (once, _) = blanked(bytes.clone(), paths[at]);
+            prop_assert_eq!(once.len(), bytes.len());
+            prop_assert_eq!(blanked(once.clone(), paths[at]).0, once);
+        }
+    }
+}
