@@ -79,6 +79,7 @@ impl World {
         let config = Config {
             server: "https://server.test".into(),
             options: self.options.clone(),
+            recording: self.recording,
             ..Config::default()
         };
         disk.put(Store::Meta, Key::from(META_CONFIG), to_cbor(&config));
@@ -173,6 +174,7 @@ impl World {
 
     /// One life of a worker ends.
     pub fn kill_realm(&mut self, device: usize, realm: PageId) {
+        self.keep_realm(device, realm);
         self.outstanding.retain(|(of, who, _)| (*of, *who) != (device, realm));
         let here = &mut self.devices[device];
         here.realms.remove(&realm);
@@ -193,8 +195,10 @@ impl World {
     /// The browser is killed with everything in it.
     pub fn kill_browser(&mut self, device: usize) {
         self.kill(device);
+        while !self.devices[device].pages.is_empty() {
+            self.kill_page(device, 0);
+        }
         let here = &mut self.devices[device];
-        here.pages.clear();
         here.mail.clear();
         here.disk.dies(Writer::Page);
     }

@@ -68,10 +68,12 @@ impl World {
             self.fact(&effect, || {
                 format!("{device}.worker{epoch} > {}", transcript::effect(&effect))
             });
+            self.keep_saved(&effect);
             match effect {
                 Effect::Send { to, message } => self.send(device, &to, &message),
                 Effect::AskForSync => {}
-                Effect::Commit { .. }
+                Effect::StartOver
+                | Effect::Commit { .. }
                 | Effect::Sign { .. }
                 | Effect::Push { .. }
                 | Effect::ReadJournal { .. }
@@ -159,6 +161,11 @@ impl World {
             Effect::ListClients => {
                 let pages = self.devices[device].pages.iter();
                 Input::Clients(pages.map(|page| page.client.clone()).collect())
+            }
+            Effect::StartOver => {
+                self.kill_realm(device, realm);
+                self.boot(device);
+                return None;
             }
             Effect::Send { .. } | Effect::AskForSync => return None,
         })

@@ -297,9 +297,7 @@ fn on_a_page(world: &mut World, device: usize) {
         3 => {
             world.ask(device, page, Request::Flush);
         }
-        _ => {
-            world.devices[device].pages.remove(page);
-        }
+        _ => world.kill_page(device, page),
     }
 }
 

@@ -20,6 +20,7 @@ pub mod scenario;
 pub mod server;
 pub mod shrink;
 pub mod tab;
+pub mod tapes;
 pub mod transcript;
 pub mod weather;
 pub mod world;

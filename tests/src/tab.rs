@@ -52,6 +52,9 @@ impl World {
         });
         self.count += 1;
         let page = self.devices[device].pages.len() - 1;
+        if self.recording.is_some() {
+            self.devices[device].pages[page].machine.record(self.recording);
+        }
         self.note(|| format!("device {device} opens page {page}"));
         self.tell_page(device, page, page::Input::Linked);
         page

@@ -169,6 +169,7 @@ pub fn effect(effect: &Effect) -> String {
             To::All => format!("tell all: {}", notice(message)),
         },
         Effect::AskForSync => "ask for a sync".into(),
+        Effect::StartOver => "start over".into(),
     }
 }
 
@@ -283,7 +284,8 @@ fn request(bytes: &[u8]) -> String {
             | Request::Retry { .. }
             | Request::Discard { .. }
             | Request::Pause { .. }
-            | Request::Flush),
+            | Request::Flush
+            | Request::Record { .. }),
         )) => format!("{other:?}"),
         Ok(None) | Err(_) => "not understood".into(),
     }

@@ -15,6 +15,7 @@ use bellwether_shared::base::{EventId, PageId, Rng};
 use bellwether_shared::coordinator::{Effect, Input};
 use bellwether_shared::page;
 use bellwether_shared::rows::Options;
+use bellwether_shared::tape::Recording;
 
 use crate::browser::Device;
 use crate::choice::Chooser;
@@ -58,6 +59,9 @@ pub struct World {
     pub signed: bool,
     /// When a push was sent, and of how many events.
     pub sent: Vec<(u64, usize)>,
+    /// Whether coordinators and pages record what they are told.
+    pub recording: Option<Recording>,
+    pub(crate) tapes: Vec<Vec<u8>>,
     pub(crate) backups: Vec<Tables>,
     pub(crate) outstanding: Vec<(usize, PageId, Job)>,
     /// Counts events, pages and realms.
@@ -103,6 +107,8 @@ impl World {
             options: Options::default(),
             signed: false,
             sent: Vec::new(),
+            recording: None,
+            tapes: Vec::new(),
             backups: Vec::new(),
             outstanding: Vec::new(),
             count: 0,

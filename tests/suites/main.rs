@@ -4,3 +4,4 @@ mod happy;
 mod mutants;
 mod rules;
 mod stories;
+mod tapes;

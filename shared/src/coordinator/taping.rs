@@ -109,6 +109,13 @@ impl super::Coordinator {
         self.end_tape_entry(now, 0);
     }
 
+    /// What was recorded, and has not been put away.
+    #[cfg(feature = "replay")]
+    #[must_use]
+    pub fn recorded(&self) -> Option<Vec<u8>> {
+        self.tape.as_ref().map(|tape| tape.tape.peek())
+    }
+
     /// The same, but not recorded.
     #[cfg(feature = "replay")]
     pub(crate) fn unrecorded(mut self) -> Self {
