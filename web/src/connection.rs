@@ -10,7 +10,6 @@
 //! - a use that is repeated has written nothing: its transaction never began, or was aborted.
 
 use core::cell::{Cell, RefCell};
-use core::marker::PhantomData;
 use core::time::Duration;
 use std::rc::Rc;
 
@@ -20,28 +19,16 @@ use crate::alarm;
 use crate::fault::StoreFault;
 use crate::listen::Listener;
 use crate::once::Once;
+use crate::open::open;
 use crate::schema::Schema;
 use crate::task::{self, Boxed};
 
-/// How a database is opened.
-pub(crate) trait Open: 'static {
-    /// Opens `name`, at `version` or at whatever version it has. `blocked` is set while another
-    /// connection stands in the way.
-    async fn open(
-        name: &str,
-        version: Option<u32>,
-        schema: &'static Schema,
-        blocked: Rc<Cell<bool>>,
-    ) -> Result<IdbDatabase, StoreFault>;
-}
-
-pub(crate) struct Connection<O> {
+pub(crate) struct Connection {
     name: Rc<str>,
     schema: &'static Schema,
     timeout: Duration,
     live: RefCell<Option<Live>>,
     losses: Cell<u32>,
-    opener: PhantomData<O>,
 }
 
 struct Live {
@@ -49,7 +36,7 @@ struct Live {
     _farewell: Listener,
 }
 
-impl<O: Open> Connection<O> {
+impl Connection {
     /// A connection that is opened at its first use.
     pub(crate) fn new(name: &str, schema: &'static Schema, timeout: Duration) -> Rc<Self> {
         Rc::new(Self {
@@ -58,7 +45,6 @@ impl<O: Open> Connection<O> {
             timeout,
             live: RefCell::new(None),
             losses: Cell::new(0),
-            opener: PhantomData,
         })
     }
 
@@ -119,16 +105,6 @@ impl<O: Open> Connection<O> {
         self.close();
     }
 
-    #[cfg(feature = "worker")]
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    #[cfg(feature = "worker")]
-    pub(crate) fn timeout(&self) -> Duration {
-        self.timeout
-    }
-
     fn current(&self) -> Option<IdbDatabase> {
         self.live.borrow().as_ref().map(|live| live.db.clone())
     }
@@ -136,8 +112,8 @@ impl<O: Open> Connection<O> {
     async fn open(&self) -> Result<IdbDatabase, StoreFault> {
         let blocked = Rc::new(Cell::new(false));
         let (name, schema, waiting) = (Rc::clone(&self.name), self.schema, Rc::clone(&blocked));
-        let opening = async move { open_complete::<O>(&name, schema, waiting).await };
-        match opened_within(self.timeout / 2, opening, |db| db.close()).await {
+        let opening = async move { open_complete(&name, schema, waiting).await };
+        match opened_within(self.timeout / 2, opening).await {
             Some(opened) => opened,
             None if blocked.get() => Err(StoreFault::Blocked),
             None => Err(StoreFault::Timeout),
@@ -161,7 +137,7 @@ impl<O: Open> Connection<O> {
     }
 }
 
-impl<O> Drop for Connection<O> {
+impl Drop for Connection {
     fn drop(&mut self) {
         if let Some(live) = self.live.take() {
             live.db.close();
@@ -169,18 +145,17 @@ impl<O> Drop for Connection<O> {
     }
 }
 
-/// What `opening` gives, or `None` after `timeout`. It goes on whatever becomes of the caller, and what
-/// it gives too late is closed, so that no connection is left behind.
-pub(crate) async fn opened_within<T: 'static>(
+/// What is opened, or `None` after `timeout`. The opening goes on whatever becomes of the caller, and what it
+/// gives too late is closed, so that no connection is left behind.
+async fn opened_within(
     timeout: Duration,
-    opening: impl Future<Output = Result<T, StoreFault>> + 'static,
-    close: fn(T),
-) -> Option<Result<T, StoreFault>> {
+    opening: impl Future<Output = Result<IdbDatabase, StoreFault>> + 'static,
+) -> Option<Result<IdbDatabase, StoreFault>> {
     let opened = Once::new();
     let late = opened.clone();
     task::spawn(async move {
         if let Err(Ok(unwanted)) = late.put(opening.await) {
-            close(unwanted);
+            unwanted.close();
         }
     });
     alarm::within(timeout, opened.get()).await
@@ -188,16 +163,16 @@ pub(crate) async fn opened_within<T: 'static>(
 
 // A database may be there without the stores: another opened it without knowing them. Then it is
 // opened once more, one version up.
-async fn open_complete<O: Open>(
+async fn open_complete(
     name: &str,
     schema: &'static Schema,
     blocked: Rc<Cell<bool>>,
 ) -> Result<IdbDatabase, StoreFault> {
-    let db = O::open(name, None, schema, Rc::clone(&blocked)).await?;
+    let db = open(name, None, schema, Rc::clone(&blocked)).await?;
     if (schema.is_complete)(&db) {
         return Ok(db);
     }
     let next = db.version() as u32 + 1;
     db.close();
-    O::open(name, Some(next), schema, blocked).await
+    open(name, Some(next), schema, blocked).await
 }

@@ -30,6 +30,8 @@ pub mod task;
 mod connection;
 mod js;
 mod once;
+mod open;
+mod read;
 mod realm;
 mod transaction;
 

@@ -10,7 +10,6 @@ use web_sys::IdbDatabase;
 use crate::connection::Connection;
 use crate::fault::StoreFault;
 use crate::schema::Schema;
-use crate::store::Idb;
 use crate::transaction::{Mode, Transaction};
 
 const NAME: &str = "bellwether";
@@ -29,7 +28,7 @@ pub async fn remember(channel: &str) -> Result<(), StoreFault> {
         channels.put_with_key(&JsValue::TRUE, &JsValue::from_str(channel))?;
         transaction.commit().await
     };
-    Connection::<Idb>::new(NAME, &SCHEMA, TIMEOUT).with(note).await
+    Connection::new(NAME, &SCHEMA, TIMEOUT).with(note).await
 }
 
 /// All channels, in the order of their names.
@@ -41,7 +40,7 @@ pub async fn channels() -> Result<Vec<String>, StoreFault> {
         transaction.done().await?;
         Ok(keys.result()?)
     };
-    let keys = Connection::<Idb>::new(NAME, &SCHEMA, TIMEOUT).with(list).await?;
+    let keys = Connection::new(NAME, &SCHEMA, TIMEOUT).with(list).await?;
     let names = keys.unchecked_into::<Array>();
     let names = names.iter().filter_map(|key| key.as_string());
     Ok(names.filter(|name| name.len() <= limits::NAME_BYTES_MAX).collect())

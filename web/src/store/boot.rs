@@ -4,15 +4,14 @@ use core::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use bellwether_shared::rows::{self, LEASE_HOST, META_CONFIG, META_DEVICE, META_SIGNING};
-use js_sys::Array;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{IdbCursor, IdbCursorDirection, IdbDatabase, IdbRequest};
 
 use super::Boot;
 use crate::fault::StoreFault;
-use crate::js;
 use crate::listen::Listener;
 use crate::transaction::{Mode, Transaction};
+use crate::{js, read};
 
 /// Asked once, whatever happens to the database.
 pub(super) type Decide = Rc<Cell<Option<Box<dyn FnOnce(Option<&[u8]>) -> Option<Vec<u8>>>>>>;
@@ -71,8 +70,6 @@ pub(super) async fn boot(db: &IdbDatabase, decide: &Decide) -> Result<Boot, Stor
     };
     done?;
     let signing = signing.result()?;
-    let flight_keys: Array = flight_keys.result()?.unchecked_into();
-    let pairs = flight_keys.iter().zip(all(&flights)?);
     Ok(Boot {
         lease,
         taken,
@@ -80,9 +77,9 @@ pub(super) async fn boot(db: &IdbDatabase, decide: &Decide) -> Result<Boot, Stor
         config: js::to_row(&config.result()?),
         signing: (!signing.is_undefined() && !signing.is_null()).then_some(signing),
         streams: all(&streams)?,
-        flights: pairs.filter_map(|(key, row)| Some((js::to_key(&key)?, row))).collect(),
+        flights: read::pairs(&flight_keys, &flights)?,
         cursors: all(&cursors)?,
-        dead: dead.result()?.as_f64().unwrap_or_default() as u64,
+        dead: read::number(&dead)?,
         answered: last_number(&answered)?,
     })
 }
@@ -107,8 +104,7 @@ enum Verdict {
 }
 
 fn all(request: &IdbRequest) -> Result<Vec<Vec<u8>>, StoreFault> {
-    let rows: Array = request.result()?.unchecked_into();
-    Ok(rows.iter().map(|row| js::to_bytes(&row)).collect())
+    Ok(read::array(request)?.iter().map(|row| js::to_bytes(&row)).collect())
 }
 
 fn last_number(request: &IdbRequest) -> Result<u64, StoreFault> {

@@ -1,8 +1,5 @@
 //! The coordinator's store: everything it reads and writes, in few transactions.
 //!
-//! Three layers, each for what it does best: `idb` opens, `rexie` reads, and what is written goes
-//! through transactions of our own, which know durability and why they were aborted.
-//!
 //! What always holds:
 //! - a [`WriteBatch`] is written whole or not at all, and only under the epoch it was decided under;
 //! - what is reported as written is complete on disk, as far as the batch asked for it;
@@ -12,8 +9,6 @@
 
 mod boot;
 mod commit;
-mod open;
-mod read;
 
 use core::cell::Cell;
 use core::time::Duration;
@@ -24,19 +19,11 @@ use wasm_bindgen::JsValue;
 
 use crate::connection::Connection;
 use crate::fault::StoreFault;
-use crate::schema;
+use crate::{read, schema};
 
-pub(crate) use open::Idb;
-use read::Reader;
-
-/// The store of one channel. A clone shares the connections; with the last one they close.
+/// The store of one channel. A clone shares the connection; with the last one it closes.
 #[derive(Clone)]
-pub struct Store(Rc<Inner>);
-
-struct Inner {
-    connection: Rc<Connection<Idb>>,
-    reader: Reader,
-}
+pub struct Store(Rc<Connection>);
 
 /// What a coordinator starts from; all of it was true at one moment.
 #[derive(Debug, Default)]
@@ -71,7 +58,7 @@ impl Store {
         let name = schema::database_name(channel);
         let connection = Connection::new(&name, &schema::CHANNEL, timeout);
         connection.database().await?;
-        Ok(Self(Rc::new(Inner { connection, reader: Reader::default() })))
+        Ok(Self(connection))
     }
 
     /// Reads what there is and takes the lease if `decide` says so, in one transaction.
@@ -83,12 +70,12 @@ impl Store {
         decide: impl FnOnce(Option<&[u8]>) -> Option<Vec<u8>> + 'static,
     ) -> Result<Boot, StoreFault> {
         let decide: boot::Decide = Rc::new(Cell::new(Some(Box::new(decide))));
-        self.0.connection.with(async |db| boot::boot(db, &decide).await).await
+        self.0.with(async |db| boot::boot(db, &decide).await).await
     }
 
     /// Writes `batch`, whole or not at all; [`StoreFault::Fenced`] if its epoch is not the lease's.
     pub async fn commit(&self, batch: &WriteBatch) -> Result<(), StoreFault> {
-        self.0.connection.with(async |db| commit::commit(db, batch).await).await
+        self.0.with(async |db| commit::commit(db, batch).await).await
     }
 
     /// Keeps the device row and its key pair, unless there is a device already; gives what is in force.
@@ -97,7 +84,7 @@ impl Store {
         device: &[u8],
         signing: &JsValue,
     ) -> Result<(Vec<u8>, JsValue), StoreFault> {
-        self.0.connection.with(async |db| commit::mint(db, device, signing).await).await
+        self.0.with(async |db| commit::mint(db, device, signing).await).await
     }
 
     /// Rows with numbers beyond `after`, ascending, up to `limit`.
@@ -107,7 +94,12 @@ impl Store {
         after: u64,
         limit: u32,
     ) -> Result<Vec<(u64, Vec<u8>)>, StoreFault> {
-        self.0.reader.numbers(&self.0.connection, store, after, limit).await
+        let rows = self.0.with(async |db| read::rows(db, store, Some(after), limit).await).await?;
+        let number = |(key, row)| match key {
+            Key::Number(number) => Some((number, row)),
+            Key::Text(_) => None,
+        };
+        Ok(rows.into_iter().filter_map(number).collect())
     }
 
     /// Rows of a store in the order of their keys, up to `limit`.
@@ -116,7 +108,7 @@ impl Store {
         store: rows::Store,
         limit: u32,
     ) -> Result<Vec<(Key, Vec<u8>)>, StoreFault> {
-        self.0.reader.rows(&self.0.connection, store, limit).await
+        self.0.with(async |db| read::rows(db, store, None, limit).await).await
     }
 
     /// One row.
@@ -125,25 +117,24 @@ impl Store {
         store: rows::Store,
         key: &Key,
     ) -> Result<Option<Vec<u8>>, StoreFault> {
-        self.0.reader.one(&self.0.connection, store, key).await
+        self.0.with(async |db| read::one(db, store, key).await).await
     }
 
     /// How many rows a store has.
     pub async fn count(&self, store: rows::Store) -> Result<u64, StoreFault> {
-        self.0.reader.count(&self.0.connection, store).await
+        self.0.with(async |db| read::count(db, store).await).await
     }
 
     /// How often the browser has taken the database away: for a deletion, an upgrade, or without a word. What is
     /// there after that may be another database, so whatever was known of the one before has to be read again.
     #[must_use]
     pub fn losses(&self) -> u32 {
-        self.0.connection.losses()
+        self.0.losses()
     }
 
     /// Lets go of the database; the next use opens it again.
     pub fn close(&self) {
-        self.0.connection.close();
-        self.0.reader.close();
+        self.0.close();
     }
 }
 

@@ -6,7 +6,10 @@ use super::{Finding, Source};
 const SHARED: &[&str] = &["minicbor", "sha2", "thiserror", "serde"];
 
 /// What only `web` may pull in: it makes these typed, and the rest uses `web`.
-const ONLY_WEB: &[&str] = &["rexie", "idb", "gloo-timers"];
+const ONLY_WEB: &[&str] = &["gloo-timers"];
+
+/// What is too large to be shipped: only the tests of `web` use it.
+const ONLY_TESTS: &[&str] = &["rexie", "idb"];
 
 /// What nothing may build on.
 const LEAVES: &[&str] = &["bellwether-tests", "xtask"];
@@ -26,6 +29,9 @@ pub(super) fn check(source: &Source) -> Vec<Finding> {
             "runtime-page" if name == "bellwether-runtime-sw" => Some("runtimes stand apart"),
             "server" if name == "bellwether-web" || name.starts_with("bellwether-runtime") => {
                 Some("the server shares only bellwether-shared with the client")
+            }
+            _ if ONLY_TESTS.contains(&name) && !(member == "web" && is_for_tests) => {
+                Some("only the tests of web may")
             }
             "web" => None,
             _ if ONLY_WEB.contains(&name) => Some("only web may"),
@@ -87,8 +93,11 @@ mod tests {
             ("shared/Cargo.toml",       "[target.'cfg(unix)'.dependencies]\nlibc = \"0.2\"",            1),
             ("shared/Cargo.toml",       "[dev-dependencies]\nproptest.workspace = true",                0),
             ("shared/Cargo.toml",       "[features]\njson = [\"dep:serde\"]",                           0),
-            ("web/Cargo.toml",          "[dependencies]\nrexie.workspace = true",                       0),
-            ("runtime-page/Cargo.toml", "[dependencies]\nrexie.workspace = true",                       1),
+            ("web/Cargo.toml",          "[dependencies]\ngloo-timers.workspace = true",                 0),
+            ("web/Cargo.toml",          "[dependencies]\nrexie.workspace = true",                       1),
+            ("web/Cargo.toml",          "[dev-dependencies]\nrexie.workspace = true",                   0),
+            ("runtime-page/Cargo.toml", "[dependencies]\ngloo-timers.workspace = true",                 1),
+            ("runtime-page/Cargo.toml", "[dev-dependencies]\nrexie.workspace = true",                   1),
             ("runtime-page/Cargo.toml", "[dependencies]\nbellwether-runtime-sw = { path = \"x\" }",     1),
             ("server/Cargo.toml",       "[dependencies]\nbellwether-web.workspace = true",              1),
             ("server/Cargo.toml",       "[dev-dependencies]\nbellwether-tests = { path = \"../tests\" }", 1),
