@@ -66,8 +66,11 @@ impl Runtime {
 pub(crate) fn build(repo: &Repo, profile: Profile) -> Outcome<PathBuf> {
     let folder = repo.built("glue");
     for (runtime, module) in compile(repo, profile)? {
-        let names = if profile == Profile::Dev { &["--names"][..] } else { &[] };
-        convert(repo, runtime, &module, &folder, names)?;
+        let options = match profile {
+            Profile::Release => SHIPPED,
+            Profile::Dev => &["--names"],
+        };
+        convert(repo, runtime, &module, &folder, options)?;
     }
     match profile {
         Profile::Release => optimize(repo, &folder),
@@ -79,7 +82,7 @@ pub(crate) fn build(repo: &Repo, profile: Profile) -> Outcome<PathBuf> {
 pub(crate) fn build_named(repo: &Repo) -> Outcome<PathBuf> {
     let folder = repo.built("glue-named");
     for (runtime, module) in compile(repo, Profile::Release)? {
-        convert(repo, runtime, &module, &folder, &["--names"])?;
+        convert(repo, runtime, &module, &folder, &[SHIPPED, &["--names"]].concat())?;
     }
     Ok(folder)
 }
@@ -165,6 +168,9 @@ fn optimize(repo: &Repo, glue: &Path) -> Outcome<PathBuf> {
     }
     Ok(folder)
 }
+
+/// A panic in what is shipped is a trap: nobody would read its words.
+const SHIPPED: &[&str] = &["--trap"];
 
 /// The features one by one: with all of them, modules come out that browsers refuse. No inlining, and no
 /// sharing of repeated expressions: what they save is less than what brotli then misses.

@@ -1,15 +1,18 @@
 //! Turns a compiled wasm module into the JavaScript and wasm that a browser loads.
 //!
 //! ```text
-//! bellwether-bindgen <module.wasm> <folder> <name> no-modules|web [--names]
+//! bellwether-bindgen <module.wasm> <folder> <name> no-modules|web [--trap] [--names]
 //! ```
 //!
 //! `no-modules` is for the worker, a classic script; `web` is for the page, an ES module with its
 //! TypeScript declarations. Both give `<name>.js` and `<name>_bg.wasm`. The names of functions are
-//! left out of the wasm, a third of its size, unless `--names` asks for them to measure by.
+//! left out of the wasm, a third of its size, unless `--names` asks for them to measure by. With `--trap` a
+//! panic is a trap without words, see `panics`.
 //!
 //! What the two call each other by is shortened: wasm-bindgen puts a hash into each such name, of which
 //! none can be compressed.
+
+mod panics;
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -24,20 +27,22 @@ const WORKER_GLOBAL: &str = "bellwether_wasm";
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let (required, names) = match arguments.as_slice() {
-        [required @ .., "--names"] => (required, true),
-        required => (required, false),
-    };
-    let &[module, folder, name, kind @ ("no-modules" | "web")] = required else {
+    let options = ["--trap", "--names"];
+    let (asked, required): (Vec<&str>, Vec<&str>) =
+        arguments.iter().partition(|it| options.contains(it));
+    let &[module, folder, name, kind @ ("no-modules" | "web")] = required.as_slice() else {
         eprintln!(
-            "usage: bellwether-bindgen <module.wasm> <folder> <name> no-modules|web [--names]"
+            "usage: bellwether-bindgen <module.wasm> <folder> <name> no-modules|web \
+             [--trap] [--names]"
         );
         return ExitCode::from(2);
     };
-    match convert(Path::new(module), Path::new(folder), name, kind == "web", names) {
+    let [trap, names] = options.map(|option| asked.contains(&option));
+    let (module, folder) = (Path::new(module), Path::new(folder));
+    match convert(module, folder, name, kind == "web", trap, names) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{module}: {}", told(&*error));
+            eprintln!("{}: {}", module.display(), told(&*error));
             ExitCode::FAILURE
         }
     }
@@ -48,6 +53,7 @@ fn convert(
     folder: &Path,
     name: &str,
     is_web: bool,
+    trap: bool,
     names: bool,
 ) -> Result<(), Box<dyn Error>> {
     let mut bindgen = Bindgen::new();
@@ -63,6 +69,9 @@ fn convert(
         bindgen.no_modules(true)?.no_modules_global(WORKER_GLOBAL)?;
     }
     let mut output = bindgen.generate_output()?;
+    if trap {
+        panics::cut(output.wasm_mut());
+    }
     let mut renamed = Vec::new();
     for import in output.wasm_mut().imports.iter_mut() {
         if is_hashed(&import.name) {
