@@ -13,6 +13,7 @@ use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use std::rc::Rc;
 
+use js_sys::Array;
 use web_sys::IdbDatabase;
 
 use crate::alarm;
@@ -22,6 +23,7 @@ use crate::once::Once;
 use crate::open::open;
 use crate::schema::Schema;
 use crate::task::{self, Boxed};
+use crate::transaction::{self, Fire, Mode};
 
 pub(crate) struct Connection {
     name: Rc<str>,
@@ -48,21 +50,26 @@ impl Connection {
         })
     }
 
-    /// Does `work`, and once more on a new handle if the first was dead.
-    pub(crate) async fn with<T>(
-        self: &Rc<Self>,
-        work: impl AsyncFn(&IdbDatabase) -> Result<T, StoreFault>,
-    ) -> Result<T, StoreFault> {
-        // A loop, so that what is awaited is compiled once.
-        let mut repeated = false;
-        loop {
-            let db = self.database().await?;
-            match work(&db).await {
-                Err(fault) if !repeated && fault.is_of_handle() => self.lose(),
-                done => return done,
+    /// One transaction over the stores of these names; once more on a new handle if the first was dead, and
+    /// then all is fired again.
+    pub(crate) fn run<'a>(
+        self: &'a Rc<Self>,
+        names: Array,
+        mode: Mode,
+        fire: Fire<'a>,
+    ) -> Boxed<'a, Result<(), StoreFault>> {
+        Box::pin(async move {
+            // A loop, so that what is awaited is compiled once.
+            let mut repeated = false;
+            loop {
+                let db = self.database().await?;
+                match transaction::run(&db, &names, mode, fire).await {
+                    Err(fault) if !repeated && fault.is_of_handle() => self.lose(),
+                    done => return done,
+                }
+                repeated = true;
             }
-            repeated = true;
-        }
+        })
     }
 
     /// The database, opened if need be.

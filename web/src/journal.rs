@@ -10,11 +10,10 @@ use core::time::Duration;
 use std::rc::Rc;
 
 use bellwether_shared::rows::{Key, Store};
-use web_sys::IdbDatabase;
 
 use crate::connection::Connection;
 use crate::fault::StoreFault;
-use crate::transaction::{Mode, Transaction};
+use crate::transaction::{Mode, Request, Transaction, names};
 use crate::{js, read, schema};
 
 /// The journal of one channel. A clone shares the connection; with the last one it closes.
@@ -36,12 +35,21 @@ impl Journal {
     ///
     /// `strict`: resolves only once the disk has them, not only the operating system.
     pub async fn append(&self, rows: &[Vec<u8>], strict: bool) -> Result<u64, StoreFault> {
-        self.0.with(async |db| append(db, rows, strict).await).await
+        let mut last = Request::default();
+        let fire = &mut |transaction: &Transaction| {
+            let journal = transaction.store(Store::Journal);
+            for row in rows {
+                last = journal.add(&js::from_bytes(row));
+            }
+            transaction.commit();
+        };
+        self.0.run(names(&[Store::Journal]), Mode::Write { strict }, fire).await?;
+        Ok(last.number())
     }
 
     /// Rows of a store in the order of their keys, up to `limit`.
     pub async fn read(&self, store: Store, limit: u32) -> Result<Vec<(Key, Vec<u8>)>, StoreFault> {
-        self.0.with(async |db| read::rows(db, store, None, limit).await).await
+        read::rows(&self.0, store, None, limit).await
     }
 
     /// Rows of a store with numbers beyond `after`, ascending.
@@ -50,17 +58,17 @@ impl Journal {
         store: Store,
         after: u64,
     ) -> Result<Vec<(Key, Vec<u8>)>, StoreFault> {
-        self.0.with(async |db| read::rows(db, store, Some(after), u32::MAX).await).await
+        read::rows(&self.0, store, Some(after), u32::MAX).await
     }
 
     /// One row.
     pub async fn read_one(&self, store: Store, key: &Key) -> Result<Option<Vec<u8>>, StoreFault> {
-        self.0.with(async |db| read::one(db, store, key).await).await
+        read::one(&self.0, store, key).await
     }
 
     /// How many rows a store has.
     pub async fn count(&self, store: Store) -> Result<u64, StoreFault> {
-        self.0.with(async |db| read::count(db, store).await).await
+        read::count(&self.0, store).await
     }
 
     /// Lets go of the database, as a page should in `pagehide`; the next use opens it again.
@@ -72,19 +80,5 @@ impl Journal {
 impl core::fmt::Debug for Journal {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("Journal")
-    }
-}
-
-async fn append(db: &IdbDatabase, rows: &[Vec<u8>], strict: bool) -> Result<u64, StoreFault> {
-    let transaction = Transaction::begin(db, &[Store::Journal], Mode::Write { strict })?;
-    let journal = transaction.store(Store::Journal)?;
-    let mut last = None;
-    for row in rows {
-        last = Some(journal.add(&js::from_bytes(row))?);
-    }
-    transaction.commit().await?;
-    match last {
-        Some(request) => read::number(&request),
-        None => Ok(0),
     }
 }

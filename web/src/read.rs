@@ -1,17 +1,19 @@
 //! Reading the stores, each time in one transaction.
 
-use bellwether_shared::rows::{Key, Store};
-use js_sys::Array;
-use wasm_bindgen::prelude::*;
-use web_sys::{IdbDatabase, IdbKeyRange, IdbRequest};
+use std::rc::Rc;
 
+use bellwether_shared::rows::{Key, Store};
+use wasm_bindgen::JsValue;
+use web_sys::IdbKeyRange;
+
+use crate::connection::Connection;
 use crate::fault::StoreFault;
 use crate::js;
-use crate::transaction::{Mode, Transaction};
+use crate::transaction::{Mode, Request, Transaction, names};
 
 /// Rows in the order of their keys, up to `limit`: all, or those with numbers beyond `after`.
 pub(crate) async fn rows(
-    db: &IdbDatabase,
+    connection: &Rc<Connection>,
     store: Store,
     after: Option<u64>,
     limit: u32,
@@ -24,58 +26,48 @@ pub(crate) async fn rows(
         Some(after) => beyond(after)?.into(),
         None => JsValue::UNDEFINED,
     };
-    let transaction = Transaction::begin(db, &[store], Mode::Read)?;
-    let store = transaction.store(store)?;
-    // Both at once: one after the other takes twice as long.
-    let keys = store.get_all_keys_with_key_and_limit(&range, limit)?;
-    let values = store.get_all_with_key_and_limit(&range, limit)?;
-    transaction.done().await?;
-    pairs(&keys, &values)
+    let (mut keys, mut rows) = (Request::default(), Request::default());
+    let fire = &mut |transaction: &Transaction| {
+        let store = transaction.store(store);
+        // Both at once: one after the other takes twice as long.
+        (keys, rows) = (store.keys(&range, limit), store.all(&range, limit));
+    };
+    connection.run(names(&[store]), Mode::Read, fire).await?;
+    Ok(pairs(&keys, &rows))
 }
 
 /// One row.
 pub(crate) async fn one(
-    db: &IdbDatabase,
+    connection: &Rc<Connection>,
     store: Store,
     key: &Key,
 ) -> Result<Option<Vec<u8>>, StoreFault> {
-    let transaction = Transaction::begin(db, &[store], Mode::Read)?;
-    let request = transaction.store(store)?.get(&js::from_key(key))?;
-    transaction.done().await?;
-    Ok(js::to_row(&request.result()?))
+    let mut row = Request::default();
+    let fire = &mut |transaction: &Transaction| {
+        row = transaction.store(store).get(&js::from_key(key));
+    };
+    connection.run(names(&[store]), Mode::Read, fire).await?;
+    Ok(js::to_row(&row.value()))
 }
 
 /// How many rows there are.
-pub(crate) async fn count(db: &IdbDatabase, store: Store) -> Result<u64, StoreFault> {
-    let transaction = Transaction::begin(db, &[store], Mode::Read)?;
-    let request = transaction.store(store)?.count()?;
-    transaction.done().await?;
-    number(&request)
+pub(crate) async fn count(connection: &Rc<Connection>, store: Store) -> Result<u64, StoreFault> {
+    let mut count = Request::default();
+    let fire = &mut |transaction: &Transaction| count = transaction.store(store).count();
+    connection.run(names(&[store]), Mode::Read, fire).await?;
+    Ok(count.number())
 }
 
-/// What the requests for all keys and for all rows gave, together. A key that is not ours is left out.
-pub(crate) fn pairs(
-    keys: &IdbRequest,
-    rows: &IdbRequest,
-) -> Result<Vec<(Key, Vec<u8>)>, StoreFault> {
-    let (keys, rows) = (array(keys)?, array(rows)?);
+/// What the requests for keys and for their rows gave, together. A key that is not ours is left out.
+pub(crate) fn pairs(keys: &Request, rows: &Request) -> Vec<(Key, Vec<u8>)> {
+    let (keys, rows) = (keys.list(), rows.list());
     let mut pairs = Vec::with_capacity(keys.length() as usize);
     for at in 0..keys.length() {
         if let Some(key) = js::to_key(&keys.get(at)) {
             pairs.push((key, js::to_bytes(&rows.get(at))));
         }
     }
-    Ok(pairs)
-}
-
-/// What a request for all rows gave.
-pub(crate) fn array(request: &IdbRequest) -> Result<Array, StoreFault> {
-    Ok(request.result()?.unchecked_into())
-}
-
-/// The number that a request gave.
-pub(crate) fn number(request: &IdbRequest) -> Result<u64, StoreFault> {
-    Ok(request.result()?.as_f64().unwrap_or_default() as u64)
+    pairs
 }
 
 // Texts come after all numbers.

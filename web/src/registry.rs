@@ -1,6 +1,7 @@
 //! A small database that lists this origin's channels, for wakes that name none.
 
 use core::time::Duration;
+use std::rc::Rc;
 
 use bellwether_shared::base::limits;
 use js_sys::Array;
@@ -10,7 +11,7 @@ use web_sys::IdbDatabase;
 use crate::connection::Connection;
 use crate::fault::StoreFault;
 use crate::schema::Schema;
-use crate::transaction::{Mode, Transaction};
+use crate::transaction::{Mode, Request, Transaction};
 
 const NAME: &str = "bellwether";
 const STORE: &str = "channels";
@@ -22,32 +23,31 @@ static SCHEMA: Schema = Schema { is_complete, complete };
 
 /// Notes that there is a channel of this name.
 pub async fn remember(channel: &str) -> Result<(), StoreFault> {
-    let note = async |db: &IdbDatabase| {
-        let transaction = begin(db, Mode::Write { strict: false })?;
-        let channels = transaction.raw().object_store(STORE)?;
-        channels.put_with_key(&JsValue::TRUE, &JsValue::from_str(channel))?;
-        transaction.commit().await
+    let fire = &mut |transaction: &Transaction| {
+        transaction.named(STORE).put(&JsValue::from_str(channel), &JsValue::TRUE);
+        transaction.commit();
     };
-    Connection::new(NAME, &SCHEMA, TIMEOUT).with(note).await
+    connection().run(names(), Mode::Write { strict: false }, fire).await
 }
 
 /// All channels, in the order of their names.
 pub async fn channels() -> Result<Vec<String>, StoreFault> {
-    let list = async |db: &IdbDatabase| {
-        let transaction = begin(db, Mode::Read)?;
-        let channels = transaction.raw().object_store(STORE)?;
-        let keys = channels.get_all_keys_with_key_and_limit(&JsValue::UNDEFINED, CHANNELS_MAX)?;
-        transaction.done().await?;
-        Ok(keys.result()?)
+    let mut keys = Request::default();
+    let fire = &mut |transaction: &Transaction| {
+        keys = transaction.named(STORE).keys(&JsValue::UNDEFINED, CHANNELS_MAX);
     };
-    let keys = Connection::new(NAME, &SCHEMA, TIMEOUT).with(list).await?;
-    let names = keys.unchecked_into::<Array>();
-    let names = names.iter().filter_map(|key| key.as_string());
+    connection().run(names(), Mode::Read, fire).await?;
+    let keys = keys.list();
+    let names = keys.iter().filter_map(|key| key.as_string());
     Ok(names.filter(|name| name.len() <= limits::NAME_BYTES_MAX).collect())
 }
 
-fn begin(db: &IdbDatabase, mode: Mode) -> Result<Transaction, StoreFault> {
-    Transaction::begin_named(db, &Array::of1(&JsValue::from_str(STORE)), mode)
+fn connection() -> Rc<Connection> {
+    Connection::new(NAME, &SCHEMA, TIMEOUT)
+}
+
+fn names() -> Array {
+    Array::of1(&JsValue::from_str(STORE))
 }
 
 fn is_complete(db: &IdbDatabase) -> bool {

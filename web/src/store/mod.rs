@@ -69,13 +69,12 @@ impl Store {
         &self,
         decide: impl FnOnce(Option<&[u8]>) -> Option<Vec<u8>> + 'static,
     ) -> Result<Boot, StoreFault> {
-        let decide: boot::Decide = Rc::new(Cell::new(Some(Box::new(decide))));
-        self.0.with(async |db| boot::boot(db, &decide).await).await
+        boot::boot(&self.0, Rc::new(Cell::new(Some(Box::new(decide))))).await
     }
 
     /// Writes `batch`, whole or not at all; [`StoreFault::Fenced`] if its epoch is not the lease's.
     pub async fn commit(&self, batch: &WriteBatch) -> Result<(), StoreFault> {
-        self.0.with(async |db| commit::commit(db, batch).await).await
+        commit::commit(&self.0, batch).await
     }
 
     /// Keeps the device row and its key pair, unless there is a device already; gives what is in force.
@@ -84,7 +83,7 @@ impl Store {
         device: &[u8],
         signing: &JsValue,
     ) -> Result<(Vec<u8>, JsValue), StoreFault> {
-        self.0.with(async |db| commit::mint(db, device, signing).await).await
+        commit::mint(&self.0, device, signing).await
     }
 
     /// Rows with numbers beyond `after`, ascending, up to `limit`.
@@ -94,7 +93,7 @@ impl Store {
         after: u64,
         limit: u32,
     ) -> Result<Vec<(u64, Vec<u8>)>, StoreFault> {
-        let rows = self.0.with(async |db| read::rows(db, store, Some(after), limit).await).await?;
+        let rows = read::rows(&self.0, store, Some(after), limit).await?;
         let number = |(key, row)| match key {
             Key::Number(number) => Some((number, row)),
             Key::Text(_) => None,
@@ -108,7 +107,7 @@ impl Store {
         store: rows::Store,
         limit: u32,
     ) -> Result<Vec<(Key, Vec<u8>)>, StoreFault> {
-        self.0.with(async |db| read::rows(db, store, None, limit).await).await
+        read::rows(&self.0, store, None, limit).await
     }
 
     /// One row.
@@ -117,12 +116,12 @@ impl Store {
         store: rows::Store,
         key: &Key,
     ) -> Result<Option<Vec<u8>>, StoreFault> {
-        self.0.with(async |db| read::one(db, store, key).await).await
+        read::one(&self.0, store, key).await
     }
 
     /// How many rows a store has.
     pub async fn count(&self, store: rows::Store) -> Result<u64, StoreFault> {
-        self.0.with(async |db| read::count(db, store).await).await
+        read::count(&self.0, store).await
     }
 
     /// How often the browser has taken the database away: for a deletion, an upgrade, or without a word. What is
