@@ -10,9 +10,8 @@ use bellwether_shared::bus::{Envelope, Notice};
 use bellwether_shared::coordinator::{Client, Coordinator, Effect, Input, Trigger};
 use bellwether_shared::rows::HostKind;
 use bellwether_web::alarm::{self, Alarm};
+use bellwether_web::once::Once;
 use bellwether_web::{clock, entropy, scope, task};
-use futures::FutureExt;
-use futures::future::{LocalBoxFuture, Shared};
 use web_sys::MessagePort;
 
 use crate::api::TAG;
@@ -31,7 +30,8 @@ pub(crate) struct Driver {
     pub(crate) disk: Disk,
     pub(crate) clients: Clients,
     machine: RefCell<Option<Coordinator>>,
-    booting: RefCell<Option<Shared<LocalBoxFuture<'static, ()>>>>,
+    /// Those who wait for the boot that is under way.
+    booting: RefCell<Option<Vec<Once<()>>>>,
     /// Counts the coordinators: facts that one has asked for are not handed to the next.
     life: Cell<u64>,
     /// When it last took the role.
@@ -185,18 +185,25 @@ impl Driver {
         if !self.wants_boot() {
             return;
         }
-        let running = self.booting.borrow().clone();
-        let boot = match running {
-            Some(boot) => boot,
-            None => {
-                let driver = Rc::clone(self);
-                let boot = async move { driver.boot_once().await }.boxed_local().shared();
-                *self.booting.borrow_mut() = Some(boot.clone());
-                boot
-            }
+        if let Some(over) = self.boot_under_way() {
+            return over.get().await;
+        }
+        self.boot_once().await;
+        for waiting in self.booting.take().unwrap_or_default() {
+            waiting.put(()).unwrap_or_default();
+        }
+    }
+
+    // The end of the boot that is under way; if there is none, one is from here on.
+    fn boot_under_way(&self) -> Option<Once<()>> {
+        let mut booting = self.booting.borrow_mut();
+        let Some(waiting) = booting.as_mut() else {
+            *booting = Some(Vec::new());
+            return None;
         };
-        boot.await;
-        *self.booting.borrow_mut() = None;
+        let over = Once::new();
+        waiting.push(over.clone());
+        Some(over)
     }
 
     fn hear_of(&self, epoch: Epoch) {
@@ -218,7 +225,7 @@ impl Driver {
         }
     }
 
-    async fn boot_once(self: Rc<Self>) {
+    async fn boot_once(self: &Rc<Self>) {
         let passive = self.passive.borrow().clone();
         let (realm, floor) = (PageId(entropy::bytes()), self.heard.get());
         match self.disk.boot(&self.channel, realm, &self.build, floor, passive).await {

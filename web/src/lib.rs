@@ -24,12 +24,12 @@ pub mod entropy;
 pub mod fault;
 pub mod listen;
 pub mod members;
+pub mod once;
 pub mod schema;
 pub mod task;
 
 mod connection;
 mod js;
-mod once;
 mod open;
 mod read;
 mod realm;

@@ -15,15 +15,17 @@ enum State<T> {
 }
 
 /// Where the value is handed over.
-pub(crate) struct Once<T>(Rc<RefCell<State<T>>>);
+pub struct Once<T>(Rc<RefCell<State<T>>>);
 
 impl<T> Once<T> {
-    pub(crate) fn new() -> Self {
-        Self(Rc::new(RefCell::new(State::Empty(None))))
+    /// Nothing is handed over yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Hands over the value, or gives it back if there was one before or nobody waits any more.
-    pub(crate) fn put(&self, value: T) -> Result<(), T> {
+    pub fn put(&self, value: T) -> Result<(), T> {
         let waker = match &mut *self.0.borrow_mut() {
             State::Empty(waker) => waker.take(),
             State::Full(_) | State::Over => return Err(value),
@@ -35,8 +37,14 @@ impl<T> Once<T> {
         Ok(())
     }
 
+    /// Whether the value was received, or is not waited for any more.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        matches!(&*self.0.borrow(), State::Over)
+    }
+
     /// Waits for the value. Dropped before it came, no value is taken any more.
-    pub(crate) async fn get(self) -> T {
+    pub async fn get(self) -> T {
         let waiting = Waiting(self);
         poll_fn(|context| waiting.0.poll(context.waker())).await
     }
@@ -50,6 +58,18 @@ impl<T> Once<T> {
                 Poll::Pending
             }
         }
+    }
+}
+
+impl<T> Default for Once<T> {
+    fn default() -> Self {
+        Self(Rc::new(RefCell::new(State::Empty(None))))
+    }
+}
+
+impl<T> core::fmt::Debug for Once<T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Once")
     }
 }
 
