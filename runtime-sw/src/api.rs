@@ -5,11 +5,12 @@ use std::rc::Rc;
 
 use bellwether_shared::base::SortedMap;
 use bellwether_shared::coordinator::Trigger;
+use bellwether_web::members::Members;
 use bellwether_web::task::promise;
-use bellwether_web::{channel, registry};
-use js_sys::Promise;
+use bellwether_web::{channel, registry, scope};
+use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::*;
-use web_sys::{ExtendableMessageEvent, MessagePort};
+use web_sys::ExtendableMessageEvent;
 
 use crate::driver::Driver;
 
@@ -37,12 +38,15 @@ impl Worker {
     pub fn on_message(&self, event: ExtendableMessageEvent) -> Promise {
         let hosted = Rc::clone(&self.0);
         promise(async move {
-            let Some((channel, bytes)) = channel::read_message(&event.data()) else { return DONE };
-            let Some(from) = source_of(&event) else { return DONE };
-            let port = event.ports().get(0).dyn_into::<MessagePort>().ok();
+            let Some((channel, bytes)) = channel::read_message(&channel::data_of(&event)) else {
+                return DONE;
+            };
+            let event = Members::of(&event);
+            let Some(from) = scope::id_of(&event.get("source")) else { return DONE };
+            let port = event.get("ports").unchecked_into::<Array>().get(0);
             let driver = hosted.driver(&channel);
-            if let Some(port) = port {
-                driver.take_port(&from, port);
+            if !port.is_undefined() {
+                driver.take_port(&from, port.unchecked_into());
             }
             driver.on_message(from.into(), bytes).await;
             DONE
@@ -113,12 +117,6 @@ impl Hosted {
             .get_or_insert_with(channel.to_owned(), || Rc::new(Driver::new(channel, &self.build)));
         Rc::clone(driver)
     }
-}
-
-// The page's id as the browser knows it; `None` for what is no page.
-fn source_of(event: &ExtendableMessageEvent) -> Option<String> {
-    let source = event.source()?;
-    source.dyn_into::<web_sys::Client>().ok().map(|client| client.id())
 }
 
 const DONE: Result<JsValue, JsValue> = Ok(JsValue::UNDEFINED);

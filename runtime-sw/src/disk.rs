@@ -7,13 +7,14 @@ use std::rc::Rc;
 
 use bellwether_shared::base::{DeviceId, Epoch, Fault, PageId, limits};
 use bellwether_shared::bus::{Envelope, Request};
-use bellwether_shared::coordinator::{Input, Restored, too_old};
+use bellwether_shared::coordinator::{Restored, too_old};
 use bellwether_shared::host::{Asker, Verdict, decide};
 use bellwether_shared::outbox::OutboxRows;
 use bellwether_shared::rows::{
     self, DeviceRow, HostKind, LeaseRow, Op, ROW_VERSION, RowFault, WriteBatch, read,
 };
 use bellwether_shared::wire::{DeviceKey, KeyKind, to_cbor};
+use bellwether_web::dom::DomFault;
 use bellwether_web::fault::StoreFault;
 use bellwether_web::store::Store;
 use bellwether_web::{clock, entropy, registry, sentinel, sign};
@@ -74,7 +75,7 @@ impl Disk {
         floor: Epoch,
         passive: Option<Passive>,
     ) -> Result<Booted, Fault> {
-        let store = self.store(channel).await.map_err(|fault| fault.to_fault())?;
+        let store = self.store(channel).await?;
         self.losses.set(store.losses());
         let now = clock::now();
         let verdict = Rc::new(Cell::new(None));
@@ -95,7 +96,7 @@ impl Disk {
             decided.set(Some(verdict));
             row
         });
-        let boot = boot.await.map_err(|fault| fault.to_fault())?;
+        let boot = boot.await?;
         let lease = match verdict.take() {
             Some(Verdict::Take(lease)) => lease,
             Some(Verdict::Wait { kind, .. }) => {
@@ -108,8 +109,7 @@ impl Disk {
             Some(Verdict::TooOld) | None => return Err(too_old()),
         };
         let dead = if boot.dead > 0 {
-            let letters = store.read(rows::Store::Dead, LETTERS_MAX).await;
-            letters.map_err(|fault| fault.to_fault())?
+            store.read(rows::Store::Dead, LETTERS_MAX).await?
         } else {
             Vec::new()
         };
@@ -132,67 +132,46 @@ impl Disk {
     }
 
     /// The device, minted with its keys if the database is new; and whether there had been another.
-    pub(crate) async fn device(&self, channel: &str) -> Vec<Input> {
+    pub(crate) async fn device(&self, channel: &str) -> Result<(DeviceRow, bool), Fault> {
         let found = self.found.borrow_mut().take();
         let pair = self.signing.borrow_mut().take().map(|(pair, _)| pair);
-        match (found.as_deref().map(read::<DeviceRow>), pair) {
-            (Some(Ok(device)), pair) => {
-                let pair = pair.unwrap_or(JsValue::NULL);
-                *self.signing.borrow_mut() = Some((pair, device.key.kind));
-                vec![Input::Device(device)]
-            }
-            (Some(Err(RowFault::Newer { .. })), _) => vec![Input::DeviceFailed(too_old())],
-            (Some(Err(RowFault::Unreadable)), _) => {
+        if let Some(found) = found {
+            match read::<DeviceRow>(&found) {
+                Ok(device) => {
+                    let pair = pair.unwrap_or(JsValue::NULL);
+                    *self.signing.borrow_mut() = Some((pair, device.key.kind));
+                    return Ok((device, false));
+                }
+                Err(RowFault::Newer { .. }) => return Err(too_old()),
                 // Who this was cannot be known any more: a device begins anew.
-                let op = Op::Delete { store: rows::Store::Meta, key: rows::META_DEVICE.into() };
-                let batch = WriteBatch { epoch: self.epoch.get(), strict: true, ops: vec![op] };
-                let cleared = match self.store(channel).await {
-                    Ok(store) => store.commit(&batch).await,
-                    Err(fault) => Err(fault),
-                };
-                match cleared {
-                    Ok(()) => self.mint(channel).await,
-                    Err(fault) => vec![Input::DeviceFailed(fault.to_fault())],
+                Err(RowFault::Unreadable) => {
+                    let op = Op::Delete { store: rows::Store::Meta, key: rows::META_DEVICE.into() };
+                    let batch = WriteBatch { epoch: self.epoch.get(), strict: true, ops: vec![op] };
+                    self.store(channel).await?.commit(&batch).await?;
                 }
             }
-            (None, _) => self.mint(channel).await,
         }
+        self.mint(channel).await
     }
 
-    async fn mint(&self, channel: &str) -> Vec<Input> {
-        let minted = async {
-            let (pair, kind, public) = sign::generate().await.map_err(|fault| {
-                StoreFault::Failed { name: fault.name, message: fault.message }.to_fault()
-            })?;
-            let row = DeviceRow {
-                version: ROW_VERSION,
-                device: DeviceId(entropy::bytes()),
-                key: DeviceKey { kind, public: public.into() },
-                minted_at: clock::now().wall,
-            };
-            let store = self.store(channel).await.map_err(|fault| fault.to_fault())?;
-            let minted = store.mint(&to_cbor(&row), &pair).await;
-            let (in_force, pair) = minted.map_err(|fault| fault.to_fault())?;
-            let device = read::<DeviceRow>(&in_force).map_err(|_| too_old())?;
-            *self.signing.borrow_mut() = Some((pair, device.key.kind));
-            Ok::<_, Fault>(device)
+    async fn mint(&self, channel: &str) -> Result<(DeviceRow, bool), Fault> {
+        let unsigned = |DomFault { name, message }| StoreFault::Failed { name, message };
+        let (pair, kind, public) = sign::generate().await.map_err(unsigned)?;
+        let row = DeviceRow {
+            version: ROW_VERSION,
+            device: DeviceId(entropy::bytes()),
+            key: DeviceKey { kind, public: public.into() },
+            minted_at: clock::now().wall,
         };
-        match minted.await {
-            Ok(device) => {
-                let mut facts = Vec::new();
-                let name = device.device.to_string();
-                // The sentinel only ever tells of a loss; without it nothing else is worse.
-                let before = sentinel::get(channel).await.ok().flatten();
-                if before.is_some_and(|before| before != name) {
-                    facts.push(Input::DatabaseLost);
-                }
-                let _ = sentinel::put(channel, &name).await;
-                let _ = registry::remember(channel).await;
-                facts.push(Input::Device(device));
-                facts
-            }
-            Err(fault) => vec![Input::DeviceFailed(fault)],
-        }
+        let (in_force, pair) = self.store(channel).await?.mint(&to_cbor(&row), &pair).await?;
+        let device = read::<DeviceRow>(&in_force).map_err(|_| too_old())?;
+        *self.signing.borrow_mut() = Some((pair, device.key.kind));
+        let name = device.device.to_string();
+        // The sentinel only ever tells of a loss; without it nothing else is worse.
+        let before = sentinel::get(channel).await.ok().flatten();
+        let _ = sentinel::put(channel, &name).await;
+        let _ = registry::remember(channel).await;
+        Ok((device, before.is_some_and(|before| before != name)))
     }
 
     /// The device's signature; `None` if the browser could not.

@@ -257,14 +257,21 @@ impl Driver {
         let (driver, life) = (Rc::clone(self), self.life.get());
         self.running.set(self.running.get() + 1);
         task::spawn(async move {
-            let facts = driver.disk.device(&driver.channel).await;
+            let device = driver.disk.device(&driver.channel).await;
             driver.running.set(driver.running.get() - 1);
             if driver.life.get() != life {
                 return driver.pump();
             }
-            let known = facts.iter().any(|fact| matches!(fact, Input::Device(_)));
-            driver.introduced.set(known);
-            facts.into_iter().for_each(|fact| driver.hand_in(fact));
+            driver.introduced.set(device.is_ok());
+            match device {
+                Ok((device, other)) => {
+                    if other {
+                        driver.hand_in(Input::DatabaseLost);
+                    }
+                    driver.hand_in(Input::Device(device));
+                }
+                Err(fault) => driver.hand_in(Input::DeviceFailed(fault)),
+            }
             driver.pump();
         });
     }

@@ -6,10 +6,18 @@
 use bellwether_shared::base::limits;
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::*;
-use web_sys::{Event, MessageChannel, MessageEvent, MessagePort};
+use web_sys::{Event, MessageChannel, MessagePort};
 
 use crate::listen::Listener;
 use crate::members::Members;
+
+#[wasm_bindgen]
+extern "C" {
+    // A port, or a client as its worker sees it: what they have in common is this.
+    type Receiver;
+    #[wasm_bindgen(method, catch, js_name = postMessage)]
+    fn post_message(this: &Receiver, message: &JsValue, transfer: &Array) -> Result<(), JsValue>;
+}
 
 /// What is posted, and what moves with it instead of being copied.
 pub(crate) struct Parcel {
@@ -35,7 +43,13 @@ impl Parcel {
         let bytes = Uint8Array::from(bytes);
         let envelope = envelope_of(channel);
         envelope.set("m", &bytes);
-        Self { message: envelope.into(), transfer: Array::of1(&bytes.buffer()) }
+        let transfer = Array::new();
+        transfer.push(&bytes.buffer());
+        Self { message: envelope.into(), transfer }
+    }
+
+    pub(crate) fn post_to(&self, receiver: &JsValue) -> Result<(), JsValue> {
+        receiver.unchecked_ref::<Receiver>().post_message(&self.message, &self.transfer)
     }
 }
 
@@ -53,7 +67,7 @@ pub fn read_message(data: &JsValue) -> Option<(String, Vec<u8>)> {
 /// The data of a message event.
 #[must_use]
 pub fn data_of(event: &Event) -> JsValue {
-    event.unchecked_ref::<MessageEvent>().data()
+    Members::of(event).get("data")
 }
 
 /// One end of a `MessagePort`, for one channel. Dropped, it closes.
@@ -91,9 +105,8 @@ impl Port {
 
     /// Posts `bytes` to the other end.
     pub fn post(&self, bytes: &[u8]) {
-        let Parcel { message, transfer } = Parcel::new(&self.channel, bytes);
         // Fails only for what cannot be cloned, which bytes can.
-        let _ = self.raw.post_message_with_transferable(&message, &transfer);
+        let _ = Parcel::new(&self.channel, bytes).post_to(&self.raw);
     }
 }
 

@@ -19,6 +19,7 @@ use web_sys::IdbDatabase;
 use crate::alarm;
 use crate::fault::StoreFault;
 use crate::listen::Listener;
+use crate::members::Members;
 use crate::once::Once;
 use crate::open::open;
 use crate::schema::Schema;
@@ -179,7 +180,7 @@ async fn open_complete(
     if (schema.is_complete)(&db) {
         return Ok(db);
     }
-    let next = db.version() as u32 + 1;
+    let next = Members::of(&db).get("version").as_f64().unwrap_or_default() as u32 + 1;
     db.close();
     open(name, Some(next), schema, blocked).await
 }

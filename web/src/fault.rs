@@ -111,6 +111,12 @@ impl StoreFault {
     }
 }
 
+impl From<StoreFault> for Fault {
+    fn from(fault: StoreFault) -> Self {
+        fault.to_fault()
+    }
+}
+
 impl From<JsValue> for StoreFault {
     fn from(thrown: JsValue) -> Self {
         Self::thrown(&thrown)

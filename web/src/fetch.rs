@@ -2,17 +2,15 @@
 
 use core::time::Duration;
 
-use js_sys::{Reflect, Uint8Array};
+use js_sys::Uint8Array;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
-use web_sys::{
-    AbortController, Headers, ReadableStreamDefaultReader, RequestCredentials, RequestInit,
-    RequestRedirect, Response,
-};
+use web_sys::{AbortController, Headers, ReadableStreamDefaultReader};
 
 use crate::alarm;
 use crate::dom::DomFault;
+use crate::members::Members;
 use crate::realm::realm;
+use crate::task::settled;
 
 /// What came back, whoever sent it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,9 +39,9 @@ pub enum Unreachable {
     Failed(DomFault),
 }
 
-impl From<JsValue> for Unreachable {
-    fn from(thrown: JsValue) -> Self {
-        Self::Failed(DomFault::new(&thrown))
+impl From<DomFault> for Unreachable {
+    fn from(fault: DomFault) -> Self {
+        Self::Failed(fault)
     }
 }
 
@@ -60,28 +58,32 @@ pub async fn post(
     timeout: Duration,
     answer_bytes_max: usize,
 ) -> Result<Reply, Unreachable> {
-    let headers = Headers::new()?;
-    headers.set("content-type", content_type)?;
-    headers.set("accept", accept)?;
+    let headers = Members::none();
+    headers.set_text("content-type", content_type);
+    headers.set_text("accept", accept);
     if let Some(bearer) = bearer {
-        headers.set("authorization", &["Bearer ", bearer].concat())?;
+        headers.set_text("authorization", &["Bearer ", bearer].concat());
     }
-    let aborting = Aborting(AbortController::new()?);
-    let init = RequestInit::new();
-    init.set_method("POST");
-    init.set_headers_headers(&headers);
-    init.set_body(&Uint8Array::from(body));
-    init.set_credentials(RequestCredentials::Omit);
-    init.set_redirect(RequestRedirect::Error);
-    init.set_signal(Some(&aborting.0.signal()));
+    let aborting = Aborting(AbortController::new().map_err(DomFault::from)?);
+    // https://fetch.spec.whatwg.org/#requestinit
+    let init = Members::none();
+    init.set_text("method", "POST");
+    init.set("headers", &headers);
+    init.set("body", &Uint8Array::from(body));
+    init.set_text("credentials", "omit");
+    init.set_text("redirect", "error");
+    init.set("signal", &Members::of(&aborting.0).get("signal"));
     let exchange = async {
-        let response: Response = JsFuture::from(realm().fetch(url, &init)?).await?.unchecked_into();
-        let header = |name| response.headers().get(name).ok().flatten();
+        let response = settled(realm().fetch(url, &init)).await?;
+        // https://fetch.spec.whatwg.org/#response-class
+        let response = Members::of(&response);
+        let headers: Headers = response.get("headers").unchecked_into();
+        let header = |name| headers.get(name).ok().flatten();
         Ok(Reply {
-            status: response.status(),
+            status: response.get("status").as_f64().unwrap_or_default() as u16,
             content_type: header("content-type"),
             retry_after: header("retry-after"),
-            body: read(&response, answer_bytes_max).await?,
+            body: read(response.get("body"), answer_bytes_max).await?,
         })
     };
     alarm::within(timeout, exchange).await.unwrap_or(Err(Unreachable::Timeout))
@@ -102,17 +104,20 @@ impl Drop for Aborting {
     }
 }
 
-async fn read(response: &Response, bytes_max: usize) -> Result<Vec<u8>, Unreachable> {
+async fn read(stream: JsValue, bytes_max: usize) -> Result<Vec<u8>, Unreachable> {
     let mut body = Vec::new();
-    let Some(stream) = response.body() else { return Ok(body) };
-    let reader = ReadableStreamDefaultReader::new(&stream)?;
+    if stream.is_null() {
+        return Ok(body);
+    }
+    let reader = ReadableStreamDefaultReader::new(stream.unchecked_ref());
+    let reader = reader.map_err(DomFault::from)?;
     loop {
-        let step = JsFuture::from(reader.read()).await?;
-        if Reflect::get(&step, &JsValue::from_str("done"))?.is_truthy() {
+        let step = settled(Ok(reader.read())).await?;
+        let step = Members::of(&step);
+        if step.get("done").is_truthy() {
             return Ok(body);
         }
-        let chunk = Reflect::get(&step, &JsValue::from_str("value"))?;
-        let chunk: Uint8Array = chunk.unchecked_into();
+        let chunk: Uint8Array = step.get("value").unchecked_into();
         let length = body.len();
         if chunk.length() as usize > bytes_max - length {
             return Err(Unreachable::TooLarge);

@@ -18,6 +18,12 @@ extern "C" {
 }
 
 impl Members {
+    /// The members of `value`; of what is no object, none can be had.
+    #[must_use]
+    pub fn of(value: &JsValue) -> &Self {
+        value.unchecked_ref()
+    }
+
     /// An object that has none yet.
     #[must_use]
     pub fn none() -> Self {

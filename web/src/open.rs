@@ -4,13 +4,23 @@ use core::cell::Cell;
 use std::rc::Rc;
 
 use wasm_bindgen::prelude::*;
-use web_sys::{IdbDatabase, IdbOpenDbRequest};
+use web_sys::{IdbDatabase, IdbFactory, IdbOpenDbRequest};
 
 use crate::fault::StoreFault;
 use crate::listen::Listener;
 use crate::once::Once;
 use crate::realm::realm;
 use crate::schema::Schema;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(extends = IdbFactory)]
+    type Factory;
+
+    // https://w3c.github.io/IndexedDB/#dom-idbfactory-open
+    #[wasm_bindgen(method, catch)]
+    fn open(this: &Factory, name: &str, version: &JsValue) -> Result<IdbOpenDbRequest, JsValue>;
+}
 
 /// Opens `name`, at `version` or at whatever version it has. `blocked` is set while another connection
 /// stands in the way.
@@ -40,11 +50,9 @@ fn request(name: &str, version: Option<u32>) -> Result<IdbOpenDbRequest, StoreFa
     };
     let factory = realm().indexed_db().map_err(unavailable)?;
     let factory = factory.ok_or_else(|| StoreFault::Unavailable("".into()))?;
-    match version {
-        Some(version) => factory.open_with_u32(name, version),
-        None => factory.open(name),
-    }
-    .map_err(unavailable)
+    // Without a version it is opened as it is.
+    let version = version.map_or(JsValue::UNDEFINED, JsValue::from);
+    factory.unchecked_ref::<Factory>().open(name, &version).map_err(unavailable)
 }
 
 fn database(request: &IdbOpenDbRequest) -> Result<IdbDatabase, StoreFault> {

@@ -45,7 +45,7 @@ extern "C" {
     pub(crate) fn fetch(
         this: &Realm,
         url: &str,
-        init: &web_sys::RequestInit,
+        init: &crate::members::Members,
     ) -> Result<js_sys::Promise, JsValue>;
 }
 

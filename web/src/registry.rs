@@ -10,7 +10,7 @@ use web_sys::IdbDatabase;
 
 use crate::connection::Connection;
 use crate::fault::StoreFault;
-use crate::schema::Schema;
+use crate::schema::{Schema, create_store};
 use crate::transaction::{Mode, Request, Transaction};
 
 const NAME: &str = "bellwether";
@@ -47,7 +47,9 @@ fn connection() -> Rc<Connection> {
 }
 
 fn names() -> Array {
-    Array::of1(&JsValue::from_str(STORE))
+    let names = Array::new();
+    names.push(&JsValue::from_str(STORE));
+    names
 }
 
 fn is_complete(db: &IdbDatabase) -> bool {
@@ -56,7 +58,7 @@ fn is_complete(db: &IdbDatabase) -> bool {
 
 fn complete(db: &IdbDatabase) -> Result<(), JsValue> {
     if !is_complete(db) {
-        db.create_object_store(STORE)?;
+        create_store(db, STORE, false)?;
     }
     Ok(())
 }

@@ -3,8 +3,10 @@
 //! What always holds: stores are only ever added; a database of a newer build is opened as it is.
 
 use bellwether_shared::rows;
-use wasm_bindgen::JsValue;
-use web_sys::{IdbDatabase, IdbObjectStoreParameters};
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::IdbDatabase;
+
+use crate::members::Members;
 
 /// Name of a channel's database.
 #[must_use]
@@ -20,12 +22,18 @@ pub fn create_missing_stores(db: &IdbDatabase) -> Result<(), JsValue> {
     let present = db.object_store_names();
     for store in rows::Store::ALL {
         if !present.contains(store.name()) {
-            let parameters = IdbObjectStoreParameters::new();
-            parameters.set_auto_increment(store == rows::Store::Journal);
-            db.create_object_store_with_optional_parameters(store.name(), &parameters)?;
+            create_store(db, store.name(), store == rows::Store::Journal)?;
         }
     }
     Ok(())
+}
+
+/// Creates one store, whose keys are generated or given.
+pub(crate) fn create_store(db: &IdbDatabase, name: &str, generated: bool) -> Result<(), JsValue> {
+    // https://w3c.github.io/IndexedDB/#dictdef-idbobjectstoreparameters
+    let parameters = Members::none();
+    parameters.set("autoIncrement", &JsValue::from_bool(generated));
+    db.create_object_store_with_optional_parameters(name, parameters.unchecked_ref()).map(drop)
 }
 
 /// What a database has to have.

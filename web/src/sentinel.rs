@@ -4,22 +4,22 @@
 use bellwether_shared::base::limits;
 use js_sys::encode_uri_component;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{Cache, Response};
 
 use crate::dom::DomFault;
 use crate::realm::realm;
+use crate::task::settled;
 
 const CACHE: &str = "bellwether.sentinel";
 
 /// The device id that was put for `channel`.
 pub async fn get(channel: &str) -> Result<Option<String>, DomFault> {
     let Some(cache) = cache().await? else { return Ok(None) };
-    let found = JsFuture::from(cache.match_with_str(&address(channel))).await?;
+    let found = settled(Ok(cache.match_with_str(&address(channel)))).await?;
     if found.is_undefined() {
         return Ok(None);
     }
-    let text = JsFuture::from(found.unchecked_into::<Response>().text()?).await?.as_string();
+    let text = settled(found.unchecked_into::<Response>().text()).await?.as_string();
     Ok(text.filter(|text| text.len() <= limits::NAME_BYTES_MAX))
 }
 
@@ -27,13 +27,13 @@ pub async fn get(channel: &str) -> Result<Option<String>, DomFault> {
 pub async fn put(channel: &str, device: &str) -> Result<bool, DomFault> {
     let Some(cache) = cache().await? else { return Ok(false) };
     let response = Response::new_with_opt_str(Some(device))?;
-    JsFuture::from(cache.put_with_str(&address(channel), &response)).await?;
+    settled(Ok(cache.put_with_str(&address(channel), &response))).await?;
     Ok(true)
 }
 
 async fn cache() -> Result<Option<Cache>, DomFault> {
     let Some(caches) = realm().caches()? else { return Ok(None) };
-    Ok(Some(JsFuture::from(caches.open(CACHE)).await?.unchecked_into()))
+    Ok(Some(settled(Ok(caches.open(CACHE))).await?.unchecked_into()))
 }
 
 // A cache is keyed by addresses; this one is never fetched.

@@ -5,23 +5,12 @@
 use bellwether_shared::wire::KeyKind;
 use js_sys::{Array, Object, Uint8Array};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{CryptoKey, SubtleCrypto};
 
 use crate::dom::DomFault;
 use crate::members::Members;
 use crate::realm::SUBTLE;
-
-#[wasm_bindgen]
-extern "C" {
-    // https://w3c.github.io/webcrypto/#keypair
-    #[wasm_bindgen(extends = Object)]
-    type KeyPair;
-    #[wasm_bindgen(method, getter, js_name = publicKey)]
-    fn public(this: &KeyPair) -> CryptoKey;
-    #[wasm_bindgen(method, getter, js_name = privateKey)]
-    fn private(this: &KeyPair) -> Option<CryptoKey>;
-}
+use crate::task::settled;
 
 /// A key pair to be kept in the store, its kind, and the raw public key.
 ///
@@ -49,22 +38,31 @@ pub async fn sign(pair: &JsValue, kind: KeyKind, bytes: &[u8]) -> Result<Vec<u8>
         return Ok(Vec::new());
     }
     let absent = || DomFault { name: "NotFoundError".into(), message: "no private key".into() };
-    let pair: &KeyPair = pair.is_object().then(|| pair.unchecked_ref()).ok_or_else(absent)?;
-    let (subtle, key) = (subtle().ok_or_else(absent)?, pair.private().ok_or_else(absent)?);
+    let key = key_of(pair, "privateKey").ok_or_else(absent)?;
+    let subtle = subtle().ok_or_else(absent)?;
     let bytes = Uint8Array::from(bytes);
-    let signed = subtle.sign_with_object_and_js_u8_array(&algorithm(kind), &key, &bytes)?;
-    Ok(Uint8Array::new(&JsFuture::from(signed).await?).to_vec())
+    let signed = subtle.sign_with_object_and_js_u8_array(&algorithm(kind), &key, &bytes);
+    Ok(Uint8Array::new(&settled(signed).await?).to_vec())
 }
 
 async fn generate_kind(
     subtle: &SubtleCrypto,
     kind: KeyKind,
 ) -> Result<(JsValue, Vec<u8>), DomFault> {
-    let usages = Array::of2(&JsValue::from_str("sign"), &JsValue::from_str("verify"));
-    let generated = subtle.generate_key_with_object(&algorithm(kind), false, &usages)?;
-    let pair: KeyPair = JsFuture::from(generated).await?.unchecked_into();
-    let public = JsFuture::from(subtle.export_key("raw", &pair.public())?).await?;
-    Ok((pair.into(), Uint8Array::new(&public).to_vec()))
+    let usages = Array::new();
+    usages.push(&JsValue::from_str("sign"));
+    usages.push(&JsValue::from_str("verify"));
+    let generated = subtle.generate_key_with_object(&algorithm(kind), false, &usages);
+    let pair = settled(generated).await?;
+    let public = key_of(&pair, "publicKey").unwrap_or(JsValue::NULL.unchecked_into());
+    let public = settled(subtle.export_key("raw", &public)).await?;
+    Ok((pair, Uint8Array::new(&public).to_vec()))
+}
+
+// https://w3c.github.io/webcrypto/#keypair
+fn key_of(pair: &JsValue, which: &str) -> Option<CryptoKey> {
+    let key = Members::of(pair).get(which);
+    key.is_object().then(|| key.unchecked_into())
 }
 
 // One object serves for generating and for signing: each takes the members it knows.

@@ -9,6 +9,9 @@ use js_sys::Promise;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::{future_to_promise, spawn_local};
 
+#[cfg(feature = "worker")]
+use crate::dom::DomFault;
+
 /// A future whose kind is not told: what awaits it does not carry its code, however often it does.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
@@ -20,6 +23,14 @@ pub fn spawn(work: impl Future<Output = ()> + 'static) {
 /// Lets `work` run, from the next turn on, and promises what comes of it.
 pub fn promise(work: impl Future<Output = Result<JsValue, JsValue>> + 'static) -> Promise {
     promise_boxed(Box::pin(work))
+}
+
+/// What comes of a promise; or why there is none.
+#[cfg(feature = "worker")]
+pub(crate) fn settled(
+    promise: Result<Promise, JsValue>,
+) -> Boxed<'static, Result<JsValue, DomFault>> {
+    Box::pin(async { Ok(wasm_bindgen_futures::JsFuture::from(promise?).await?) })
 }
 
 #[inline(never)]

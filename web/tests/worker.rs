@@ -545,8 +545,8 @@ async fn post_to(
 async fn a_request_carries_nothing_but_what_was_given() {
     let server = "{
         const sent = [
-            url, it.method, it.credentials, it.cache, it.redirect, [...it.headers].join(';'),
-            [...it.body].join(),
+            url, it.method, it.credentials, it.cache, it.redirect,
+            [...new Headers(it.headers)].join(';'), [...it.body].join(),
         ];
         const headers = {'content-type': 'text/plain', 'retry-after': '7'};
         return Promise.resolve(new Response(sent.join(' '), {status: 429, headers}));

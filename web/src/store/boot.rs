@@ -4,13 +4,13 @@ use core::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use bellwether_shared::rows::{self, LEASE_HOST, META_CONFIG, META_DEVICE, META_SIGNING};
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::IdbCursor;
+use wasm_bindgen::JsValue;
 
 use super::Boot;
 use crate::connection::Connection;
 use crate::fault::StoreFault;
 use crate::listen::Listener;
+use crate::members::Members;
 use crate::transaction::{Mode, Request, Transaction, names};
 use crate::{js, read};
 
@@ -115,10 +115,6 @@ fn rows(request: &Request) -> Vec<Vec<u8>> {
 }
 
 fn last_number(cursor: &JsValue) -> u64 {
-    // No row, no cursor.
-    if cursor.is_null() {
-        return 0;
-    }
-    let key = cursor.unchecked_ref::<IdbCursor>().key();
-    key.unwrap_or_default().as_f64().unwrap_or_default() as u64
+    // No row, no cursor, and no key.
+    Members::of(cursor).get("key").as_f64().unwrap_or_default() as u64
 }

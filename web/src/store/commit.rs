@@ -80,7 +80,8 @@ fn write(transaction: &Transaction, op: &Op) {
         // IndexedDB refuses a range that is the wrong way round; it holds no row.
         Op::DeleteSpan { from, through, .. } if from > through => return,
         Op::DeleteSpan { from, through, .. } => {
-            let span = IdbKeyRange::bound(&js::from_number(*from), &js::from_number(*through));
+            let span = [*from, *through].map(js::from_number);
+            let span = IdbKeyRange::bound_with_lower_open(&span[0], &span[1], false);
             store.delete(&span.map(JsValue::from).unwrap_or_default())
         }
     };
