@@ -7,7 +7,7 @@
 //! come and go in the middle.
 
 use core::borrow::Borrow;
-use core::mem;
+use core::{mem, slice};
 
 /// A map in the order of its keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,17 +47,17 @@ impl<K, V> SortedMap<K, V> {
 
     /// The keys in order.
     pub fn keys(&self) -> impl Iterator<Item = &K> {
-        self.entries.iter().map(|(key, _)| key)
+        Keys(self.entries.iter())
     }
 
     /// The values in the order of their keys.
     pub fn values(&self) -> impl Iterator<Item = &V> {
-        self.entries.iter().map(|(_, value)| value)
+        Values(self.entries.iter())
     }
 
     /// The values, to be changed.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.entries.iter_mut().map(|(_, value)| value)
+        ValuesMut(self.entries.iter_mut())
     }
 
     /// The values alone.
@@ -145,6 +145,38 @@ impl<K: Ord, V> SortedMap<K, V> {
         K: Borrow<Q>,
     {
         self.entries.binary_search_by(|(present, _)| present.borrow().cmp(key))
+    }
+}
+
+// Iterators of their own: what walks by `map` is woven anew for each use.
+struct Keys<'a, K, V>(slice::Iter<'a, (K, V)>);
+struct Values<'a, K, V>(slice::Iter<'a, (K, V)>);
+struct ValuesMut<'a, K, V>(slice::IterMut<'a, (K, V)>);
+
+impl<'a, K, V> Iterator for Keys<'a, K, V> {
+    type Item = &'a K;
+
+    fn next(&mut self) -> Option<&'a K> {
+        let (key, _) = self.0.next()?;
+        Some(key)
+    }
+}
+
+impl<'a, K, V> Iterator for Values<'a, K, V> {
+    type Item = &'a V;
+
+    fn next(&mut self) -> Option<&'a V> {
+        let (_, value) = self.0.next()?;
+        Some(value)
+    }
+}
+
+impl<'a, K, V> Iterator for ValuesMut<'a, K, V> {
+    type Item = &'a mut V;
+
+    fn next(&mut self) -> Option<&'a mut V> {
+        let (_, value) = self.0.next()?;
+        Some(value)
     }
 }
 
