@@ -23,9 +23,16 @@ pub enum RowFault {
 
 /// Reads a row.
 pub fn read<'b, T: Decode<'b>>(bytes: &'b [u8]) -> Result<T, RowFault> {
+    check(bytes)?;
+    let mut row = T::blank();
+    codec::fill(&mut row, bytes).map_err(|_| RowFault::Unreadable)?;
+    Ok(row)
+}
+
+fn check(bytes: &[u8]) -> Result<(), RowFault> {
     match version(bytes) {
         Some(found) if found > ROW_VERSION => Err(RowFault::Newer { found }),
-        Some(1..) => codec::decode(bytes).map_err(|_| RowFault::Unreadable),
+        Some(1..) => Ok(()),
         Some(0) | None => Err(RowFault::Unreadable),
     }
 }

@@ -61,5 +61,7 @@ pub fn from_cbor<'b, T: Decode<'b>>(bytes: &'b [u8], bound: usize) -> Result<T, 
     if bytes.len() > bound {
         return Err(WireFault::TooLarge { found: bytes.len(), bound });
     }
-    decode(bytes).map_err(WireFault::Malformed)
+    let mut message = T::blank();
+    codec::fill(&mut message, bytes).map_err(WireFault::Malformed)?;
+    Ok(message)
 }

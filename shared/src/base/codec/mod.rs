@@ -55,10 +55,16 @@ pub fn encode<T: Encode + ?Sized>(value: &T) -> Vec<u8> {
 
 /// The value that `bytes` begin with.
 pub fn decode<'b, T: Decode<'b>>(bytes: &'b [u8]) -> Result<T, Unreadable> {
-    let mut reader = Reader::new(bytes);
     let mut value = T::blank();
-    value.read(&mut reader);
-    reader.finish().map(|()| value)
+    fill(&mut value, bytes)?;
+    Ok(value)
+}
+
+/// Reads into a blank the value that `bytes` begin with. At a fault it may be left in any state.
+pub fn fill<'b, T: Decode<'b>>(blank: &mut T, bytes: &'b [u8]) -> Result<(), Unreadable> {
+    let mut reader = Reader::new(bytes);
+    blank.read(&mut reader);
+    reader.finish()
 }
 
 /// The bit of a field that must be there. A function, because a macro does not see the field's type.
