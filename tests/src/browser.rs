@@ -1,23 +1,21 @@
-//! Browser profiles: their disks, their workers' lives, and how those end.
+//! Browser profiles: their disks, the lives of their workers, and how those end.
 //!
-//! What always holds: whoever dies loses what it had asked for and not yet seen done, and nothing else.
+//! What always holds:
+//! - whoever dies loses what it had asked for and not yet seen done, and nothing else;
+//! - a message for the worker that is active starts it; one for a worker that was replaced does not.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
-use bellwether_shared::base::{Epoch, EventId, Mono, Now, PageId, Wall, limits};
+use bellwether_shared::base::{DeviceId, Epoch, EventId, Mono, Now, PageId, Wall};
 use bellwether_shared::bus::Notice;
-use bellwether_shared::coordinator::{Client, Coordinator, Restored};
-use bellwether_shared::host::{Asker, Verdict, decide};
-use bellwether_shared::outbox::OutboxRows;
-use bellwether_shared::rows::{
-    Config, HostKind, Key, LEASE_HOST, LeaseRow, META_CONFIG, Store, StreamKey, read,
-};
+use bellwether_shared::coordinator::{Client, Coordinator};
+use bellwether_shared::rows::{Config, Key, META_CONFIG, Store, StreamKey};
 use bellwether_shared::wire::to_cbor;
 
+use crate::bus::Mail;
 use crate::check;
-use crate::disk::{Disk, Writer};
-use crate::driver::Job;
+use crate::disk::{Disk, DiskFault};
+use crate::driver::{Event, What};
 use crate::tab::Tab;
 use crate::world::World;
 
@@ -28,10 +26,12 @@ pub struct Device {
     pub disk: Disk,
     /// How far its wall clock is off.
     pub skew_ms: i64,
-    /// Coordinators that live, whether or not they are the current one.
+    /// Workers that run, whether or not they are the current one.
     pub realms: BTreeMap<PageId, Realm>,
-    /// The one that messages go to.
+    /// The one that runs of the version that is active.
     pub current: Option<PageId>,
+    /// Which version of the worker is active.
+    pub version: u32,
     /// Its pages that run the page's machine.
     pub pages: Vec<Tab>,
     /// What coordinators have said, to whomever.
@@ -40,18 +40,69 @@ pub struct Device {
     pub discarded: BTreeSet<EventId>,
     /// Every kind of event it has made.
     pub streams: BTreeSet<StreamKey>,
-    /// Messages to the worker, in order.
-    pub(crate) mail: VecDeque<(Client, Vec<u8>)>,
+    /// What a place outside of the database says of who it was.
+    pub sentinel: Option<DeviceId>,
+    /// The database is to be deleted as soon as no frozen page holds it open; until then nobody can open it.
+    pub deleting: bool,
+    /// A background sync was asked for.
+    pub sync_asked: bool,
+    /// Messages to the worker, in the order of sending.
+    pub(crate) mail: Vec<Mail>,
 }
 
 /// One life of a worker.
 #[derive(Debug)]
 pub struct Realm {
-    /// The coordinator.
-    pub machine: Coordinator,
+    /// The coordinator, once it has booted.
+    pub machine: Option<Coordinator>,
+    /// Which version of the worker it is.
+    pub version: u32,
+    /// Facts that an earlier coordinator in this worker has asked for are not handed to the next.
+    pub(crate) life: u64,
     pub(crate) born_ms: u64,
+    /// A boot is under way.
+    pub(crate) booting: bool,
+    /// What waits for it.
+    pub(crate) waiting: Vec<Event>,
+    pub(crate) handle: Handle,
+    /// What the handle had lost when the coordinator booted.
+    pub(crate) losses: u32,
+    /// When it last took the role.
+    pub(crate) taken_ms: Option<u64>,
+    pub(crate) heard: Epoch,
     pub(crate) introduced: bool,
+    /// Facts that the driver has asked the machine's host for, and which are under way.
+    pub(crate) running: u32,
     pub(crate) alarm: Option<Mono>,
+    /// Pages as the browser listed them last.
+    pub(crate) listed: Vec<Client>,
+    /// Until when its events last at the latest; none lasts if it is past.
+    pub(crate) slice_ms: u64,
+    /// Since when no event has lasted.
+    pub(crate) settled_ms: Option<u64>,
+}
+
+/// A realm's connection to the database, as the shipped one behaves.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Handle {
+    /// Which database it is connected to.
+    pub(crate) life: Option<u32>,
+    /// How often the browser has taken the database away.
+    pub(crate) losses: u32,
+}
+
+impl Realm {
+    /// Whether its coordinator has booted from the database that is there.
+    pub(crate) fn knows(&self, life: u32) -> bool {
+        self.handle.life == Some(life) && self.handle.losses == self.losses && !self.booting
+    }
+}
+
+impl Handle {
+    pub(crate) fn lose(&mut self) {
+        self.life = None;
+        self.losses += 1;
+    }
 }
 
 impl Device {
@@ -61,12 +112,23 @@ impl Device {
             skew_ms: 0,
             realms: BTreeMap::new(),
             current: None,
+            version: 1,
             pages: Vec::new(),
             heard: Vec::new(),
             discarded: BTreeSet::new(),
             streams: BTreeSet::new(),
-            mail: VecDeque::new(),
+            sentinel: None,
+            deleting: false,
+            sync_asked: false,
+            mail: Vec::new(),
         }
+    }
+
+    pub(crate) fn handle(&mut self, realm: PageId) -> Option<&mut Handle> {
+        if let Some(worker) = self.realms.get_mut(&realm) {
+            return Some(&mut worker.handle);
+        }
+        self.pages.iter_mut().find(|page| page.id == realm).map(|page| &mut page.handle)
     }
 }
 
@@ -74,8 +136,7 @@ impl World {
     /// Adds a device that knows its server.
     pub fn add_device(&mut self) -> usize {
         let mut disk = Disk::new();
-        disk.no_epoch_check = self.planted.no_epoch_check;
-        disk.complete_early = self.planted.complete_early;
+        disk.planted = self.planted;
         let config = Config {
             server: "https://server.test".into(),
             options: self.options.clone(),
@@ -90,72 +151,95 @@ impl World {
     /// Copies a browser profile. Nothing runs in the copy yet.
     pub fn clone_device(&mut self, device: usize) -> usize {
         let from = &self.devices[device];
-        let mut copy = Device {
+        let copy = Device {
             skew_ms: from.skew_ms,
             discarded: from.discarded.clone(),
             streams: from.streams.clone(),
-            ..Device::new(from.disk.clone())
+            sentinel: from.sentinel,
+            ..Device::new(from.disk.copy())
         };
-        copy.disk.dies(Writer::Page);
-        copy.disk.dies(Writer::Worker);
         self.devices.push(copy);
         let copy = self.devices.len() - 1;
         self.note(|| format!("device {device} is copied to {copy}"));
         copy
     }
 
+    /// Keeps a copy of a device's disk.
+    pub fn back_up_device(&mut self, device: usize) {
+        let here = &self.devices[device];
+        let copy = (device, here.disk.copy(), here.sentinel);
+        self.disk_backups.push(copy);
+    }
+
+    /// Puts an older copy of a device's disk back; its browser is not running. What was appended since is gone.
+    pub fn restore_device(&mut self, which: usize) {
+        if which >= self.disk_backups.len() {
+            return;
+        }
+        let (device, disk, sentinel) = self.disk_backups[which].clone();
+        self.kill_browser(device);
+        let life = self.devices[device].disk.life;
+        let here = &mut self.devices[device];
+        here.disk = disk;
+        here.disk.life = life + 1;
+        here.disk.failing = 0;
+        here.sentinel = sentinel;
+        self.note(|| format!("device {device} is put back to an older copy"));
+        self.release(device);
+    }
+
     /// Both clocks, as a realm born at `born_ms` reads them.
     pub(crate) fn clock(&self, device: usize, born_ms: u64) -> Now {
         let wall = self.now_ms.saturating_add_signed(self.devices[device].skew_ms);
-        Now { mono: Mono(self.now_ms - born_ms), wall: Wall(wall) }
+        Now { mono: Mono(self.now_ms.saturating_sub(born_ms)), wall: Wall(wall) }
     }
 
     /// The current coordinator.
     #[must_use]
     pub fn coordinator(&self, device: usize) -> Option<&Coordinator> {
         let here = &self.devices[device];
-        Some(&here.realms.get(&here.current?)?.machine)
+        here.realms.get(&here.current?)?.machine.as_ref()
     }
 
-    /// Makes sure that a worker lives, as the driver does before each fact.
-    pub fn boot(&mut self, device: usize) {
-        let taken_long_ago = |realm: &Realm| self.now_ms - realm.born_ms >= limits::TAKE_MS_MIN;
-        let here = &self.devices[device];
-        let current = here.current.and_then(|realm| here.realms.get(&realm));
-        if current.is_some_and(|realm| !realm.machine.is_fenced() || !taken_long_ago(realm)) {
-            return;
+    /// A worker of the active version, started if none runs.
+    pub(crate) fn wake(&mut self, device: usize) -> PageId {
+        if let Some(realm) = self.devices[device].current {
+            return realm;
         }
-        self.boot_another(device);
+        let id = self.fresh_realm();
+        let here = &mut self.devices[device];
+        let realm = Realm {
+            machine: None,
+            version: here.version,
+            life: 0,
+            born_ms: self.now_ms,
+            booting: false,
+            waiting: Vec::new(),
+            handle: Handle::default(),
+            losses: 0,
+            taken_ms: None,
+            heard: Epoch(0),
+            introduced: false,
+            running: 0,
+            alarm: None,
+            listed: Vec::new(),
+            slice_ms: 0,
+            settled_ms: None,
+        };
+        here.realms.insert(id, realm);
+        here.current = Some(id);
+        id
     }
 
-    /// A new worker takes over, whether or not the one before is gone.
+    /// A new version of the worker takes over, whether or not the one before is gone. Pages follow it.
     pub fn boot_another(&mut self, device: usize) {
-        let realm = self.fresh_realm();
-        let seed = self.ids.next_u64();
-        let now = self.clock(device, self.now_ms);
         let here = &mut self.devices[device];
-        let found = here.disk.get(Store::Lease, &Key::from(LEASE_HOST));
-        let asker = Asker {
-            realm,
-            kind: HostKind::Worker,
-            build: "test".into(),
-            floor: Epoch(0),
-            unchanged: Duration::ZERO,
-        };
-        let Verdict::Take(lease) = decide(found.map(read::<LeaseRow>), &asker, now.wall) else {
-            return;
-        };
-        here.disk.put(Store::Lease, Key::from(LEASE_HOST), to_cbor(&lease));
-        let restored = restored(&here.disk, lease);
-        let now = Now { mono: Mono(0), ..now };
-        let machine = Coordinator::restore(now, &restored, seed);
-        let epoch = machine.epoch().0;
-        let born_ms = self.now_ms;
-        here.realms.insert(realm, Realm { machine, born_ms, introduced: true, alarm: None });
-        here.current = Some(realm);
-        self.note(|| format!("device {device} boots epoch {epoch}"));
-        self.pump(device, realm);
-        self.outstanding.push((device, realm, Job::Introduce));
+        here.version += 1;
+        here.current = None;
+        let pages: Vec<PageId> = here.pages.iter().map(|page| page.id).collect();
+        let realm = self.wake(device);
+        self.ask_boot(device, realm);
+        pages.into_iter().for_each(|page| self.later(device, page, 0, What::Follow));
     }
 
     /// An id for a realm. Later ones are greater, so that "the first" is the oldest.
@@ -166,7 +250,7 @@ impl World {
         PageId(id)
     }
 
-    /// Every coordinator of the device is killed.
+    /// Every worker of the device is killed.
     pub fn kill(&mut self, device: usize) {
         let realms: Vec<PageId> = self.devices[device].realms.keys().copied().collect();
         realms.into_iter().for_each(|realm| self.kill_realm(device, realm));
@@ -175,21 +259,40 @@ impl World {
     /// One life of a worker ends.
     pub fn kill_realm(&mut self, device: usize, realm: PageId) {
         self.keep_realm(device, realm);
-        self.outstanding.retain(|(of, who, _)| (*of, *who) != (device, realm));
+        self.outstanding.retain(|job| (job.device, job.realm) != (device, realm));
         let here = &mut self.devices[device];
         here.realms.remove(&realm);
-        here.disk.dies(Writer::Worker);
+        here.disk.dies(realm);
         if here.current == Some(realm) {
             here.current = None;
         }
     }
 
-    /// Kills all coordinators but the current one.
+    /// Kills all workers but the current one.
     pub fn kill_zombies(&mut self, device: usize) {
         let here = &self.devices[device];
         let zombies: Vec<PageId> =
             here.realms.keys().copied().filter(|realm| Some(*realm) != here.current).collect();
         zombies.into_iter().for_each(|realm| self.kill_realm(device, realm));
+    }
+
+    /// Workers whose events have all been over for as long as the browser lets them live are killed.
+    pub(crate) fn reap(&mut self) {
+        if !self.idle_limit {
+            return;
+        }
+        for device in 0..self.devices.len() {
+            let over = |realm: &Realm| {
+                realm.settled_ms.is_some_and(|since| self.now_ms.saturating_sub(since) >= IDLE_MS)
+            };
+            let realms = &self.devices[device].realms;
+            let idle: Vec<PageId> =
+                realms.iter().filter(|(_, realm)| over(realm)).map(|(id, _)| *id).collect();
+            for realm in idle {
+                self.note(|| format!("device {device}: an idle worker is stopped"));
+                self.kill_realm(device, realm);
+            }
+        }
     }
 
     /// The browser is killed with everything in it.
@@ -200,42 +303,89 @@ impl World {
         }
         let here = &mut self.devices[device];
         here.mail.clear();
-        here.disk.dies(Writer::Page);
+        if std::mem::take(&mut here.deleting) {
+            self.evict(device, false);
+        }
     }
 
     /// The power fails: what was only relaxed may be gone.
     pub fn power_cut(&mut self, device: usize) {
         self.kill_browser(device);
-        self.devices[device].disk.power_cut(&mut self.chooser);
-        let mut kept = check::journal_ids(&self.devices[device].disk);
-        kept.extend(check::retained_ids(&self.devices[device].disk));
-        let disk = &self.devices[device].disk;
-        // What was only relaxed may be gone; nobody was promised more.
-        self.events.retain(|id, event| {
-            event.strict
-                || event.device != device
-                || kept.contains(id)
-                || disk.get(Store::Dead, &Key::from(id.as_str())).is_some()
-        });
+        let disk = &mut self.devices[device].disk;
+        disk.power_cut(&mut self.chooser);
+        // A boot waits for no disk; whoever had the epoch is as gone as its lease.
+        let (life, left) = (disk.life, disk.epoch());
+        let epochs = self.epochs.get_mut(&(device, life));
+        epochs.into_iter().for_each(|epochs| epochs.retain(|epoch| *epoch <= left));
+        let held = check::held(&self.devices[device].disk);
+        for (id, event) in &mut self.events {
+            if event.device == device && !event.strict && !held.contains(id) {
+                event.promised = false;
+            }
+        }
+    }
+
+    /// The browser takes the database away: whoever has it open finds out at once, or with its next use.
+    pub fn evict(&mut self, device: usize, told: bool) {
+        self.note(|| format!("device {device}: its database is gone"));
+        let here = &mut self.devices[device];
+        here.disk.evict();
+        here.pages.iter_mut().for_each(Tab::excuse);
+        if told {
+            here.realms.values_mut().for_each(|realm| realm.handle.lose());
+            here.pages.iter_mut().for_each(|page| page.handle.lose());
+        }
+        self.release(device);
+    }
+
+    /// The whole origin is cleared: its database, and what stands beside it.
+    pub fn clear_origin(&mut self, device: usize) {
+        self.evict(device, true);
+        self.devices[device].sentinel = None;
+    }
+
+    /// Somebody asks to delete the database. A frozen page that has it open keeps it, and everybody from opening it.
+    pub fn delete_database(&mut self, device: usize) {
+        let here = &mut self.devices[device];
+        here.realms.values_mut().for_each(|realm| realm.handle.lose());
+        let awake = here.pages.iter_mut().filter(|page| !page.frozen);
+        awake.for_each(|page| page.handle.lose());
+        if here.pages.iter().any(|page| page.frozen && page.handle.life.is_some()) {
+            here.deleting = true;
+            self.note(|| format!("device {device}: deleting the database waits for a frozen page"));
+        } else {
+            self.evict(device, true);
+        }
+    }
+
+    // What lay only on this device is nobody's promise any more.
+    fn release(&mut self, device: usize) {
+        let held = check::held(&self.devices[device].disk);
+        for (id, event) in &mut self.events {
+            if event.device == device && !held.contains(id) {
+                event.promised = false;
+            }
+        }
+    }
+
+    /// The device sleeps for a while, and everything on it. The clock to measure with may stand still meanwhile.
+    pub fn sleep(&mut self, device: usize, ms: u64, clock_stands: bool) {
+        self.now_ms += ms;
+        if clock_stands {
+            let here = &mut self.devices[device];
+            here.realms.values_mut().for_each(|realm| realm.born_ms += ms);
+            here.pages.iter_mut().for_each(|page| page.born_ms += ms);
+        }
+        self.devices.iter_mut().flat_map(|it| &mut it.pages).for_each(Tab::excuse);
+        self.note(|| format!("device {device} has slept for {ms} ms"));
+    }
+
+    pub(crate) fn is_blocked(&self, device: usize) -> bool {
+        self.devices[device].deleting
     }
 }
 
-// What the transaction of a boot reads.
-fn restored(disk: &Disk, lease: LeaseRow) -> Restored {
-    let rows = |store| disk.rows(store).map(|(_, row)| row.clone()).collect();
-    let last_done = disk.rows(Store::Done).last().map(|(key, _)| key.clone());
-    Restored {
-        lease,
-        config: disk.get(Store::Meta, &Key::from(META_CONFIG)).map(<[u8]>::to_vec),
-        outbox: OutboxRows {
-            streams: rows(Store::Stream),
-            flights: rows(Store::Flight),
-            cursors: rows(Store::Cursor),
-            dead: disk.rows(Store::Dead).map(|(key, row)| (key.clone(), row.clone())).collect(),
-            answered: match last_done {
-                Some(Key::Number(number)) => number,
-                Some(Key::Text(_)) | None => 0,
-            },
-        },
-    }
-}
+/// How long a worker without events lives.
+pub(crate) const IDLE_MS: u64 = 30_000;
+/// The fault of an opening that has waited in vain.
+pub(crate) const NOT_OPENED: DiskFault = DiskFault::Blocked;

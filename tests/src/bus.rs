@@ -1,41 +1,109 @@
-//! Messages between pages and workers: in the order of each sender, and lost with the one they were for.
+//! Messages between pages and workers: in the order of each sender and path, and lost with the one they were for.
+//!
+//! Two paths lead from a page to a worker. The registration's wakes the worker of that version, as long as it is the
+//! active one. A port, handed over with a hello, wakes nobody: what is posted to one whose other end is dead is
+//! swallowed.
 
+use bellwether_shared::base::PageId;
 use bellwether_shared::bus::{Envelope, Notice};
 use bellwether_shared::coordinator::{Client, To};
+use bellwether_shared::wire::to_cbor;
 
+use crate::check;
+use crate::driver::Event;
 use crate::world::World;
+
+/// A message on its way to a worker.
+#[derive(Debug)]
+pub(crate) struct Mail {
+    pub(crate) from: Client,
+    pub(crate) path: Path,
+    pub(crate) bytes: Vec<u8>,
+    /// A port goes with it.
+    pub(crate) port: bool,
+}
+
+/// How it goes there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Path {
+    /// To the worker of this version.
+    Worker(u32),
+    /// Through a port to this life of it.
+    Port(PageId),
+}
 
 impl World {
     /// A page without a machine of its own says something.
     pub fn say(&mut self, device: usize, client: &str, bytes: Vec<u8>) {
-        self.devices[device].mail.push_back((Client(client.into()), bytes));
+        let path = Path::Worker(self.devices[device].version);
+        let mail = Mail { from: Client(client.into()), path, bytes, port: false };
+        self.devices[device].mail.push(mail);
     }
 
-    /// A page posts to the worker. The fast path wakes nobody.
-    pub(crate) fn post(&mut self, device: usize, from: Client, message: Vec<u8>, fast: bool) {
-        let dead = self.devices[device].current.is_none();
-        let lost = (fast && dead) || self.chance(self.weather.lose_message);
-        if !lost {
-            self.devices[device].mail.push_back((from, message));
+    /// A page posts to the worker.
+    pub(crate) fn post(&mut self, device: usize, mail: Mail) {
+        self.violations.extend(check::bounds::message(&mail.bytes));
+        if !self.chance(self.weather.lose_message) {
+            self.devices[device].mail.push(mail);
         }
     }
 
-    /// A worker sends to its pages.
-    pub(crate) fn send(&mut self, device: usize, to: &To, message: &[u8]) {
+    /// Which of the messages can arrive now: the first of each sender and path.
+    pub(crate) fn can_arrive(&self, device: usize) -> Vec<usize> {
+        let mail = &self.devices[device].mail;
+        let first = |at: &usize| {
+            let here = &mail[*at];
+            !mail[..*at].iter().any(|other| other.from == here.from && other.path == here.path)
+        };
+        (0..mail.len()).filter(first).collect()
+    }
+
+    /// A message arrives, or finds nobody.
+    pub(crate) fn deliver_mail(&mut self, device: usize, at: usize) {
+        let Mail { from, path, bytes, port } = self.devices[device].mail.remove(at);
+        let here = &self.devices[device];
+        let realm = match path {
+            Path::Port(realm) => here.realms.contains_key(&realm).then_some(realm),
+            Path::Worker(version) if version == here.version => Some(self.wake(device)),
+            Path::Worker(version) => {
+                let mut old = here.realms.iter().filter(|(_, realm)| realm.version == version);
+                old.next().map(|(id, _)| *id)
+            }
+        };
+        let Some(realm) = realm else { return };
+        if port {
+            let page = self.devices[device].pages.iter_mut().find(|page| page.client == from);
+            page.into_iter().for_each(|page| page.port = Some(realm));
+        }
+        self.on_event(device, realm, Event::Message(from, bytes));
+    }
+
+    /// A worker sends to its pages: those that have handed over a port, and those that it knows of.
+    pub(crate) fn send(&mut self, device: usize, realm: PageId, to: &To, message: &[u8]) {
         let lost = self.chance(self.weather.lose_message);
+        self.violations.extend(check::bounds::message(message));
         if let Ok(envelope) = Envelope::read(message)
             && let Ok(Some(notice)) = Notice::open(&envelope)
         {
             self.devices[device].heard.push(notice);
         }
-        for page in &mut self.devices[device].pages {
+        let here = &mut self.devices[device];
+        let listed = here.realms.get(&realm).map(|realm| realm.listed.clone()).unwrap_or_default();
+        for page in &mut here.pages {
             let meant = match to {
-                To::All => true,
+                To::All => page.port == Some(realm) || listed.contains(&page.client),
                 To::Client(client) => *client == page.client,
             };
             if meant && !lost {
-                page.inbox.push_back(message.to_vec());
+                page.inbox
+                    .push_back(page.protocol.map_or(message.to_vec(), |it| spoken(it, message)));
             }
         }
     }
+}
+
+/// The same message from a build that speaks this version of the bus alone.
+pub(crate) fn spoken(protocol: u16, message: &[u8]) -> Vec<u8> {
+    let Ok(envelope) = Envelope::read(message) else { return message.to_vec() };
+    to_cbor(&Envelope { protocol_min: protocol, protocol_max: protocol, ..envelope })
 }

@@ -1,177 +1,841 @@
-//! A worker's driver, as thin as the browser's: every effect is carried out, its fact handed back.
+//! A worker's driver, as thin as the browser's: it boots, carries out every effect, and hands its fact back.
 //!
-//! What always holds: what is outstanding at one time happens in any order, but commits in the order of asking, and
-//! messages at once.
+//! What always holds:
+//! - an event waits for the boot that is under way; a boot that fails is forgotten, and the event is told to whatever
+//!   coordinator there is;
+//! - what is outstanding at one time happens in any order, as far as the disk lets it; messages go out at once;
+//! - facts that one coordinator has asked for are not handed to the next.
 
 use std::sync::Arc;
 
 use aws_lc_rs::signature::Ed25519KeyPair;
-use bellwether_shared::base::{Culprit, DeviceId, Fault, PageId};
-use bellwether_shared::coordinator::{Effect, Input, Trigger};
-use bellwether_shared::rows::{DeviceRow, Key, META_DEVICE, ROW_VERSION, Store, read};
+use bellwether_shared::base::{Culprit, DeviceId, Epoch, Fault, PageId, RequestId, limits};
+use bellwether_shared::bus::{Envelope, Notice};
+use bellwether_shared::coordinator::{
+    Client, Coordinator, Effect, Input, Restored, To, Trigger, too_old,
+};
+use bellwether_shared::host::{Asker, Verdict, decide};
+use bellwether_shared::outbox::OutboxRows;
+use bellwether_shared::rows::{
+    DeviceRow, HostKind, Key, LEASE_HOST, LeaseRow, META_CONFIG, META_DEVICE, Op, ROW_VERSION,
+    RowFault, Store, WriteBatch, read,
+};
 use bellwether_shared::wire::{DeviceKey, KeyKind, to_cbor};
 
+use crate::browser::{NOT_OPENED, Realm};
 use crate::check;
-use crate::disk::CommitFault;
+use crate::disk::{Before, Disk, DiskFault, Scope, Tx};
+use crate::tab::Row;
 use crate::transcript;
 use crate::world::World;
 
+/// What a worker was woken for.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A page has said something.
+    Message(Client, Vec<u8>),
+    /// Anything else.
+    Trigger(Trigger),
+}
+
 /// Something outstanding.
 #[derive(Debug)]
-pub(crate) enum Job {
+pub(crate) struct Job {
+    pub(crate) device: usize,
+    /// The worker or the page that has asked for it.
+    pub(crate) realm: PageId,
+    /// Which coordinator in that worker.
+    pub(crate) life: u64,
+    /// Not before this time.
+    pub(crate) at_ms: u64,
+    /// The transaction that it runs in.
+    pub(crate) tx: Option<Tx>,
+    /// It has failed once for the handle's sake.
+    pub(crate) again: bool,
+    pub(crate) what: What,
+}
+
+/// What is outstanding.
+#[derive(Debug)]
+pub(crate) enum What {
     /// An effect has been asked for.
     Do(Effect),
     /// It is done, and its fact is on the way back.
     Tell(Input),
-    /// The device is to be found out, or minted.
-    Introduce,
+    /// The transaction of a boot.
+    Boot,
+    /// The dead letters of a boot that has found some.
+    Letters(Box<Restored>),
+    /// A boot has ended.
+    Booted(Result<Box<Restored>, Fault>),
+    /// The device is to be found out, by the row that the boot has found.
+    Introduce(Option<Vec<u8>>),
+    /// A device row that cannot be read is deleted.
+    Clear,
+    /// A device is minted, unless there is one.
+    Mint(DeviceRow),
+    /// The device is known, or why not.
+    Introduced(Vec<Input>),
+    /// A page writes what was enqueued.
+    Write(Vec<Row>),
+    /// It is written, up to a position; or why not.
+    Written(Vec<Row>, Result<u64, Fault>),
+    /// A page learns that another worker is active.
+    Follow,
+}
+
+impl What {
+    // What it touches of the disk, if it is a transaction.
+    fn scope(&self) -> Option<Scope> {
+        Some(match self {
+            Self::Do(Effect::Commit { batch, .. }) => Scope::writing(&batch.stores()),
+            Self::Do(Effect::ReadJournal { .. }) => Scope::reading(&[Store::Journal]),
+            Self::Do(Effect::ReadRetained { .. }) => Scope::reading(&[Store::Retained]),
+            Self::Do(Effect::ReadOld { store, .. }) => Scope::reading(&[*store]),
+            Self::Boot => Scope::writing(&BOOT_STORES),
+            Self::Letters(_) => Scope::reading(&[Store::Dead]),
+            Self::Clear => Scope::writing(&[Store::Lease, Store::Meta]),
+            Self::Mint(_) => Scope::writing(&[Store::Meta]),
+            Self::Write(_) => Scope::writing(&[Store::Journal]),
+            Self::Do(_)
+            | Self::Tell(_)
+            | Self::Booted(_)
+            | Self::Introduce(_)
+            | Self::Introduced(_)
+            | Self::Written(..)
+            | Self::Follow => return None,
+        })
+    }
+
+    /// Whether it is news for the realm, which a frozen one does not hear.
+    pub(crate) fn is_news(&self) -> bool {
+        match self {
+            Self::Tell(_)
+            | Self::Booted(_)
+            | Self::Introduce(_)
+            | Self::Introduced(_)
+            | Self::Written(..)
+            | Self::Follow => true,
+            Self::Do(_)
+            | Self::Boot
+            | Self::Letters(_)
+            | Self::Clear
+            | Self::Mint(_)
+            | Self::Write(_) => false,
+        }
+    }
 }
 
 impl World {
     /// Something other than a page wakes the worker.
     pub fn trigger(&mut self, device: usize, trigger: Trigger) {
-        self.boot(device);
-        self.tell_current(device, Input::Trigger(trigger));
+        let realm = self.wake(device);
+        self.on_event(device, realm, Event::Trigger(trigger));
     }
 
-    /// The current coordinator is told something.
-    pub fn tell_current(&mut self, device: usize, input: Input) {
-        if let Some(realm) = self.devices[device].current {
-            self.hand_in(device, realm, input);
-            let Some(here) = self.devices[device].realms.get_mut(&realm) else { return };
-            if !std::mem::replace(&mut here.introduced, true) {
-                self.outstanding.push((device, realm, Job::Introduce));
+    /// Makes sure that a worker runs, and that it boots if it has to.
+    pub fn boot(&mut self, device: usize) {
+        let realm = self.wake(device);
+        if self.wants_boot(device, realm) {
+            self.ask_boot(device, realm);
+        }
+    }
+
+    pub(crate) fn on_event(&mut self, device: usize, realm: PageId, event: Event) {
+        let slice_ms = self.now_ms + limits::SLICE_MS_MAX;
+        let Some(here) = self.devices[device].realms.get_mut(&realm) else { return };
+        here.slice_ms = slice_ms;
+        here.settled_ms = None;
+        if let Event::Message(_, bytes) = &event
+            && let Ok(envelope) = Envelope::read(bytes)
+            && envelope.epoch.0 <= 1 << 53
+        {
+            here.heard = here.heard.max(envelope.epoch);
+        }
+        if self.wants_boot(device, realm) {
+            self.ask_boot(device, realm);
+        }
+        let Some(here) = self.devices[device].realms.get_mut(&realm) else { return };
+        if here.booting {
+            here.waiting.push(event);
+        } else {
+            self.tell(device, realm, event);
+        }
+    }
+
+    fn tell(&mut self, device: usize, realm: PageId, event: Event) {
+        let input = match event {
+            Event::Message(from, bytes) => Input::Message { from, bytes },
+            Event::Trigger(trigger) => Input::Trigger(trigger),
+        };
+        self.hand_in(device, realm, input);
+        let Some(here) = self.devices[device].realms.get_mut(&realm) else { return };
+        if !std::mem::replace(&mut here.introduced, true) {
+            here.running += 1;
+            self.later(device, realm, 0, What::Introduce(None));
+        }
+    }
+
+    fn wants_boot(&self, device: usize, realm: PageId) -> bool {
+        let Some(here) = self.devices[device].realms.get(&realm) else { return false };
+        match &here.machine {
+            None => true,
+            Some(_) if here.handle.losses != here.losses => true,
+            Some(machine) if machine.is_fenced() || machine.epoch() < here.heard => {
+                here.taken_ms.is_none_or(|taken| self.now_ms - taken >= limits::TAKE_MS_MIN)
+            }
+            Some(_) => false,
+        }
+    }
+
+    pub(crate) fn ask_boot(&mut self, device: usize, realm: PageId) {
+        if let Some(here) = self.devices[device].realms.get_mut(&realm)
+            && !std::mem::replace(&mut here.booting, true)
+        {
+            self.later(device, realm, 0, What::Boot);
+        }
+    }
+
+    /// Something is asked for; it happens later.
+    pub(crate) fn later(&mut self, device: usize, realm: PageId, in_ms: u64, what: What) {
+        let life = self.devices[device].realms.get(&realm).map_or(0, |realm| realm.life);
+        let at_ms = self.now_ms + in_ms;
+        let job = Job { device, realm, life, at_ms, tx: None, again: false, what };
+        self.enlist(job);
+    }
+
+    // Transactions begin where they are asked for, as soon as the database is open.
+    fn enlist(&mut self, mut job: Job) {
+        if let Some(scope) = job.what.scope() {
+            let blocked = self.is_blocked(job.device);
+            let here = &mut self.devices[job.device];
+            let life = here.disk.life;
+            let Some(handle) = here.handle(job.realm) else { return };
+            if handle.life.is_some() || !blocked {
+                handle.life.get_or_insert(life);
+                job.tx = Some(here.disk.begin(job.realm, scope));
+            } else {
+                job.tx = None;
+                job.at_ms = self.now_ms + OPEN_MS_MAX;
             }
         }
+        self.outstanding.push(job);
     }
 
-    pub(crate) fn hand_in(&mut self, device: usize, id: PageId, input: Input) {
-        let Some(realm) = self.devices[device].realms.get(&id) else { return };
-        let (born_ms, epoch) = (realm.born_ms, realm.machine.epoch().0);
-        let now = self.clock(device, born_ms);
-        self.fact(&input, || format!("{device}.worker{epoch} < {}", transcript::fact(&input)));
-        if let Some(realm) = self.devices[device].realms.get_mut(&id) {
-            realm.machine.handle(now, input);
+    /// An outstanding thing happens.
+    pub(crate) fn perform(&mut self, mut job: Job) {
+        let (device, realm) = (job.device, job.realm);
+        if job.what.scope().is_some() {
+            let trouble = self.enter(&mut job);
+            if let Some(tx) = job.tx.take() {
+                self.devices[device].disk.end(tx);
+            }
+            match trouble {
+                Entered::In => {}
+                Entered::Again => return self.enlist(job),
+                Entered::Failed(fault) => return self.fail(job, fault),
+            }
         }
-        self.pump(device, id);
+        let Job { life, again, what, .. } = job;
+        let next = match what {
+            What::Do(effect) => match self.carry_out(device, realm, life, effect, again) {
+                Done::Fact(fact) => What::Tell(fact),
+                Done::Nothing => {
+                    self.ran(device, realm);
+                    return self.pump(device, realm);
+                }
+                Done::Again(effect) => {
+                    let what = What::Do(effect);
+                    let job = Job {
+                        device,
+                        realm,
+                        life,
+                        at_ms: self.now_ms,
+                        tx: None,
+                        again: true,
+                        what,
+                    };
+                    return self.enlist(job);
+                }
+            },
+            What::Tell(input) => {
+                self.ran(device, realm);
+                let lost = self.planted.fact_dropped && self.chance(20);
+                let here = self.devices[device].realms.get(&realm);
+                if here.is_some_and(|here| here.life == life) && !lost {
+                    self.hand_in(device, realm, input);
+                } else {
+                    self.pump(device, realm);
+                }
+                return;
+            }
+            What::Boot => match self.boot_once(device, realm) {
+                Ok(restored) if self.devices[device].disk.count(Store::Dead) > 0 => {
+                    What::Letters(Box::new(restored))
+                }
+                Ok(restored) => What::Booted(Ok(Box::new(restored))),
+                Err(fault) => What::Booted(Err(fault)),
+            },
+            What::Letters(mut restored) => {
+                let dead = self.devices[device].disk.rows(Store::Dead);
+                restored.outbox.dead = dead.map(|(key, row)| (key.clone(), row.clone())).collect();
+                What::Booted(Ok(restored))
+            }
+            What::Booted(result) => return self.booted(device, realm, result),
+            What::Introduce(found) => match found.as_deref().map(read::<DeviceRow>) {
+                Some(Ok(row)) => What::Introduced(vec![Input::Device(row)]),
+                Some(Err(RowFault::Newer { .. })) => {
+                    What::Introduced(vec![Input::DeviceFailed(too_old())])
+                }
+                Some(Err(RowFault::Unreadable)) => What::Clear,
+                None => What::Mint(self.fresh_device(device)),
+            },
+            What::Clear => {
+                let key = Key::from(META_DEVICE);
+                let ops = vec![Op::Delete { store: Store::Meta, key }];
+                let epoch = self.epoch_of(device, realm);
+                match self.devices[device].disk.commit(&WriteBatch { epoch, strict: true, ops }) {
+                    Ok(_) => What::Mint(self.fresh_device(device)),
+                    Err(fault) => What::Introduced(vec![Input::DeviceFailed(words(fault))]),
+                }
+            }
+            What::Mint(row) => What::Introduced(self.mint(device, row)),
+            What::Introduced(facts) => return self.introduced(device, realm, life, facts),
+            What::Write(rows) => {
+                let result = self.write(device, &rows);
+                if let Err(fault) = result
+                    && fault.is_of_handle()
+                    && !again
+                {
+                    self.devices[device].handle(realm).into_iter().for_each(|it| it.lose());
+                    let what = What::Write(rows);
+                    let job = Job {
+                        device,
+                        realm,
+                        life,
+                        at_ms: self.now_ms,
+                        tx: None,
+                        again: true,
+                        what,
+                    };
+                    return self.enlist(job);
+                }
+                What::Written(rows, result.map_err(words))
+            }
+            What::Written(rows, result) => return self.written(device, realm, rows, result),
+            What::Follow => return self.follow(device, realm),
+        };
+        let job =
+            Job { device, realm, life, at_ms: self.now_ms, tx: None, again: false, what: next };
+        self.enlist(job);
+    }
+
+    // Whether a transaction can run on the handle it was begun on.
+    fn enter(&mut self, job: &mut Job) -> Entered {
+        let blocked = self.is_blocked(job.device);
+        let here = &mut self.devices[job.device];
+        let life = here.disk.life;
+        let Some(handle) = here.handle(job.realm) else { return Entered::Failed(NOT_OPENED) };
+        if job.tx.is_none() {
+            return if blocked { Entered::Failed(NOT_OPENED) } else { Entered::Again };
+        }
+        if handle.life == Some(life) {
+            return Entered::In;
+        }
+        // It was aborted with the database that it was begun on.
+        if handle.life.is_some() {
+            handle.lose();
+        }
+        if job.again {
+            return Entered::Failed(DiskFault::Closed);
+        }
+        job.again = true;
+        Entered::Again
+    }
+
+    fn fail(&mut self, job: Job, fault: DiskFault) {
+        let Job { device, realm, life, what, .. } = job;
+        let next = match what {
+            What::Do(effect) => match failed(effect, fault) {
+                Some(fact) => What::Tell(fact),
+                None => return self.ran(device, realm),
+            },
+            What::Boot | What::Letters(_) => What::Booted(Err(words(fault))),
+            What::Clear | What::Mint(_) => {
+                What::Introduced(vec![Input::DeviceFailed(words(fault))])
+            }
+            What::Write(rows) => What::Written(rows, Err(words(fault))),
+            What::Tell(_)
+            | What::Booted(_)
+            | What::Introduce(_)
+            | What::Introduced(_)
+            | What::Written(..)
+            | What::Follow => return,
+        };
+        let at_ms = self.now_ms;
+        self.outstanding.push(Job {
+            device,
+            realm,
+            life,
+            at_ms,
+            tx: None,
+            again: false,
+            what: next,
+        });
+    }
+
+    // One transaction: read the lease, decide, raise the epoch, load the rows.
+    fn boot_once(&mut self, device: usize, realm: PageId) -> Result<Restored, Fault> {
+        let holder = self.fresh_realm();
+        let wall = self.clock(device, self.now_ms).wall;
+        let here = &mut self.devices[device];
+        let Some(worker) = here.realms.get_mut(&realm) else { return Err(too_old()) };
+        worker.losses = worker.handle.losses;
+        let found = here.disk.get(Store::Lease, &Key::from(LEASE_HOST));
+        let asker = Asker {
+            realm: holder,
+            kind: HostKind::Worker,
+            build: format!("worker-{}", worker.version).into(),
+            floor: worker.heard,
+            unchanged: std::time::Duration::ZERO,
+        };
+        let lease = match decide(found.map(read::<LeaseRow>), &asker, wall) {
+            Verdict::Take(lease) => lease,
+            Verdict::Wait { .. } | Verdict::TooOld => return Err(too_old()),
+        };
+        let lease = if self.planted.lease_kept && lease.epoch.0 > 1 {
+            LeaseRow { epoch: Epoch(lease.epoch.0 - 1), ..lease }
+        } else {
+            lease
+        };
+        let (key, row) = (Key::from(LEASE_HOST), to_cbor(&lease));
+        here.disk.boot(realm, Op::Put { store: Store::Lease, key, row }).map_err(words)?;
+        let restored = restored(&here.disk, lease);
+        let found = check::writer::booted(self, device, &restored.lease);
+        self.violations.extend(found);
+        Ok(restored)
+    }
+
+    fn booted(&mut self, device: usize, realm: PageId, result: Result<Box<Restored>, Fault>) {
+        let seed = self.ids.next_u64();
+        let born_ms = self.devices[device].realms.get(&realm).map_or(0, |realm| realm.born_ms);
+        let now = self.clock(device, born_ms);
+        let row = self.devices[device].disk.get(Store::Meta, &Key::from(META_DEVICE));
+        let row = row.map(<[u8]>::to_vec);
+        let Some(here) = self.devices[device].realms.get_mut(&realm) else { return };
+        here.booting = false;
+        let waiting = std::mem::take(&mut here.waiting);
+        match result {
+            Ok(restored) => {
+                self.keep_realm(device, realm);
+                let machine = Coordinator::restore(now, &restored, seed);
+                let Some(here) = self.devices[device].realms.get_mut(&realm) else { return };
+                let epoch = machine.epoch();
+                here.machine = Some(machine);
+                here.life += 1;
+                here.heard = here.heard.max(epoch);
+                here.taken_ms = Some(self.now_ms);
+                here.introduced = true;
+                here.running += 1;
+                self.note(|| format!("device {device} boots epoch {}", epoch.0));
+                self.pump(device, realm);
+                self.later(device, realm, 0, What::Introduce(row));
+            }
+            Err(fault) => {
+                let notice = Notice::Trouble(fault);
+                let message = notice.seal("worker", realm, RequestId(0), Epoch(0));
+                self.list(device, realm);
+                self.send(device, realm, &To::All, &message);
+            }
+        }
+        for event in waiting {
+            self.tell(device, realm, event);
+        }
+    }
+
+    /// The database was made anew under the coordinator: whatever it knows is of the old one.
+    fn start_over(&mut self, device: usize, realm: PageId) {
+        self.keep_realm(device, realm);
+        if let Some(here) = self.devices[device].realms.get_mut(&realm) {
+            here.life += 1;
+            here.machine = None;
+        }
+        self.ask_boot(device, realm);
+    }
+
+    fn epoch_of(&self, device: usize, realm: PageId) -> Epoch {
+        let machine = self.devices[device].realms.get(&realm).and_then(|it| it.machine.as_ref());
+        machine.map_or(Epoch(0), Coordinator::epoch)
+    }
+
+    pub(crate) fn hand_in(&mut self, device: usize, realm: PageId, input: Input) {
+        let Some(here) = self.devices[device].realms.get(&realm) else { return };
+        let Some(machine) = &here.machine else { return self.pump(device, realm) };
+        let (now, epoch) = (self.clock(device, here.born_ms), machine.epoch().0);
+        self.fact(&input, || format!("{device}.worker{epoch} < {}", transcript::fact(&input)));
+        let here = self.devices[device].realms.get_mut(&realm);
+        if let Some(machine) = here.and_then(|here| here.machine.as_mut()) {
+            machine.handle(now, input);
+        }
+        self.pump(device, realm);
+    }
+
+    fn ran(&mut self, device: usize, realm: PageId) {
+        if let Some(here) = self.devices[device].realms.get_mut(&realm) {
+            here.running = here.running.saturating_sub(1);
+        }
     }
 
     pub(crate) fn pump(&mut self, device: usize, id: PageId) {
-        let Some(realm) = self.devices[device].realms.get(&id) else { return };
-        let (born_ms, epoch) = (realm.born_ms, realm.machine.epoch().0);
-        let now = self.clock(device, born_ms);
-        while let Some(realm) = self.devices[device].realms.get_mut(&id) {
-            let Some(effect) = realm.machine.poll_effect() else {
-                realm.alarm = realm.machine.poll_timeout(now);
-                return;
-            };
+        loop {
+            let Some(here) = self.devices[device].realms.get_mut(&id) else { return };
+            let Some(machine) = &mut here.machine else { break };
+            let epoch = machine.epoch().0;
+            let Some(effect) = machine.poll_effect() else { break };
             self.fact(&effect, || {
                 format!("{device}.worker{epoch} > {}", transcript::effect(&effect))
             });
             self.keep_saved(&effect);
-            match effect {
-                Effect::Send { to, message } => self.send(device, &to, &message),
-                Effect::AskForSync => {}
-                Effect::StartOver
-                | Effect::Commit { .. }
-                | Effect::Sign { .. }
-                | Effect::Push { .. }
-                | Effect::ReadJournal { .. }
-                | Effect::ReadRetained { .. }
-                | Effect::ReadOld { .. }
-                | Effect::ListClients => self.outstanding.push((device, id, Job::Do(effect))),
+            let effect = self.tampered(effect);
+            if let Effect::Send { to, message } = &effect {
+                self.send(device, id, to, message);
+                continue;
             }
+            here_runs(&mut self.devices[device].realms, id);
+            if self.planted.complete_early
+                && let Effect::Commit { ticket, .. } = &effect
+            {
+                here_runs(&mut self.devices[device].realms, id);
+                self.later(device, id, 0, What::Tell(Input::Committed(*ticket)));
+            }
+            self.later(device, id, 0, What::Do(effect));
+        }
+        self.arm(device, id);
+    }
+
+    fn arm(&mut self, device: usize, id: PageId) {
+        let Some(here) = self.devices[device].realms.get(&id) else { return };
+        let now = self.clock(device, here.born_ms);
+        let at_ms = self.now_ms;
+        let forgotten = self.planted.alarm_forgotten;
+        let Some(here) = self.devices[device].realms.get_mut(&id) else { return };
+        let next = here.machine.as_ref().and_then(|machine| machine.poll_timeout(now));
+        here.alarm = next.filter(|_| !forgotten);
+        let quiet = here.machine.as_ref().is_none_or(Coordinator::is_quiet) && here.running == 0;
+        // The events that were held open let go with the quiet, unless something becomes due before they end anyway.
+        let soon = next.is_some_and(|next| here.born_ms + next.0 <= here.slice_ms);
+        if here.settled_ms.is_none() && quiet && !soon && !here.booting {
+            here.settled_ms = Some(at_ms);
         }
     }
 
-    pub(crate) fn perform(&mut self, device: usize, realm: PageId, job: Job) {
-        let fact = match job {
-            Job::Tell(input) => return self.hand_in(device, realm, input),
-            Job::Introduce => self.introduce(device),
-            Job::Do(effect) => self.carry_out(device, realm, effect),
+    // What the planted faults make of an effect on its way to the driver.
+    fn tampered(&self, effect: Effect) -> Effect {
+        let leaves_out = |op: &Op| match op {
+            Op::Put { store: Store::Flight, .. } => self.planted.seal_left_out,
+            Op::Put { store: Store::Done, .. } => self.planted.outcome_left_out,
+            Op::Put { store: Store::Dead, .. } => self.planted.letter_left_out,
+            Op::Put { .. } | Op::Append { .. } | Op::Delete { .. } | Op::DeleteSpan { .. } => false,
         };
-        if let Some(fact) = fact {
-            self.outstanding.push((device, realm, Job::Tell(fact)));
+        let mut effect = effect;
+        if let Effect::Commit { batch, .. } = &mut effect {
+            batch.ops.retain(|op| !leaves_out(op));
         }
+        if let Effect::Send { message, .. } = &mut effect
+            && self.planted.status_lies
+        {
+            *message = check::agree::lie(std::mem::take(message));
+        }
+        effect
     }
 
-    fn introduce(&mut self, device: usize) -> Option<Input> {
-        let key = Key::from(META_DEVICE);
-        if let Some(row) = self.devices[device].disk.get(Store::Meta, &key) {
-            return Some(Input::Device(read(row).expect("the device row is this build's")));
-        }
+    fn fresh_device(&mut self, device: usize) -> DeviceRow {
         let minted_at = self.clock(device, self.now_ms).wall;
-        let (id, seed): ([u8; 16], [u8; 32]) = (self.ids.bytes(), self.ids.bytes());
-        let disk = &mut self.devices[device].disk;
         let kind = if self.signed { KeyKind::Ed25519 } else { KeyKind::None };
-        if self.signed {
-            let pair = Ed25519KeyPair::from_seed_unchecked(&seed).expect("32 bytes are a seed");
-            disk.pair = Some(Arc::new(pair));
-        }
-        let row = DeviceRow {
-            version: ROW_VERSION,
-            device: DeviceId(id),
-            key: DeviceKey { kind, public: disk.public_key().into() },
-            minted_at,
-        };
-        disk.put(Store::Meta, key, to_cbor(&row));
-        Some(Input::Device(row))
+        let id = DeviceId(self.ids.bytes());
+        let key = DeviceKey { kind, public: Vec::new().into() };
+        DeviceRow { version: ROW_VERSION, device: id, key, minted_at }
     }
 
-    fn carry_out(&mut self, device: usize, realm: PageId, effect: Effect) -> Option<Input> {
-        Some(match effect {
-            Effect::Commit { ticket, batch } => {
-                let found = check::commit(self, device, &batch);
-                match self.devices[device].disk.commit(&batch) {
-                    Ok(()) => {
-                        self.violations.extend(found);
-                        Input::Committed(ticket)
-                    }
-                    Err(CommitFault::Fenced { found }) if found < batch.epoch => {
-                        self.kill_realm(device, realm);
-                        self.boot(device);
-                        return None;
-                    }
-                    Err(CommitFault::Fenced { .. }) => Input::Fenced,
-                    Err(CommitFault::Quota) => Input::CommitFailed { ticket, fault: full() },
+    // One transaction: the row and the pair are kept, unless there is a device already.
+    fn mint(&mut self, device: usize, mut row: DeviceRow) -> Vec<Input> {
+        let key = Key::from(META_DEVICE);
+        let seed: [u8; 32] = self.ids.bytes();
+        let here = &mut self.devices[device];
+        let known = here.disk.get(Store::Meta, &key).map(read::<DeviceRow>);
+        let in_force = match known {
+            Some(Ok(row)) => row,
+            Some(Err(_)) => return vec![Input::DeviceFailed(too_old())],
+            None => {
+                if row.key.kind == KeyKind::Ed25519 {
+                    let pair = Ed25519KeyPair::from_seed_unchecked(&seed);
+                    here.disk.pair = Some(Arc::new(pair.expect("32 bytes are a seed")));
+                    row.key.public = here.disk.public_key().into();
                 }
+                let rows = Op::Put { store: Store::Meta, key, row: to_cbor(&row) };
+                if let Err(fault) = here.disk.write(&[rows], true) {
+                    return vec![Input::DeviceFailed(words(fault))];
+                }
+                row
+            }
+        };
+        let before = here.sentinel.replace(in_force.device);
+        let lost = before.is_some_and(|before| before != in_force.device);
+        let mut facts = if lost { vec![Input::DatabaseLost] } else { Vec::new() };
+        facts.push(Input::Device(in_force));
+        facts
+    }
+
+    fn introduced(&mut self, device: usize, realm: PageId, life: u64, facts: Vec<Input>) {
+        self.ran(device, realm);
+        let known = facts.iter().any(|fact| matches!(fact, Input::Device(_)));
+        let Some(here) = self.devices[device].realms.get_mut(&realm) else { return };
+        if here.life != life {
+            return self.pump(device, realm);
+        }
+        here.introduced = known;
+        facts.into_iter().for_each(|fact| self.hand_in(device, realm, fact));
+        self.pump(device, realm);
+    }
+
+    fn list(&mut self, device: usize, realm: PageId) -> Vec<Client> {
+        let pages = self.devices[device].pages.iter();
+        let listed: Vec<Client> = pages.map(|page| page.client.clone()).collect();
+        if let Some(here) = self.devices[device].realms.get_mut(&realm) {
+            here.listed.clone_from(&listed);
+        }
+        listed
+    }
+
+    fn carry_out(
+        &mut self,
+        device: usize,
+        realm: PageId,
+        life: u64,
+        effect: Effect,
+        again: bool,
+    ) -> Done {
+        let disk = &mut self.devices[device].disk;
+        let read = |disk: &mut Disk, store, after, limit| match disk.read_trouble() {
+            Some(fault) => Err(fault),
+            None => Ok(disk.numbered(store, after, limit)),
+        };
+        Done::Fact(match effect {
+            Effect::Commit { ticket, batch } => {
+                return self.commit(device, realm, ticket, batch, again);
             }
             Effect::Sign { ticket, statement } => {
-                let pair = self.devices[device].disk.pair.as_ref();
+                let pair = disk.pair.as_ref();
                 let signature = pair.map(|pair| pair.sign(&statement).as_ref().to_vec());
                 Input::Signed { ticket, signature: Some(signature.unwrap_or_default()) }
             }
             Effect::Push { ticket, token, body, .. } => {
                 let token = token.map(|token| token.0);
-                let response = self.push(device, realm, token.as_deref(), &body);
+                let token = if self.planted.foreign_token { Some("good".into()) } else { token };
+                let (response, in_ms) = self.push(device, (realm, life), token.as_deref(), &body);
+                if in_ms > 0 {
+                    self.later(
+                        device,
+                        realm,
+                        in_ms,
+                        What::Tell(Input::Response { ticket, response }),
+                    );
+                    here_runs(&mut self.devices[device].realms, realm);
+                    return Done::Nothing;
+                }
                 Input::Response { ticket, response }
             }
             Effect::ReadJournal { after, limit } => {
-                let rows = self.devices[device].disk.numbered(Store::Journal, after, limit);
-                Input::Journal { ended: rows.len() < limit as usize, rows }
+                match read(disk, Store::Journal, after, limit) {
+                    Ok(rows) => Input::Journal { ended: rows.len() < limit as usize, rows },
+                    Err(fault) => {
+                        return self.lose_and(
+                            device,
+                            realm,
+                            again,
+                            fault,
+                            Effect::ReadJournal { after, limit },
+                        );
+                    }
+                }
             }
             Effect::ReadRetained { ticket, after, limit } => {
-                let rows = self.devices[device].disk.numbered(Store::Retained, after, limit);
-                Input::Retained { ticket, rows }
+                match read(disk, Store::Retained, after, limit) {
+                    Ok(rows) => Input::Retained { ticket, rows },
+                    Err(fault) => {
+                        let effect = Effect::ReadRetained { ticket, after, limit };
+                        return self.lose_and(device, realm, again, fault, effect);
+                    }
+                }
             }
-            Effect::ReadOld { store, limit } => {
-                let rows = self.devices[device].disk.numbered(store, 0, limit);
-                Input::Old { store, rows }
-            }
-            Effect::ListClients => {
-                let pages = self.devices[device].pages.iter();
-                Input::Clients(pages.map(|page| page.client.clone()).collect())
+            Effect::ReadOld { store, limit } => match read(disk, store, 0, limit) {
+                Ok(rows) => Input::Old { store, rows },
+                Err(fault) => {
+                    return self.lose_and(
+                        device,
+                        realm,
+                        again,
+                        fault,
+                        Effect::ReadOld { store, limit },
+                    );
+                }
+            },
+            Effect::ListClients => Input::Clients(self.list(device, realm)),
+            Effect::AskForSync => {
+                self.devices[device].sync_asked = true;
+                return Done::Nothing;
             }
             Effect::StartOver => {
-                self.kill_realm(device, realm);
-                self.boot(device);
-                return None;
+                self.start_over(device, realm);
+                return Done::Nothing;
             }
-            Effect::Send { .. } | Effect::AskForSync => return None,
+            Effect::Send { .. } => return Done::Nothing,
         })
+    }
+
+    fn commit(
+        &mut self,
+        device: usize,
+        realm: PageId,
+        ticket: bellwether_shared::outbox::Ticket,
+        batch: WriteBatch,
+        again: bool,
+    ) -> Done {
+        let result = self.devices[device].disk.commit(&batch);
+        let fact = match result {
+            Ok(before) => {
+                self.watch_commit(device, realm, &batch, &before);
+                Input::Committed(ticket)
+            }
+            Err(DiskFault::Fenced { found }) if found < batch.epoch => {
+                self.start_over(device, realm);
+                return Done::Nothing;
+            }
+            Err(DiskFault::Fenced { .. }) => Input::Fenced,
+            Err(fault) => {
+                return self.lose_and(
+                    device,
+                    realm,
+                    again,
+                    fault,
+                    Effect::Commit { ticket, batch },
+                );
+            }
+        };
+        if self.planted.complete_early { Done::Nothing } else { Done::Fact(fact) }
+    }
+
+    fn watch_commit(
+        &mut self,
+        device: usize,
+        realm: PageId,
+        batch: &WriteBatch,
+        before: &[Before],
+    ) {
+        let found = check::commit(self, device, realm, batch, before);
+        self.violations.extend(found);
+        // What a closing page has left has its place in the order from here on.
+        for op in &batch.ops {
+            if let Op::Append { row } = op {
+                self.lies(device, row);
+            }
+        }
+    }
+
+    // Once more on a new handle, if the first was to blame.
+    fn lose_and(
+        &mut self,
+        device: usize,
+        realm: PageId,
+        again: bool,
+        fault: DiskFault,
+        effect: Effect,
+    ) -> Done {
+        if fault.is_of_handle() && !again {
+            self.devices[device].handle(realm).into_iter().for_each(|handle| handle.lose());
+            return Done::Again(effect);
+        }
+        if self.planted.complete_early && matches!(effect, Effect::Commit { .. }) {
+            return Done::Nothing;
+        }
+        failed(effect, fault).map_or(Done::Nothing, Done::Fact)
     }
 }
 
-fn full() -> Fault {
-    Fault::new("store-quota", Culprit::Browser, "the disk is full")
+enum Entered {
+    In,
+    Again,
+    Failed(DiskFault),
 }
+
+enum Done {
+    Fact(Input),
+    Nothing,
+    Again(Effect),
+}
+
+fn here_runs(realms: &mut std::collections::BTreeMap<PageId, Realm>, id: PageId) {
+    if let Some(realm) = realms.get_mut(&id) {
+        realm.running += 1;
+    }
+}
+
+// What the driver reports of an effect that the disk has refused.
+fn failed(effect: Effect, fault: DiskFault) -> Option<Input> {
+    Some(match effect {
+        Effect::Commit { ticket, .. } => Input::CommitFailed { ticket, fault: words(fault) },
+        Effect::ReadJournal { .. } => Input::JournalFailed(words(fault)),
+        Effect::ReadRetained { ticket, .. } => Input::Retained { ticket, rows: Vec::new() },
+        Effect::ReadOld { store, .. } => Input::Old { store, rows: Vec::new() },
+        Effect::Sign { .. }
+        | Effect::Push { .. }
+        | Effect::ListClients
+        | Effect::Send { .. }
+        | Effect::AskForSync
+        | Effect::StartOver => return None,
+    })
+}
+
+// What the transaction of a boot reads.
+fn restored(disk: &Disk, lease: LeaseRow) -> Restored {
+    let rows = |store| disk.rows(store).map(|(_, row)| row.clone()).collect();
+    let last_done = disk.rows(Store::Done).next_back().map(|(key, _)| key.clone());
+    Restored {
+        lease,
+        config: disk.get(Store::Meta, &Key::from(META_CONFIG)).map(<[u8]>::to_vec),
+        outbox: OutboxRows {
+            streams: rows(Store::Stream),
+            flights: rows(Store::Flight),
+            cursors: rows(Store::Cursor),
+            dead: Vec::new(),
+            answered: match last_done {
+                Some(Key::Number(number)) => number,
+                Some(Key::Text(_)) | None => 0,
+            },
+        },
+    }
+}
+
+/// A fault of the disk, as the shipped store words it.
+pub(crate) fn words(fault: DiskFault) -> Fault {
+    let code = match fault {
+        DiskFault::Fenced { .. } => "fenced",
+        DiskFault::Quota => "store-quota",
+        DiskFault::Aborted | DiskFault::Unknown => "store-failed",
+        DiskFault::Closed => "store-closed",
+        DiskFault::Blocked => "store-blocked",
+    };
+    Fault::new(code, Culprit::Browser, "the disk does not do it")
+}
+
+const BOOT_STORES: [Store; 7] = [
+    Store::Lease,
+    Store::Meta,
+    Store::Stream,
+    Store::Flight,
+    Store::Cursor,
+    Store::Dead,
+    Store::Done,
+];
+/// How long an opening is waited for.
+const OPEN_MS_MAX: u64 = 3_000;

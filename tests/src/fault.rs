@@ -9,6 +9,8 @@ macro_rules! faults {
         }
 
         impl Planted {
+            /// No fault.
+            pub const NONE: Self = Self { $($name: false),+ };
             /// The names of all faults there are.
             pub const NAMES: &'static [&'static str] = &[$(stringify!($name)),+];
 
@@ -32,12 +34,61 @@ macro_rules! faults {
 }
 
 faults! {
+    // The coordinator, tampered with on its way to the driver.
     /// The worker deletes a batch's rows from the journal when the push is sent, not when it is answered.
     forget_early,
+    /// A batch is sent without having been sealed on disk.
+    seal_left_out,
+    /// What the server said of a batch is not filed.
+    outcome_left_out,
+    /// An event that is buried leaves no letter.
+    letter_left_out,
+    /// A push leaves under whichever token is at hand.
+    foreign_token,
+    /// The status tells of one event less than there is.
+    status_lies,
+
+    // The drivers.
     /// A write is reported complete when it was asked for; a kill loses what was not written yet.
     complete_early,
+    /// Now and then the driver loses a fact on its way to the machine.
+    fact_dropped,
+    /// No alarm is ever set.
+    alarm_forgotten,
+    /// A worker boots without raising the epoch.
+    lease_kept,
+    /// A page posts each request once; if it is lost, it stays lost.
+    request_not_resent,
+
+    // The store.
     /// The disk writes whatever epoch a batch names.
     no_epoch_check,
+    /// Transactions run in any order.
+    commits_overtake,
+    /// A transaction that fails leaves its first half.
+    half_written,
+    /// A transaction that was aborted is taken for complete.
+    aborts_unseen,
+    /// The key generator begins after the last row that is there.
+    positions_reused,
+    /// A range is deleted up to the row after its last.
+    spans_too_far,
+
+    // The server.
     /// The server takes each push for a new one.
     no_repeats,
+    /// The server knows no id from another stream.
+    ids_forgotten,
+    /// The server takes any batch at a known place for the one it knows.
+    hashes_unchecked,
+    /// The answer speaks for one event more than was taken.
+    answer_too_far,
+    /// Two events of a log have one offset.
+    offset_reused,
+    /// An event takes effect, and is not in the log.
+    effect_without_append,
+    /// An event is in the log, and has not taken effect.
+    append_without_effect,
+    /// What was acknowledged is lost when the server is started again.
+    restart_forgets,
 }

@@ -6,12 +6,13 @@ use bellwether_shared::base::EventId;
 use bellwether_shared::bus::{Notice, Request};
 use bellwether_shared::coordinator::Trigger;
 use bellwether_shared::page;
-use bellwether_shared::rows::{Key, Store};
+use bellwether_shared::rows::{Config, Key, META_CONFIG, Store, read};
 use bellwether_shared::wire::Lane;
 
 use crate::check;
 use crate::fault::Planted;
 use crate::model::Draft;
+use crate::trouble;
 use crate::weather::Weather;
 use crate::world::World;
 
@@ -26,6 +27,8 @@ pub struct Plot {
     pub clones: bool,
     /// Whether events may be refused, put off or poisonous.
     pub culprits: bool,
+    /// Whether a device's database may be deleted or put back.
+    pub device_loses: bool,
     /// Faults planted on purpose.
     pub planted: Planted,
 }
@@ -37,6 +40,7 @@ impl Default for Plot {
             server_loses: true,
             clones: true,
             culprits: true,
+            device_loses: true,
             planted: Planted::default(),
         }
     }
@@ -60,8 +64,8 @@ pub fn run(world: &mut World, plot: &Plot) {
 
 fn begin(world: &mut World, plot: &Plot) {
     world.planted = plot.planted;
-    world.server.no_repeats = plot.planted.no_repeats;
-    world.signed = world.chance(10);
+    world.server.planted = plot.planted;
+    world.signed = world.chance(5);
     world.options.batch_events = world.chooser.pick([500, 1, 2, 3, 5]);
     world.options.tries_max = world.chooser.pick([4, 3, 2, 1]);
     world.options.dead_max = world.chooser.pick([50, 2, 1]);
@@ -81,6 +85,8 @@ fn begin(world: &mut World, plot: &Plot) {
             world.server.poison.insert("poison".into(), status);
         }
     }
+    // A worker that is stopped between any two tries does not come to suspect a culprit.
+    world.idle_limit = world.server.poison.is_empty() && world.chance(30);
     if world.chance(20) {
         world.guarded.insert("ann".into());
     }
@@ -142,6 +148,10 @@ fn happening(world: &mut World, plot: &Plot) -> bool {
                 Weather::default()
             };
             let weather = world.weather;
+            if weather.lose_message > 0 {
+                let pages = world.devices.iter_mut().flat_map(|device| &mut device.pages);
+                pages.for_each(|page| page.excuse());
+            }
             world.note(|| format!("{weather:?}"));
         }
         Happening::Kill => {
@@ -158,6 +168,7 @@ fn happening(world: &mut World, plot: &Plot) -> bool {
             let by = world.chooser.pick([1_000, 60_000, 3_600_000]);
             let jump = if world.chance(50) { -by } else { by };
             world.devices[device].skew_ms += jump;
+            world.jumped_ms += by.unsigned_abs();
             world.note(|| format!("device {device}: the clock jumps by {jump} ms"));
         }
         Happening::DiskFull => {
@@ -175,6 +186,7 @@ fn happening(world: &mut World, plot: &Plot) -> bool {
         Happening::Clone if plot.clones && devices < 4 => {
             world.clone_device(device);
         }
+        Happening::Trouble => trouble::befall(world, device, plot),
         Happening::BackUp | Happening::Restore | Happening::Wipe | Happening::Clone => {}
     }
     true
@@ -202,10 +214,11 @@ enum Happening {
     Restore,
     Wipe,
     Clone,
+    Trouble,
 }
 
 /// All of it with how often it happens, in the order of harm.
-const HAPPENINGS: [(Happening, u32); 19] = [
+const HAPPENINGS: [(Happening, u32); 20] = [
     (Happening::End, 1),
     (Happening::Settle, 2),
     (Happening::Steps, 30),
@@ -225,12 +238,23 @@ const HAPPENINGS: [(Happening, u32); 19] = [
     (Happening::Restore, 2),
     (Happening::Wipe, 1),
     (Happening::Clone, 1),
+    (Happening::Trouble, 12),
 ];
 
 fn append(world: &mut World, device: usize) {
     let count = 1 + world.below(6);
     let drafts: Vec<Draft> = (0..count).map(|_| draft(world)).collect();
     let strict = !world.chance(30);
+    let pages = world.devices[device].pages.len() as u64;
+    if pages > 0 && world.chance(70) {
+        let page = world.below(pages) as usize;
+        if !world.devices[device].pages[page].frozen {
+            let urgent = drafts.iter().any(|draft| draft.lane == Lane::Critical);
+            world.note(|| format!("device {device}: page {page} enqueues {} events", drafts.len()));
+            world.enqueue(device, page, &drafts, strict, urgent);
+        }
+        return;
+    }
     let Some(ids) = world.append_all(device, &drafts, strict) else { return };
     world.note(|| {
         let shown = ids.iter().zip(&drafts).map(|(id, draft)| {
@@ -240,16 +264,11 @@ fn append(world: &mut World, device: usize) {
         let relaxed = if strict { "" } else { " (relaxed)" };
         format!("device {device} appends{relaxed} {}", shown.collect::<Vec<_>>().join(", "))
     });
-    let pages = world.devices[device].pages.len() as u64;
-    if pages > 0 {
-        let page = world.below(pages) as usize;
-        world.tell_page(device, page, page::Input::Appended { urgent: false });
-    }
 }
 
 fn letters(world: &mut World, device: usize) {
     let ids = letters_of(world, device);
-    if ids.is_empty() || world.devices[device].pages.is_empty() {
+    if ids.is_empty() || world.devices[device].pages.first().is_none_or(|page| page.frozen) {
         return;
     }
     let id = ids[world.below(ids.len() as u64) as usize].clone();
@@ -285,6 +304,9 @@ fn on_a_page(world: &mut World, device: usize) {
         return;
     }
     let page = world.below(pages) as usize;
+    if world.devices[device].pages[page].frozen {
+        return;
+    }
     let what = world.below(5);
     world.note(|| {
         let did = ["is online", "is in sight", "is out of sight", "flushes", "is killed"];
@@ -297,7 +319,9 @@ fn on_a_page(world: &mut World, device: usize) {
         3 => {
             world.ask(device, page, Request::Flush);
         }
-        _ => world.kill_page(device, page),
+        _ => {
+            world.kill_page(device, page);
+        }
     }
 }
 
@@ -305,9 +329,17 @@ fn on_a_page(world: &mut World, device: usize) {
 pub fn end(world: &mut World) {
     world.note(|| "the weather clears".into());
     world.weather = Weather::default();
+    trouble::clear(world);
     for device in 0..world.devices.len() {
-        world.devices[device].disk.failing = 0;
         world.kill_zombies(device);
+    }
+    part_from_strangers(world);
+    for device in 0..world.devices.len() {
+        // Only a page can say again what server there is.
+        let config = world.devices[device].disk.get(Store::Meta, &Key::from(META_CONFIG));
+        if config.is_none_or(|row| read::<Config>(row).is_err()) {
+            world.open_page(device, "", None);
+        }
     }
     if !world.guarded.is_empty() {
         // Ann has signed in everywhere by then.
@@ -330,6 +362,23 @@ pub fn end(world: &mut World) {
     }
     calm(world);
     world.violations.extend(check::at_rest(world));
+}
+
+// Pages of builds too far apart have been told so by now; somebody reloads them.
+fn part_from_strangers(world: &mut World) {
+    let far = |world: &World| {
+        world.devices.iter().enumerate().find_map(|(device, here)| {
+            let page = here.pages.iter().position(|page| page.protocol.is_some())?;
+            Some((device, page))
+        })
+    };
+    if far(world).is_some() {
+        world.run_for(120_000);
+        world.violations.extend(check::versions::at_rest(world));
+    }
+    while let Some((device, page)) = far(world) {
+        world.kill_page(device, page);
+    }
 }
 
 fn calm(world: &mut World) {

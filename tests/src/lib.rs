@@ -22,5 +22,6 @@ pub mod shrink;
 pub mod tab;
 pub mod tapes;
 pub mod transcript;
+mod trouble;
 pub mod weather;
 pub mod world;

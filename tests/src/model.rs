@@ -4,6 +4,7 @@ use bellwether_shared::base::{EventId, PageId, Stamp, Wall};
 use bellwether_shared::rows::{JournalRow, StreamKey};
 use bellwether_shared::wire::{Event, EventKind, Lane, to_cbor};
 
+use crate::check;
 use crate::world::World;
 
 /// An event as its page knows it.
@@ -17,10 +18,12 @@ pub struct Appended {
     pub key: Box<str>,
     /// Its type.
     pub type_: Box<str>,
-    /// Counts all events in the order of appending.
+    /// Counts all events in the order in which they first lay in a journal; 0 until then.
     pub number: u64,
     /// Whether completion meant that the disk had it.
     pub strict: bool,
+    /// Whether it was reported durable, and nothing has happened since that takes the promise back.
+    pub promised: bool,
     /// Whether it was ever sent again from the dead letters, so that its place in the order is another.
     pub retried: bool,
 }
@@ -73,31 +76,62 @@ impl World {
         drafts: &[Draft],
         strict: bool,
     ) -> Option<Vec<EventId>> {
+        let made: Vec<(EventId, Vec<u8>)> =
+            drafts.iter().map(|draft| self.make(device, draft, strict)).collect();
+        let rows: Vec<Vec<u8>> = made.iter().map(|(_, row)| row.clone()).collect();
+        self.devices[device].disk.append(rows.clone(), strict).ok()?;
+        rows.iter().for_each(|row| self.lies(device, row));
+        made.iter().for_each(|(id, _)| self.promise(id));
+        Some(made.into_iter().map(|(id, _)| id).collect())
+    }
+
+    // An event, and its row; nobody has promised anything of it yet.
+    pub(crate) fn make(
+        &mut self,
+        device: usize,
+        draft: &Draft,
+        strict: bool,
+    ) -> (EventId, Vec<u8>) {
+        self.count += 1;
         let wall = self.clock(device, self.now_ms).wall;
-        let mut rows = Vec::new();
-        let mut made = Vec::new();
-        for draft in drafts {
-            self.count += 1;
-            let id = EventId::new(&format!("e{}", self.count)).expect("short and visible");
-            let sealed = seal(&id, draft, self.count, wall);
-            let stream = draft.stream();
-            rows.push(to_cbor(&JournalRow::new(&stream, &sealed, wall)));
-            let appended = Appended {
-                device,
-                stream,
-                key: draft.key.clone(),
-                type_: draft.type_.clone(),
-                number: self.count,
-                strict,
-                retried: false,
-            };
-            made.push((id, appended));
+        let id = EventId::new(&format!("e{}", self.count)).expect("short and visible");
+        let sealed = seal(&id, draft, self.count, wall);
+        let stream = draft.stream();
+        let row = to_cbor(&JournalRow::new(&stream, &sealed, wall));
+        self.devices[device].streams.insert(stream.clone());
+        let event = Appended {
+            device,
+            stream,
+            key: draft.key.clone(),
+            type_: draft.type_.clone(),
+            number: 0,
+            strict,
+            promised: false,
+            retried: false,
+        };
+        self.events.insert(id.clone(), event);
+        (id, row)
+    }
+
+    // A row lies in the journal. Its event's place in the order is the first that it had.
+    pub(crate) fn lies(&mut self, device: usize, row: &[u8]) {
+        let Some(id) = check::row_id(row) else { return };
+        let next = self.written + 1;
+        if let Some(event) = self.events.get_mut(&id)
+            && (event.device, event.number) == (device, 0)
+        {
+            event.number = next;
+            self.written = next;
         }
-        self.devices[device].disk.append(rows, strict).ok()?;
-        let ids = made.iter().map(|(id, _)| id.clone()).collect();
-        self.devices[device].streams.extend(drafts.iter().map(Draft::stream));
-        self.events.extend(made);
-        Some(ids)
+    }
+
+    // The page was told that its event is durable.
+    pub(crate) fn promise(&mut self, id: &EventId) {
+        let Some(event) = self.events.get_mut(id) else { return };
+        let disk = &self.devices[event.device].disk;
+        // The database may have gone between the writing and the word of it.
+        let gone = disk.life > 0 && !check::held(disk).contains(id);
+        event.promised = !gone || self.server.ever.contains(id);
     }
 }
 

@@ -10,45 +10,53 @@ use bellwether_shared::wire::{Push, from_cbor};
 use crate::check;
 use crate::server::problem;
 use crate::transcript;
+use crate::weather::Lie;
 use crate::world::World;
 
 impl World {
-    /// A worker sends a push; gives what comes back.
+    /// A worker sends a push; gives what comes back, and after how long.
     pub(crate) fn push(
         &mut self,
         device: usize,
-        realm: PageId,
+        (realm, life): (PageId, u64),
         token: Option<&str>,
         body: &[u8],
-    ) -> Response {
+    ) -> (Response, u64) {
         let push: Push = match from_cbor(body, limits::PUSH_BYTES_MAX) {
             Ok(push) => push,
             Err(fault) => {
                 self.violations.push(format!("a push cannot be read: {fault}"));
-                return Response::Unreachable;
+                return (Response::Unreachable, 0);
             }
         };
-        let response = self.deliver(device, realm, token, &push, body);
+        let mut found = check::bounds::push(&push);
+        found.extend(check::isolation::push(&push, token));
+        // One whose database was taken away does not know yet, and sends what it had sealed there.
+        let here = &self.devices[device];
+        let knows = here
+            .realms
+            .get(&realm)
+            .is_some_and(|realm| realm.life == life && realm.knows(here.disk.life));
+        if here.current == Some(realm) && knows {
+            found.extend(check::push(&self.devices[device].disk, &push));
+        }
+        self.violations.append(&mut found);
+        let (response, in_ms) = self.deliver(device, token, &push, body);
         self.sent.push((self.now_ms, push.events.len()));
         self.note(|| {
             let (sent, came) = (transcript::push(&push), transcript::response(&response));
             format!("device {device} pushes {sent} -> {came}")
         });
-        response
+        (response, in_ms)
     }
 
     fn deliver(
         &mut self,
         device: usize,
-        realm: PageId,
         token: Option<&str>,
         push: &Push,
         body: &[u8],
-    ) -> Response {
-        let is_current = self.devices[device].current == Some(realm);
-        if is_current {
-            self.violations.extend(check::push(&self.devices[device].disk, push));
-        }
+    ) -> (Response, u64) {
         if self.planted.forget_early {
             self.forget(device, push);
         }
@@ -56,29 +64,48 @@ impl World {
             if matches!(answer, Response::Http { .. }) {
                 self.server.note_failure(body);
             }
-            return answer;
+            return (answer, 0);
         }
         let guarded = &*push.stream.session == "s" && self.guarded.contains(&push.stream.user);
         if guarded && token != Some("good") {
-            return problem(&Fault::Unauthorized("a token is needed".into()));
+            return (problem(&Fault::Unauthorized("a token is needed".into())), 0);
         }
+        let slow_ms = self.chooser.below(self.weather.slow_ms_max + 1);
         if self.chance(self.weather.lose_request) {
-            return Response::Unreachable;
+            return self.nothing();
         }
         if self.chance(self.weather.late) {
             self.strays.push(body.to_vec());
-            return Response::Unreachable;
+            return self.nothing();
         }
         if self.chance(self.weather.repeat) {
             self.strays.push(body.to_vec());
         }
-        let response = self.server.handle(body, Wall(self.now_ms));
+        let response = self.handle(body);
         if matches!(&response, Response::Http { status, .. } if *status != 200) {
             self.server.note_failure(body);
         }
         if self.chance(self.weather.lose_answer) {
-            return Response::Unreachable;
+            return self.nothing();
         }
+        if self.chance(self.weather.lie) {
+            let lie = self.chooser.pick(Lie::ALL);
+            self.server.note_failure(body);
+            return (lie.of(response), slow_ms);
+        }
+        (response, slow_ms)
+    }
+
+    // Nothing comes back: the connection breaks, or the request is given up.
+    fn nothing(&mut self) -> (Response, u64) {
+        let hangs = self.weather.slow_ms_max > 0 && self.chance(50);
+        (Response::Unreachable, if hangs { limits::PUSH_TIMEOUT_MS.into() } else { 0 })
+    }
+
+    fn handle(&mut self, body: &[u8]) -> Response {
+        let response = self.server.handle(body, Wall(self.now_ms));
+        let found = check::log(self);
+        self.violations.extend(found);
         response
     }
 
@@ -93,16 +120,17 @@ impl World {
             .collect();
         let ops = gone.into_iter().map(|key| Op::Delete { store: Store::Journal, key }).collect();
         let batch = WriteBatch { epoch: disk.epoch(), strict: true, ops };
-        let found = check::commit(self, device, &batch);
-        self.violations.extend(found);
-        let _ = self.devices[device].disk.commit(&batch);
+        if let (Ok(before), Some(realm)) = (disk.commit(&batch), disk.host) {
+            let found = check::commit(self, device, realm, &batch, &before);
+            self.violations.extend(found);
+        }
     }
 
     /// A request that was thought lost arrives.
     pub(crate) fn arrive(&mut self, at: usize) {
         let body = self.strays.remove(at);
         self.note(|| "a request arrives late, or again".into());
-        self.server.handle(&body, Wall(self.now_ms));
+        self.handle(&body);
     }
 
     /// Keeps a backup of the server.
@@ -119,13 +147,25 @@ impl World {
         let backup = self.backups[which].clone();
         // What came later than this belongs to another history.
         self.backups.truncate(which + 1);
-        self.server.restore(&backup);
-        self.note(|| format!("the server's backup {which} is put back"));
+        let new_epoch = self.chance(50);
+        self.server.restore(&backup, new_epoch);
+        self.watch.clear();
+        let how = if new_epoch { "with a new epoch" } else { "as it was" };
+        self.note(|| format!("the server's backup {which} is put back {how}"));
+    }
+
+    /// The server is stopped and started again.
+    pub fn restart_server(&mut self) {
+        self.server.restart();
+        self.note(|| "the server is started again".into());
+        let found = check::log(self);
+        self.violations.extend(found);
     }
 
     /// Deletes the server's data.
     pub fn wipe_server(&mut self) {
         self.server.wipe();
+        self.watch.clear();
         self.backups.clear();
         self.note(|| "the server's data is deleted".into());
     }

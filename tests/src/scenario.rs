@@ -10,6 +10,7 @@
 //! server-loses yes
 //! clones yes
 //! culprits yes
+//! device-loses yes
 //! planted forget_early
 //! ids 17
 //! opening 3 1
@@ -106,7 +107,7 @@ impl Scenario {
     #[must_use]
     pub fn write(&self) -> String {
         let yes = |is| if is { "yes" } else { "no" };
-        let Plot { length, server_loses, clones, culprits, planted } = self.plot;
+        let Plot { length, server_loses, clones, culprits, device_loses, planted } = self.plot;
         let mut text = format!("{BEGINNING} {VERSION}\n");
         for note in self.notes.iter().flat_map(|note| note.lines()) {
             line(&mut text, &format!("# {note}"));
@@ -115,6 +116,7 @@ impl Scenario {
         line(&mut text, &format!("server-loses {}", yes(server_loses)));
         line(&mut text, &format!("clones {}", yes(clones)));
         line(&mut text, &format!("culprits {}", yes(culprits)));
+        line(&mut text, &format!("device-loses {}", yes(device_loses)));
         for fault in planted.names() {
             line(&mut text, &format!("planted {fault}"));
         }
@@ -160,6 +162,7 @@ impl Scenario {
             "server-loses" => plot.server_loses = yes_or_no(line, value)?,
             "clones" => plot.clones = yes_or_no(line, value)?,
             "culprits" => plot.culprits = yes_or_no(line, value)?,
+            "device-loses" => plot.device_loses = yes_or_no(line, value)?,
             "planted" => {
                 if !plot.planted.plant(value) {
                     let wanted = "the name of a fault";

@@ -14,13 +14,17 @@ use bellwether_server::fault::Fault;
 use bellwether_shared::base::{EventId, LogEpoch, Rng, Seq, Wall, limits};
 use bellwether_shared::outbox::Response;
 use bellwether_shared::wire::{
-    CBOR, Event, LogEvent, PROBLEM_CBOR, Push, StreamId, from_cbor, to_cbor,
+    CBOR, Event, EventResult, LogEvent, Outcome, PROBLEM_CBOR, Push, StreamId, from_cbor, to_cbor,
 };
+
+use crate::fault::Planted;
 
 /// The server, its log, and what it is made to do.
 #[derive(Debug, Clone)]
 pub struct Server {
     tables: Tables,
+    /// What the disk held before the last push, for a fault that loses that.
+    before_last: Option<Tables>,
     rng: Rng,
     /// Types that are refused for ever.
     pub refused: BTreeSet<Box<str>>,
@@ -28,8 +32,8 @@ pub struct Server {
     pub put_off: BTreeSet<Box<str>>,
     /// Types with which a whole push fails, with this status.
     pub poison: BTreeMap<Box<str>, u16>,
-    /// Every push is taken for a new one, if that fault is planted.
-    pub no_repeats: bool,
+    /// Faults planted on purpose.
+    pub planted: Planted,
     /// All ids that any life of the log has ever held.
     pub ever: BTreeSet<EventId>,
     /// Each push with events that could be read, in order.
@@ -48,7 +52,8 @@ impl Server {
             refused: BTreeSet::new(),
             put_off: BTreeSet::new(),
             poison: BTreeMap::new(),
-            no_repeats: false,
+            planted: Planted::default(),
+            before_last: None,
             ever: BTreeSet::new(),
             pushes: Vec::new(),
             failed_alone: BTreeMap::new(),
@@ -61,9 +66,21 @@ impl Server {
         self.tables.clone()
     }
 
-    /// The backup is put back.
-    pub fn restore(&mut self, backup: &Tables) {
+    /// The backup is put back; with a new epoch, the log says that it lives another life.
+    pub fn restore(&mut self, backup: &Tables, new_epoch: bool) {
         self.tables = backup.clone();
+        if new_epoch {
+            let rng = &mut self.rng;
+            let sessions = self.tables.sessions.iter_mut();
+            sessions.for_each(|session| session.row.epoch = LogEpoch(rng.bytes()));
+        }
+    }
+
+    /// It is stopped, and started again: what it has acknowledged is there.
+    pub fn restart(&mut self) {
+        if let Some(tables) = self.before_last.take().filter(|_| self.planted.restart_forgets) {
+            self.tables = tables;
+        }
     }
 
     /// The data directory is deleted.
@@ -102,13 +119,27 @@ impl Server {
         let checked = Checked::of(push, Signatures::Optional)?;
         self.tables.refused = self.refused.clone();
         self.tables.put_off = self.put_off.clone();
-        if self.no_repeats {
+        self.tables.planted = self.planted;
+        if self.planted.restart_forgets {
+            self.before_last = Some(self.tables.clone());
+        }
+        if self.planted.no_repeats {
             self.tables.forget_repeats(checked.push());
         }
-        let answer = engine::push(&mut self.tables, &Nothing, "", &checked, moment)?;
-        let taken = checked.push().events.iter().zip(&answer.results);
-        let taken = taken.filter(|(_, result)| result.offset.is_some());
-        self.ever.extend(taken.filter_map(|(sealed, _)| crate::check::event_id(sealed)));
+        if self.planted.hashes_unchecked {
+            self.tables.believe(&checked);
+        }
+        let mut answer = engine::push(&mut self.tables, &Nothing, "", &checked, moment)?;
+        if self.planted.answer_too_far && answer.later.is_some() {
+            answer.through = answer.through.next();
+            answer.durable = answer.through;
+            let (offset, outcome) = (Some(answer.log_head + 1), Outcome::ACCEPTED);
+            let seq = answer.through;
+            let (result, code, message) = (None, None, None);
+            answer.results.push(EventResult { seq, outcome, offset, result, code, message });
+            answer.later = None;
+        }
+        self.ever.append(&mut self.tables.fresh);
         Ok(answer)
     }
 
@@ -136,10 +167,9 @@ impl Server {
 
     /// How often the app's effect of each event has shown, in the log as it lives now.
     #[must_use]
-    pub fn effects(&self, session: &str) -> BTreeMap<EventId, u32> {
-        let key = self.tables.session_keys.get(session);
-        let session = key.and_then(|key| self.tables.sessions.get(at(*key)));
-        session.map(|session| session.effects.clone()).unwrap_or_default()
+    pub fn effects(&self, session: &str) -> Option<&BTreeMap<EventId, u32>> {
+        let key = self.tables.session_keys.get(session)?;
+        Some(&self.tables.sessions.get(at(*key))?.effects)
     }
 }
 
@@ -179,6 +209,9 @@ pub struct Tables {
     streams: Vec<Stream>,
     refused: BTreeSet<Box<str>>,
     put_off: BTreeSet<Box<str>>,
+    planted: Planted,
+    /// Ids that the push under way has appended.
+    fresh: BTreeSet<EventId>,
 }
 
 #[derive(Debug, Clone)]
@@ -203,6 +236,30 @@ impl Tables {
 
     fn stream_mut(&mut self, row: &StreamRow) -> Result<&mut Stream, StoreFault> {
         self.streams.get_mut(at(row.key)).ok_or_else(|| StoreFault::new("no such stream"))
+    }
+
+    // The planted fault: whatever comes at a known place is what is known there.
+    fn believe(&mut self, checked: &Checked) {
+        let push = checked.push();
+        let key = self.stream_keys.get(&push.stream).copied();
+        let Some(stream) = key.and_then(|key| self.streams.get_mut(at(key))) else { return };
+        let heads: BTreeMap<Seq, _> = checked
+            .heads()
+            .iter()
+            .zip(push.first.0..)
+            .map(|(head, seq)| (Seq(seq), *head))
+            .collect();
+        for place in &mut stream.places {
+            if let Some(head) = heads.get(&place.seq) {
+                place.head = *head;
+            }
+            if place.seq.next() == push.first {
+                place.head = *push.previous;
+            }
+        }
+        if stream.row.through.next() == push.first {
+            stream.row.head = *push.previous;
+        }
     }
 
     // The planted fault: what comes again is taken for something new, at its place and under its id.
@@ -236,6 +293,9 @@ impl Reader for Tables {
     }
 
     fn taken(&self, session: &SessionRow, id: &EventId) -> Result<Option<Taken>, StoreFault> {
+        if self.planted.ids_forgotten {
+            return Ok(None);
+        }
         Ok(self.sessions.get(at(session.key)).and_then(|session| session.ids.get(id)).cloned())
     }
 
@@ -301,12 +361,19 @@ impl Ledger for Tables {
         if self.put_off.contains(event.event.type_) {
             return Ok(EffectOutcome::Later { code: "busy".into(), retry_after_ms: 500 });
         }
+        if self.planted.append_without_effect {
+            return Ok(EffectOutcome::Done { result: None });
+        }
         let id = event.event.id.clone();
         *self.session_mut(session)?.effects.entry(id).or_default() += 1;
         Ok(EffectOutcome::Done { result: None })
     }
 
     fn append(&mut self, session: &SessionRow, event: Appended<'_>) -> Result<(), StoreFault> {
+        if self.planted.effect_without_append {
+            return Ok(());
+        }
+        self.fresh.insert(event.id.clone());
         let id = self.stream_mut(event.stream)?.id.clone();
         let session = self.session_mut(session)?;
         session.ids.insert(event.id.clone(), event.taken.clone());
@@ -330,7 +397,9 @@ impl Ledger for Tables {
     }
 
     fn save(&mut self, session: &SessionRow, stream: &StreamRow) -> Result<(), StoreFault> {
-        self.session_mut(session)?.row = session.clone();
+        let reused = u64::from(self.planted.offset_reused && session.head > 1);
+        let row = SessionRow { head: session.head - reused, ..session.clone() };
+        self.session_mut(session)?.row = row;
         self.stream_mut(stream)?.row = stream.clone();
         Ok(())
     }

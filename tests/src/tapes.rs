@@ -15,7 +15,9 @@ impl World {
     pub fn recorded(&self) -> Vec<u8> {
         let mut tapes = self.tapes.clone();
         for device in &self.devices {
-            tapes.extend(device.realms.values().filter_map(|realm| realm.machine.recorded()));
+            tapes.extend(
+                device.realms.values().filter_map(|realm| realm.machine.as_ref()?.recorded()),
+            );
             tapes.extend(device.pages.iter().flat_map(|page| page.machine.recorded()));
         }
         tape::file(tapes.iter().map(|tape| &tape[..]).collect())
@@ -34,12 +36,6 @@ impl World {
     /// A coordinator is about to die.
     pub(crate) fn keep_realm(&mut self, device: usize, realm: PageId) {
         let realm = self.devices[device].realms.get(&realm);
-        self.tapes.extend(realm.and_then(|realm| realm.machine.recorded()));
-    }
-
-    /// A page dies.
-    pub fn kill_page(&mut self, device: usize, page: usize) {
-        let page = self.devices[device].pages.remove(page);
-        self.tapes.extend(page.machine.recorded());
+        self.tapes.extend(realm.and_then(|realm| realm.machine.as_ref()?.recorded()));
     }
 }

@@ -1,7 +1,9 @@
 //! What befalls requests between a device and the server.
 
 use bellwether_server::fault::Fault;
+use bellwether_shared::base::limits;
 use bellwether_shared::outbox::Response;
+use bellwether_shared::wire::{Answer, Outcome, Verdict, from_cbor, to_cbor};
 
 use crate::choice::Chooser;
 use crate::server::problem;
@@ -17,6 +19,10 @@ pub struct Weather {
     pub repeat: u64,
     /// The request arrives only after its sender has given up.
     pub late: u64,
+    /// What comes back is not what the server has said.
+    pub lie: u64,
+    /// An answer may take this many milliseconds.
+    pub slow_ms_max: u64,
     /// A message between page and worker does not arrive.
     pub lose_message: u64,
     /// Whatever happens may take this many milliseconds.
@@ -56,8 +62,89 @@ impl Weather {
         let mut chance = |most: u64| chooser.pick([0, 0, most / 5, most]);
         let (lose_request, lose_answer, repeat) = (chance(60), chance(60), chance(40));
         let (late, lose_message) = (chance(30), chance(30));
+        let lie = chance(40);
         let pace_ms_max = chooser.pick([0, 2, 50]);
-        Self { lose_request, lose_answer, repeat, late, lose_message, pace_ms_max, mood }
+        let slow_ms_max = chooser.pick([0, 0, 100, 14_000]);
+        Self {
+            lose_request,
+            lose_answer,
+            repeat,
+            late,
+            lie,
+            slow_ms_max,
+            lose_message,
+            pace_ms_max,
+            mood,
+        }
+    }
+}
+
+/// What becomes of an answer on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lie {
+    /// A portal's page comes instead, and says that all is well.
+    Portal,
+    /// It is cut short.
+    Cut,
+    /// It claims more to be durable than was taken.
+    Durable,
+    /// It claims places that it says nothing about.
+    Through,
+    /// Its results are in another order.
+    Shuffled,
+    /// It names an outcome that nobody knows.
+    Unknown,
+    /// It says that the batch leaves a gap.
+    Gap,
+}
+
+impl Lie {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Portal,
+        Self::Cut,
+        Self::Durable,
+        Self::Through,
+        Self::Shuffled,
+        Self::Unknown,
+        Self::Gap,
+    ];
+
+    /// What arrives of this.
+    #[must_use]
+    pub fn of(self, response: Response) -> Response {
+        let Response::Http { status: 200, content_type, retry_after_ms, mut body } = response
+        else {
+            return response;
+        };
+        let answer = from_cbor::<Answer>(&body, limits::ANSWER_BYTES_MAX);
+        let Ok(mut answer) = answer else { return Response::Unreachable };
+        match self {
+            Self::Portal => {
+                return Response::Http {
+                    status: 200,
+                    content_type: "text/html".into(),
+                    retry_after_ms: None,
+                    body: b"<h1>Welcome</h1>".to_vec(),
+                };
+            }
+            Self::Cut => {
+                body.truncate(body.len() / 2);
+                return Response::Http { status: 200, content_type, retry_after_ms, body };
+            }
+            Self::Durable => answer.durable.0 = answer.through.0 + 1,
+            Self::Through => {
+                answer.through.0 += 3;
+                answer.durable = answer.through;
+                answer.results.clear();
+            }
+            Self::Shuffled => answer.results.iter_mut().for_each(|result| result.seq.0 += 1),
+            Self::Unknown => {
+                answer.results.iter_mut().for_each(|result| result.outcome = Outcome(9));
+            }
+            Self::Gap => answer.verdict = Verdict::Gap,
+        }
+        Response::Http { status: 200, content_type, retry_after_ms, body: to_cbor(&answer) }
     }
 }
 

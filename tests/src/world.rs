@@ -11,18 +11,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
-use bellwether_shared::base::{EventId, PageId, Rng};
-use bellwether_shared::coordinator::{Effect, Input};
+use bellwether_shared::base::{DeviceId, Epoch, EventId, PageId, Rng};
+use bellwether_shared::coordinator::{Input, Trigger};
 use bellwether_shared::page;
 use bellwether_shared::rows::Options;
 use bellwether_shared::tape::Recording;
 
-use crate::browser::Device;
+use crate::browser::{Device, IDLE_MS, Realm};
+use crate::check::LogWatch;
 use crate::choice::Chooser;
+use crate::disk::Disk;
 use crate::driver::Job;
 use crate::fault::Planted;
 use crate::model::Appended;
 use crate::server::{Server, Tables};
+use crate::tab::Tab;
 use crate::transcript::{Detail, Transcript};
 use crate::weather::Weather;
 
@@ -62,17 +65,28 @@ pub struct World {
     /// Whether coordinators and pages record what they are told.
     pub recording: Option<Recording>,
     pub(crate) tapes: Vec<Vec<u8>>,
+    /// Whether the browser stops a worker whose events have been over for 30 s.
+    pub idle_limit: bool,
     pub(crate) backups: Vec<Tables>,
-    pub(crate) outstanding: Vec<(usize, PageId, Job)>,
+    pub(crate) disk_backups: Vec<(usize, Disk, Option<DeviceId>)>,
+    pub(crate) outstanding: Vec<Job>,
+    /// What the checkers have seen of the server's logs.
+    pub(crate) watch: BTreeMap<Box<str>, LogWatch>,
+    /// The epochs of each database.
+    pub(crate) epochs: BTreeMap<(usize, u32), BTreeSet<Epoch>>,
+    /// How far clocks have jumped in all.
+    pub jumped_ms: u64,
     /// Counts events, pages and realms.
     pub(crate) count: u64,
+    /// Counts events in the order in which they first lay in a journal.
+    pub(crate) written: u64,
 }
 
 /// Something that can happen now.
 #[derive(Debug, Clone, Copy)]
 enum Turn {
     Job(usize),
-    Mail(usize),
+    Mail(usize, usize),
     Inbox(usize, usize),
     Alarm(usize, PageId),
     PageAlarm(usize, usize),
@@ -109,9 +123,15 @@ impl World {
             sent: Vec::new(),
             recording: None,
             tapes: Vec::new(),
+            idle_limit: false,
             backups: Vec::new(),
+            disk_backups: Vec::new(),
             outstanding: Vec::new(),
+            watch: BTreeMap::new(),
+            epochs: BTreeMap::new(),
+            jumped_ms: 0,
             count: 0,
+            written: 0,
         }
     }
 
@@ -146,9 +166,7 @@ impl World {
     /// One thing happens. `false` if there is nothing that can happen now.
     pub fn step(&mut self) -> bool {
         self.now_ms += self.chooser.below(self.weather.pace_ms_max + 1);
-        if self.planted.complete_early && !self.chance(50) {
-            self.devices.iter_mut().for_each(|device| device.disk.catch_up());
-        }
+        self.reap();
         let mut turns = self.turns();
         if !self.strays.is_empty() && (turns.is_empty() || self.chance(20)) {
             turns.extend((0..self.strays.len()).map(Turn::Stray));
@@ -163,29 +181,26 @@ impl World {
 
     fn turns(&self) -> Vec<Turn> {
         let mut turns = Vec::new();
-        let mut committing = BTreeSet::new();
-        for (at, (_, realm, job)) in self.outstanding.iter().enumerate() {
-            // Transactions that write happen in the order of asking.
-            if !matches!(job, Job::Do(Effect::Commit { .. })) || committing.insert(*realm) {
+        for (at, job) in self.outstanding.iter().enumerate() {
+            let here = &self.devices[job.device];
+            let open = job.at_ms <= self.now_ms && job.tx.is_none_or(|tx| here.disk.may_run(tx));
+            let frozen = || here.pages.iter().any(|page| page.id == job.realm && page.frozen);
+            if open && !(job.what.is_news() && frozen()) {
                 turns.push(Turn::Job(at));
             }
         }
         for (number, device) in self.devices.iter().enumerate() {
-            if !device.mail.is_empty() {
-                turns.push(Turn::Mail(number));
-            }
+            turns.extend(self.can_arrive(number).into_iter().map(|at| Turn::Mail(number, at)));
             for (id, realm) in &device.realms {
-                let age = self.now_ms - realm.born_ms;
-                if realm.alarm.is_some_and(|at| at.0 <= age) {
+                if realm.alarm.is_some_and(|at| realm.born_ms + at.0 <= self.now_ms) {
                     turns.push(Turn::Alarm(number, *id));
                 }
             }
-            for (at, page) in device.pages.iter().enumerate() {
+            for (at, page) in device.pages.iter().enumerate().filter(|(_, page)| !page.frozen) {
                 if !page.inbox.is_empty() {
                     turns.push(Turn::Inbox(number, at));
                 }
-                let age = self.now_ms - page.born_ms;
-                if page.machine.poll_timeout().is_some_and(|at| at.0 <= age) {
+                if page.alarm_ms().is_some_and(|alarm| alarm <= self.now_ms) {
                     turns.push(Turn::PageAlarm(number, at));
                 }
             }
@@ -196,14 +211,10 @@ impl World {
     fn take(&mut self, turn: Turn) {
         match turn {
             Turn::Job(at) => {
-                let (device, realm, job) = self.outstanding.remove(at);
-                self.perform(device, realm, job);
+                let job = self.outstanding.remove(at);
+                self.perform(job);
             }
-            Turn::Mail(device) => {
-                let Some((from, bytes)) = self.devices[device].mail.pop_front() else { return };
-                self.boot(device);
-                self.tell_current(device, Input::Message { from, bytes });
-            }
+            Turn::Mail(device, at) => self.deliver_mail(device, at),
             Turn::Inbox(device, page) => {
                 let message = self.devices[device].pages[page].inbox.pop_front();
                 if let Some(message) = message {
@@ -221,13 +232,32 @@ impl World {
     /// Time passes until somebody's alarm. `false` if nobody has set one.
     pub fn advance(&mut self) -> bool {
         let realms = self.devices.iter().flat_map(|device| device.realms.values());
-        let alarms = realms.filter_map(|realm| Some(realm.born_ms.saturating_add(realm.alarm?.0)));
+        let alarms = realms.filter_map(|realm| self.alarm_ms(realm));
         let pages = self.devices.iter().flat_map(|device| &device.pages);
-        let pages = pages
-            .filter_map(|page| Some(page.born_ms.saturating_add(page.machine.poll_timeout()?.0)));
-        let Some(next) = alarms.chain(pages).min() else { return false };
+        let pages = pages.filter(|page| !page.frozen).filter_map(Tab::alarm_ms);
+        let jobs = self.outstanding.iter().map(|job| job.at_ms).filter(|at| *at > self.now_ms);
+        let Some(next) = alarms.chain(pages).chain(jobs).min() else { return self.sync() };
         self.now_ms = self.now_ms.max(next);
         true
+    }
+
+    // Nothing is left to happen by itself: the browser does what it was asked for.
+    fn sync(&mut self) -> bool {
+        let stopped = |device: &Device| self.idle_limit || device.current.is_none();
+        let asked = |device: &Device| device.sync_asked && stopped(device);
+        let Some(device) = self.devices.iter().position(asked) else { return false };
+        self.now_ms += SYNC_AFTER_MS;
+        self.reap();
+        self.devices[device].sync_asked = false;
+        self.trigger(device, Trigger::Sync);
+        true
+    }
+
+    // When a worker's alarm rings, unless the browser stops the worker before.
+    fn alarm_ms(&self, realm: &Realm) -> Option<u64> {
+        let at_ms = realm.born_ms.saturating_add(realm.alarm?.0);
+        let ends = realm.settled_ms.filter(|_| self.idle_limit).map(|since| since + IDLE_MS);
+        ends.is_none_or(|ends| at_ms < ends).then_some(at_ms)
     }
 
     /// At most `steps` things happen; time passes only when nothing can happen now.
@@ -268,6 +298,8 @@ impl World {
     }
 }
 
+/// How long the browser takes its time with a background sync.
+const SYNC_AFTER_MS: u64 = 60_000;
 const START_MS: u64 = 1_750_000_000_000;
 /// Far more than any story needs.
 const STEPS_MAX: u32 = 60_000;

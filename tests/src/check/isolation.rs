@@ -1,0 +1,15 @@
+//! G9: nothing is sent under another user's token.
+
+use bellwether_shared::wire::Push;
+
+/// Only Ann has a token, and only for one session.
+#[must_use]
+pub fn push(push: &Push, token: Option<&str>) -> Vec<String> {
+    let whose = (&*push.stream.session, &*push.stream.user);
+    match token {
+        Some(_) if whose != ("s", "ann") => {
+            vec![format!("{}/{} is pushed under another's token", whose.0, whose.1)]
+        }
+        Some(_) | None => Vec::new(),
+    }
+}

@@ -1,0 +1,50 @@
+//! G3: within a session, user, lane and key, the events of one device take effect in the order of appending.
+
+use std::collections::BTreeMap;
+
+use bellwether_shared::rows::StreamKey;
+
+use super::event_id;
+use crate::model::Appended;
+use crate::world::World;
+
+/// Whose order is kept.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Line {
+    device: usize,
+    stream: StreamKey,
+    key: Box<str>,
+}
+
+impl Line {
+    pub(super) fn of(event: &Appended) -> Self {
+        Self { device: event.device, stream: event.stream.clone(), key: event.key.clone() }
+    }
+}
+
+/// Whether its place in the order is the one that it was appended at. What was sent again from the dead letters has
+/// another, and what a device has lost may still come from a copy of it.
+pub(super) fn has_place(event: &Appended) -> bool {
+    event.promised && !event.retried
+}
+
+/// The logs as they are, read once more.
+pub(super) fn at_rest(world: &World) -> Vec<String> {
+    let mut found = Vec::new();
+    for session in world.server.sessions() {
+        let mut last: BTreeMap<Line, u64> = BTreeMap::new();
+        for event in world.server.log(session) {
+            let Some(id) = event_id(&event.sealed) else { continue };
+            let Some(appended) = world.events.get(&id).filter(|event| has_place(event)) else {
+                continue;
+            };
+            if last
+                .insert(Line::of(appended), appended.number)
+                .is_some_and(|it| it > appended.number)
+            {
+                found.push(format!("{id} (at {}) was overtaken", event.offset));
+            }
+        }
+    }
+    found
+}
