@@ -500,6 +500,42 @@ fn one_page_wakes_a_worker_that_is_killed_over_its_work() {
     assert_eq!(world.server.log("s").len(), 3);
 }
 
+// A page took a word that had come in the same millisecond for the answer to its nudge; the nudge was lost, and nobody
+// asked again.
+#[test]
+fn a_word_that_came_before_the_nudge_is_no_answer_to_it() {
+    let mut world = World::with_device(1);
+    let page = world.open_page(0, "", None);
+    world.settle();
+    plain(&mut world, 1);
+    world.weather.lose_message = 100;
+    world.tell_page(0, page, page::Input::Online);
+    world.weather = Weather::default();
+    world.kill(0);
+    ends_well(&mut world);
+    assert_eq!(world.server.log("s").len(), 1);
+}
+
+// The database goes while a page is open: its worker starts over, says so, and the page's next events arrive.
+#[test]
+fn a_database_that_is_taken_away_is_reported_and_done_without() {
+    for told in [true, false] {
+        let mut world = World::with_device(1);
+        world.open_page(0, "", None);
+        plain(&mut world, 2);
+        world.trigger(0, Trigger::Start);
+        world.quiet();
+        world.evict(0, told);
+        plain(&mut world, 2);
+        world.tell_page(0, 0, page::Input::Online);
+        world.run_for(120_000);
+        ends_well(&mut world);
+        assert_eq!(world.server.log("s").len(), 4, "told: {told}");
+        let lost = |notice: &Notice| matches!(notice, Notice::StateLost { what, .. } if &**what == "database");
+        assert!(heard(&world, lost), "told: {told}");
+    }
+}
+
 // What a farewell leaves is appended, also when the disk is full for a while.
 #[test]
 fn what_a_closing_page_leaves_is_appended() {

@@ -270,7 +270,7 @@ impl Page {
             self.nudge(now, false);
         }
         if due(self.hello_again) {
-            let heard = self.nudged.zip(self.heard).is_none_or(|(nudged, heard)| heard >= nudged);
+            let heard = self.nudged.zip(self.heard).is_none_or(|(nudged, heard)| heard > nudged);
             if self.welcomed.is_some() && heard {
                 self.hello_again = None;
             } else {
