@@ -6,6 +6,7 @@
 //!
 //! Not here: browsers (`e2e`), and tests of one machine alone (`shared`).
 
+mod boot;
 pub mod browser;
 mod bus;
 pub mod check;

@@ -1,0 +1,184 @@
+//! A worker's boot: one transaction, the letters that it has found, and who the device is.
+//!
+//! What always holds: as in the shipped driver, a boot raises the epoch in the transaction that loads the rows; who the
+//! device is is found out beside it.
+
+use std::sync::Arc;
+
+use aws_lc_rs::signature::Ed25519KeyPair;
+use bellwether_shared::base::{DeviceId, Epoch, Fault, PageId, RequestId};
+use bellwether_shared::bus::Notice;
+use bellwether_shared::coordinator::{Coordinator, Input, Restored, To, too_old};
+use bellwether_shared::host::{Asker, Verdict, decide};
+use bellwether_shared::outbox::OutboxRows;
+use bellwether_shared::rows::{
+    DeviceRow, HostKind, Key, LEASE_HOST, LeaseRow, META_CONFIG, META_DEVICE, Op, ROW_VERSION,
+    Store, read,
+};
+use bellwether_shared::wire::{DeviceKey, KeyKind, to_cbor};
+
+use crate::check;
+use crate::disk::Disk;
+use crate::driver::{What, words};
+use crate::world::World;
+
+impl World {
+    // One transaction: read the lease, decide, raise the epoch, load the rows.
+    pub(crate) fn boot_once(&mut self, device: usize, realm: PageId) -> Result<Restored, Fault> {
+        let holder = self.fresh_realm();
+        let wall = self.clock(device, self.now_ms).wall;
+        let here = &mut self.devices[device];
+        let Some(worker) = here.realms.get_mut(&realm) else { return Err(too_old()) };
+        worker.losses = worker.handle.losses;
+        let found = here.disk.get(Store::Lease, &Key::from(LEASE_HOST));
+        let asker = Asker {
+            realm: holder,
+            kind: HostKind::Worker,
+            build: format!("worker-{}", worker.version).into(),
+            floor: worker.heard,
+            unchanged: std::time::Duration::ZERO,
+        };
+        let lease = match decide(found.map(read::<LeaseRow>), &asker, wall) {
+            Verdict::Take(lease) => lease,
+            Verdict::Wait { .. } | Verdict::TooOld => return Err(too_old()),
+        };
+        let lease = if self.planted.lease_kept && lease.epoch.0 > 1 {
+            LeaseRow { epoch: Epoch(lease.epoch.0 - 1), ..lease }
+        } else {
+            lease
+        };
+        let (key, row) = (Key::from(LEASE_HOST), to_cbor(&lease));
+        here.disk.boot(realm, Op::Put { store: Store::Lease, key, row }).map_err(words)?;
+        let restored = restored(&here.disk, lease);
+        let found = check::writer::booted(self, device, &restored.lease);
+        self.violations.extend(found);
+        Ok(restored)
+    }
+
+    pub(crate) fn booted(
+        &mut self,
+        device: usize,
+        realm: PageId,
+        result: Result<Box<Restored>, Fault>,
+    ) {
+        let seed = self.ids.next_u64();
+        let born_ms = self.devices[device].realms.get(&realm).map_or(0, |realm| realm.born_ms);
+        let now = self.clock(device, born_ms);
+        let row = self.devices[device].disk.get(Store::Meta, &Key::from(META_DEVICE));
+        let row = row.map(<[u8]>::to_vec);
+        let Some(here) = self.devices[device].realms.get_mut(&realm) else { return };
+        here.booting = false;
+        let waiting = std::mem::take(&mut here.waiting);
+        match result {
+            Ok(restored) => {
+                self.keep_realm(device, realm);
+                let machine = Coordinator::restore(now, &restored, seed);
+                let Some(here) = self.devices[device].realms.get_mut(&realm) else { return };
+                let epoch = machine.epoch();
+                here.machine = Some(machine);
+                here.life += 1;
+                here.heard = here.heard.max(epoch);
+                here.taken_ms = Some(self.now_ms);
+                here.introduced = true;
+                here.running += 1;
+                self.note(|| format!("device {device} boots epoch {}", epoch.0));
+                self.pump(device, realm);
+                self.later(device, realm, 0, What::Introduce(row));
+            }
+            Err(fault) => {
+                let notice = Notice::Trouble(fault);
+                let message = notice.seal("worker", realm, RequestId(0), Epoch(0));
+                self.list(device, realm);
+                self.send(device, realm, &To::All, &message);
+            }
+        }
+        for event in waiting {
+            self.tell(device, realm, event);
+        }
+    }
+
+    /// The database was made anew under the coordinator: whatever it knows is of the old one.
+    pub(crate) fn start_over(&mut self, device: usize, realm: PageId) {
+        self.keep_realm(device, realm);
+        if let Some(here) = self.devices[device].realms.get_mut(&realm) {
+            here.life += 1;
+            here.machine = None;
+        }
+        self.ask_boot(device, realm);
+    }
+
+    pub(crate) fn fresh_device(&mut self, device: usize) -> DeviceRow {
+        let minted_at = self.clock(device, self.now_ms).wall;
+        let kind = if self.signed { KeyKind::Ed25519 } else { KeyKind::None };
+        let id = DeviceId(self.ids.bytes());
+        let key = DeviceKey { kind, public: Vec::new().into() };
+        DeviceRow { version: ROW_VERSION, device: id, key, minted_at }
+    }
+
+    // One transaction: the row and the pair are kept, unless there is a device already.
+    pub(crate) fn mint(&mut self, device: usize, mut row: DeviceRow) -> Vec<Input> {
+        let key = Key::from(META_DEVICE);
+        let seed: [u8; 32] = self.ids.bytes();
+        let here = &mut self.devices[device];
+        let known = here.disk.get(Store::Meta, &key).map(read::<DeviceRow>);
+        let in_force = match known {
+            Some(Ok(row)) => row,
+            Some(Err(_)) => return vec![Input::DeviceFailed(too_old())],
+            None => {
+                if row.key.kind == KeyKind::Ed25519 {
+                    let pair = Ed25519KeyPair::from_seed_unchecked(&seed);
+                    here.disk.pair = Some(Arc::new(pair.expect("32 bytes are a seed")));
+                    row.key.public = here.disk.public_key().into();
+                }
+                let rows = Op::Put { store: Store::Meta, key, row: to_cbor(&row) };
+                if let Err(fault) = here.disk.write(&[rows], true) {
+                    return vec![Input::DeviceFailed(words(fault))];
+                }
+                row
+            }
+        };
+        let before = here.sentinel.replace(in_force.device);
+        let lost = before.is_some_and(|before| before != in_force.device);
+        let mut facts = if lost { vec![Input::DatabaseLost] } else { Vec::new() };
+        facts.push(Input::Device(in_force));
+        facts
+    }
+
+    pub(crate) fn introduced(
+        &mut self,
+        device: usize,
+        realm: PageId,
+        life: u64,
+        facts: Vec<Input>,
+    ) {
+        self.ran(device, realm);
+        let known = facts.iter().any(|fact| matches!(fact, Input::Device(_)));
+        let Some(here) = self.devices[device].realms.get_mut(&realm) else { return };
+        if here.life != life {
+            return self.pump(device, realm);
+        }
+        here.introduced = known;
+        facts.into_iter().for_each(|fact| self.hand_in(device, realm, fact));
+        self.pump(device, realm);
+    }
+}
+
+// What the transaction of a boot reads.
+fn restored(disk: &Disk, lease: LeaseRow) -> Restored {
+    let rows = |store| disk.rows(store).map(|(_, row)| row.clone()).collect();
+    let last_done = disk.rows(Store::Done).next_back().map(|(key, _)| key.clone());
+    Restored {
+        lease,
+        config: disk.get(Store::Meta, &Key::from(META_CONFIG)).map(<[u8]>::to_vec),
+        outbox: OutboxRows {
+            streams: rows(Store::Stream),
+            flights: rows(Store::Flight),
+            cursors: rows(Store::Cursor),
+            dead: Vec::new(),
+            answered: match last_done {
+                Some(Key::Number(number)) => number,
+                Some(Key::Text(_)) | None => 0,
+            },
+        },
+    }
+}
