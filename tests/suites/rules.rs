@@ -639,3 +639,154 @@ fn lost(
 }
 
 const HOUR: u64 = 3_600_000;
+
+// Sealed ahead
+
+#[test]
+fn a_batch_leaves_while_the_answer_to_the_one_before_is_filed_and_no_kill_between_harms() {
+    type Blow = fn(&mut World);
+    #[rustfmt::skip]
+    let blows: [(&str, Blow); 6] = [
+        ("nothing",                   |_| {}),
+        ("the worker is killed",      |world| world.kill(0)),
+        ("the power fails",           |world| world.power_cut(0)),
+        ("another worker takes over", |world| world.boot_another(0)),
+        ("the disk is full",          |world| world.devices[0].disk.failing = 2),
+        ("the answer is lost",        |world| world.weather.lose_answer = 100),
+    ];
+    for (befalls, blow) in blows {
+        let mut early = 0;
+        for seed in 0..20 {
+            let mut world = batches_of_five(seed);
+            let ids = plain(&mut world, 23);
+            world.trigger(0, Trigger::Start);
+            early += u32::from(until_early(&mut world));
+            blow(&mut world);
+            world.settle();
+            world.weather = Weather::default();
+            ends_well_after_start(&mut world);
+            assert_eq!(log(&world), ids, "{befalls}, seed {seed}");
+        }
+        assert!(early > 5, "{befalls}: {early} of 20 left early");
+    }
+}
+
+#[test]
+fn a_batch_sealed_ahead_is_taken_up_by_the_next_life_as_it_was() {
+    let mut world = batches_of_five(1);
+    world.signed = true;
+    plain(&mut world, 10);
+    world.weather.lose_request = 100;
+    world.trigger(0, Trigger::Start);
+    world.settle();
+    let sealed = flight(&world).and_then(|flight| flight.next()).expect("both are sealed");
+    world.kill(0);
+    plain(&mut world, 3);
+    world.weather = Weather::default();
+    ends_well_after_start(&mut world);
+    let second = &world.server.pushes[1];
+    assert_eq!((second.first, second.events.len()), (sealed.first, 5));
+    assert_eq!((&second.head, &second.signature), (&sealed.head, &sealed.signature));
+}
+
+#[test]
+fn what_follows_a_batch_that_is_taken_in_part_is_sealed_anew() {
+    for seed in 0..10 {
+        let mut world = batches_of_five(seed);
+        world.server.put_off.insert("busy".into());
+        let mut ids = plain(&mut world, 3);
+        let busy = typed(&mut world, "busy");
+        ids.extend(plain(&mut world, 9));
+        world.trigger(0, Trigger::Start);
+        while world.server.pushes.is_empty() {
+            world.run(1);
+        }
+        assert!(flight(&world).is_some_and(|flight| flight.ahead.is_some()));
+        world.settle();
+        let left = flight(&world).expect("the rest waits");
+        assert_eq!((left.first.0, left.count, left.ahead), (4, 2, None));
+        ends_well(&mut world);
+        assert_eq!((letters(&world), log(&world)), (vec![busy], ids), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_refusal_moves_nothing_behind_it() {
+    let mut world = batches_of_five(1);
+    world.server.refused.insert("bad".into());
+    let mut ids = plain(&mut world, 3);
+    let bad = typed(&mut world, "bad");
+    ids.extend(plain(&mut world, 9));
+    world.trigger(0, Trigger::Start);
+    ends_well(&mut world);
+    assert_eq!((letters(&world), log(&world)), (vec![bad], ids));
+    assert_eq!(world.server.pushes.len(), 3);
+}
+
+#[test]
+fn a_server_that_loses_its_log_between_two_batches_gets_all_of_it_again() {
+    for seed in 0..20 {
+        let mut world = batches_of_five(seed);
+        world.open_page(0, "", None);
+        let mut ids = plain(&mut world, 5);
+        world.trigger(0, Trigger::Start);
+        world.quiet();
+        world.back_up_server();
+        ids.extend(plain(&mut world, 23));
+        world.trigger(0, Trigger::Start);
+        until_early(&mut world);
+        if seed % 2 == 0 {
+            world.wipe_server();
+        } else {
+            world.restore_server();
+        }
+        ends_well(&mut world);
+        let mut found = log(&world);
+        found.sort();
+        ids.sort();
+        assert_eq!(found, ids, "seed {seed}");
+        assert_eq!(lost(&world).len(), 1, "seed {seed}");
+    }
+}
+
+#[test]
+fn after_a_pause_nothing_leaves_that_was_sealed_ahead() {
+    for seed in 0..20 {
+        let mut world = batches_of_five(seed);
+        let page = world.open_page(0, "", None);
+        world.settle();
+        let ids = plain(&mut world, 23);
+        world.trigger(0, Trigger::Start);
+        until_early(&mut world);
+        world.ask(0, page, Request::Pause { on: true });
+        while !status(&world).paused {
+            assert!(!world.run(1), "it is never told");
+        }
+        let asked = world.sent.len();
+        world.settle();
+        assert!(world.sent.len() <= asked + 1, "what was on its way, and no more");
+        assert!(world.server.log("s").len() < 23, "seed {seed}");
+        world.ask(0, page, Request::Pause { on: false });
+        ends_well(&mut world);
+        assert_eq!(log(&world), ids, "seed {seed}");
+    }
+}
+
+fn batches_of_five(seed: u64) -> World {
+    let mut world = World::new(seed);
+    world.options.batch_events = 5;
+    world.add_device();
+    world
+}
+
+/// Runs until a second batch has left; gives whether the disk still names the first as the one to be sent.
+fn until_early(world: &mut World) -> bool {
+    let before = world.server.pushes.len();
+    while world.server.pushes.len() < before + 2 {
+        if world.run(1) {
+            return false;
+        }
+    }
+    let sent = world.server.pushes.last().map(|push| push.first);
+    flight(world).is_some_and(|flight| Some(flight.first) < sent)
+}

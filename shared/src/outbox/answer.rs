@@ -82,6 +82,7 @@ mod tests {
             due_at: Wall(0),
             tries: 0,
             last_fault: None,
+            ahead: None,
         }
     }
 

@@ -56,6 +56,7 @@ pub(super) fn seal(stream: &StreamRow, events: Vec<Held>, source: Source, at: Wa
         due_at: at,
         tries: 0,
         last_fault: None,
+        ahead: None,
     };
     Batch { row, events }
 }

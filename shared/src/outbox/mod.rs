@@ -246,7 +246,8 @@ impl Outbox {
     /// A transaction is complete.
     pub fn on_committed(&mut self, now: Now, ticket: Ticket) {
         self.leaving.remove(&ticket);
-        self.owner(ticket, |stream, shared| stream.on_committed(ticket, now, shared));
+        let news = self.owner(ticket, |stream, shared| stream.on_committed(ticket, now, shared));
+        self.on_news(now, news);
     }
 
     /// The disk has refused a transaction; nothing of it was written.
@@ -269,20 +270,26 @@ impl Outbox {
 
     /// Something came back for a push, or did not.
     pub fn on_response(&mut self, now: Now, ticket: Ticket, response: Response) {
-        let Some(key) = self.owners.remove(&ticket) else { return };
-        let Some(stream) = self.streams.get_mut(&key) else { return };
-        match stream.on_response(ticket, response, now, &mut self.shared) {
-            Some(News::Renewed(epoch)) => self.on_epoch_changed(now, &key.session, epoch),
-            Some(News::Lost) => {
+        let news =
+            self.owner(ticket, |stream, shared| stream.on_response(ticket, response, now, shared));
+        self.on_news(now, news);
+    }
+
+    // What one stream has heard concerns all of its session.
+    fn on_news(&mut self, now: Now, news: Option<(StreamKey, Option<News>)>) {
+        match news {
+            Some((key, Some(News::Renewed(epoch)))) => {
+                self.on_epoch_changed(now, &key.session, epoch);
+            }
+            Some((key, Some(News::Lost))) => {
                 self.each(|other, shared| {
                     if other.session() == &*key.session && !other.is(&key) {
                         other.on_log_lost(now, shared);
                     }
                 });
             }
-            None => {}
+            Some((_, None)) | None => {}
         }
-        self.adopt();
     }
 
     // The log of a session lives another life: what it held of ours may be gone. The streams begin anew before
@@ -423,7 +430,7 @@ impl Outbox {
         self.streams.values().any(Stream::is_busy)
     }
 
-    /// Whether a transaction is under way, or will be as soon as a signature has come.
+    /// Whether a transaction will be asked for as soon as a signature has come.
     #[must_use]
     pub fn is_about_to_write(&self) -> bool {
         self.streams.values().any(Stream::is_about_to_write)
@@ -480,13 +487,16 @@ impl Outbox {
         self.adopt();
     }
 
-    fn owner(&mut self, ticket: Ticket, act: impl FnOnce(&mut Stream, &mut Shared)) {
-        let Some(key) = self.owners.remove(&ticket) else { return };
+    fn owner<T>(
+        &mut self,
+        ticket: Ticket,
+        act: impl FnOnce(&mut Stream, &mut Shared) -> T,
+    ) -> Option<(StreamKey, T)> {
+        let key = self.owners.remove(&ticket)?;
         self.shared.replaying = self.streams.values().any(Stream::is_replaying);
-        if let Some(stream) = self.streams.get_mut(&key) {
-            act(stream, &mut self.shared);
-        }
+        let done = act(self.streams.get_mut(&key)?, &mut self.shared);
         self.adopt();
+        Some((key, done))
     }
 
     // Notes whose each new ticket is.

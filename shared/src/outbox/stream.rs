@@ -3,7 +3,7 @@
 //! ```text
 //!            run of rows          signed           on disk          answered
 //!  Idle ───────────────▶ Signing ───────▶ Storing ────────▶ Sending ────────▶ Signing or Storing ─▶ …
-//!   ▲                                        ▲                 │ failed
+//!   ▲                                        ▲                 │ failed         the next is on the wire already
 //!   └──── nothing left                       └──── Resting ◀───┘
 //! ```
 //!
@@ -14,8 +14,10 @@
 //! - every change is computed first, written, and only then in force here; if the disk refuses, nothing has changed;
 //! - a stream that the server does not recognise begins anew under the same event ids (G6).
 //!
-//! While a batch is on the wire the next one is hashed and signed, so that the answer and the next seal
-//! are one transaction. It is not sealed before that: whatever else happens, its events go back.
+//! A batch is sealed together with the one behind it, in one row. If the server takes all of the first, the
+//! second leaves at once, while what was said of the first is filed and a third is sealed: the disk is waited for
+//! beside the wire, and there is still one batch on it. If it takes less, the second goes back to the backlog:
+//! what it follows has not arrived, so neither has it.
 
 mod anew;
 mod seal;
@@ -28,7 +30,7 @@ use std::collections::VecDeque;
 use super::backlog::Backlog;
 use super::batch::{Batch, Held};
 use super::dead::{Burial, DeadLetters};
-use super::retry::{Failure, clamp_due};
+use super::retry::{Failure, Response, clamp_due};
 use super::{Effect, Ticket};
 use crate::base::{Epoch, EventId, Fault, LogEpoch, Mono, Now, Rng, SortedMap};
 use crate::bus::{Identity, Notice};
@@ -98,6 +100,8 @@ struct Change {
     batch: Option<Batch>,
     /// The batch's events were taken from the backlog.
     from_backlog: bool,
+    /// What is sealed behind the batch; its events, too, were taken from the backlog.
+    ahead: Option<Batch>,
     put_back: Vec<Held>,
     over: Vec<EventId>,
     ops: Vec<Op>,
@@ -118,12 +122,26 @@ enum Phase {
     Idle,
     /// Rows of `retained` have been asked for.
     Loading(Ticket),
-    /// A signature has been asked for.
-    Signing(Ticket, Box<Change>),
+    /// A signature has been asked for, of the change's batch or of the one behind it.
+    Signing(Ticket, Box<Change>, Part),
     /// A transaction is under way.
     Storing(Ticket, Box<Change>),
     /// A batch, or the question that a failed batch is accused by, is on the wire.
     Sending(Ticket, Option<Failure>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Batch,
+    Ahead,
+}
+
+/// A batch that has left while what was said of the one before is being filed.
+#[derive(Debug)]
+struct Early {
+    ticket: Ticket,
+    /// What has come back. It waits until that is on disk.
+    response: Option<Response>,
 }
 
 /// See the module.
@@ -132,11 +150,11 @@ pub(super) struct Stream {
     key: StreamKey,
     row: Option<StreamRow>,
     batch: Option<Batch>,
-    /// The batch that would follow the one on the wire, if all of that is taken.
+    /// The batch behind it, which is on disk, too. The disk may know of one that was taken back here: the next
+    /// change overwrites it.
     ahead: Option<Batch>,
-    /// Its signature has been asked for.
-    signing_ahead: Option<Ticket>,
-    /// A batch that was sealed before this life began, until its events have been read.
+    early: Option<Early>,
+    /// A batch that was sealed before this life began, until its events and those of the one behind it have been read.
     gathering: Option<Batch>,
     backlog: Backlog,
     phase: Phase,
@@ -164,7 +182,7 @@ impl Stream {
             row,
             batch: None,
             ahead: None,
-            signing_ahead: None,
+            early: None,
             gathering: None,
             backlog: Backlog::default(),
             phase: Phase::Idle,
@@ -194,7 +212,10 @@ impl Stream {
         }
         self.due = now.mono_at(clamp_due(flight.due_at, now.wall));
         self.last_fault = flight.last_fault.clone();
-        self.gathering = Some(Batch { row: flight, events: Vec::new() });
+        let bare = |row| Batch { row, events: Vec::new() };
+        let batch = bare(FlightRow { ahead: None, ..flight.clone() });
+        self.ahead = flight.next().filter(|_| batch.is_from_journal()).map(bare);
+        self.gathering = Some(batch);
     }
 
     /// What has to be read of `retained` before this stream can go on.
@@ -213,23 +234,28 @@ impl Stream {
 
     /// A row of this stream, as the journal is read forward. `true` if its id is queued already.
     pub(super) fn on_row(&mut self, held: Held) -> bool {
-        match &mut self.gathering {
-            Some(batch) if batch.row.covers(held.position) => {
-                self.backlog.note(held.id.clone());
-                batch.events.push(held);
-                false
-            }
-            Some(_) | None => self.backlog.offer(held) == super::backlog::Taken::Repeat,
-        }
+        let sealed = match &mut self.gathering {
+            Some(batch) if batch.row.covers(held.position) => Some(batch),
+            Some(_) => self.ahead.as_mut().filter(|ahead| ahead.row.covers(held.position)),
+            None => None,
+        };
+        let Some(batch) = sealed else {
+            return self.backlog.offer(held) == super::backlog::Taken::Repeat;
+        };
+        self.backlog.note(held.id.clone());
+        batch.events.push(held);
+        false
     }
 
     /// The journal has been read as far as the position `through`.
     pub(super) fn on_read(&mut self, through: u64, now: Now, shared: &mut Shared) {
-        let last = match self.gathering.as_ref().map(|batch| &batch.row.source) {
-            Some(Source::Journal(spans)) => Some(spans.last().map_or(0, |span| span.through)),
-            Some(Source::Retained { .. }) | None => None,
+        let last = |batch: &Batch| match &batch.row.source {
+            Source::Journal(spans) => Some(spans.last().map_or(0, |span| span.through)),
+            Source::Retained { .. } => None,
         };
-        if last.is_some_and(|last| last <= through) {
+        let behind = self.ahead.as_ref().and_then(last);
+        let last = self.gathering.as_ref().and_then(last).map(|last| behind.max(Some(last)));
+        if last.is_some_and(|last| last <= Some(through)) {
             self.gathered();
         }
         self.go(now, shared);
@@ -237,7 +263,11 @@ impl Stream {
 
     fn gathered(&mut self) {
         let Some(batch) = self.gathering.take() else { return };
-        if batch.is_whole() && self.breaking.is_none() {
+        let whole = batch.is_whole() && self.breaking.is_none();
+        if !whole || self.ahead.as_ref().is_some_and(|ahead| !ahead.is_whole()) {
+            self.recall();
+        }
+        if whole {
             self.batch = Some(batch);
         } else {
             // A log that lives another life weighs more: what was acknowledged has to be sent again, too.
@@ -276,14 +306,15 @@ impl Stream {
 
     /// What it waits for.
     pub(super) fn awaits(&self) -> impl Iterator<Item = Ticket> {
-        self.ticket().into_iter().chain(self.signing_ahead)
+        let early = self.early.as_ref().filter(|early| early.response.is_none());
+        self.ticket().into_iter().chain(early.map(|early| early.ticket))
     }
 
     fn ticket(&self) -> Option<Ticket> {
         match &self.phase {
             Phase::Idle => None,
             Phase::Loading(ticket)
-            | Phase::Signing(ticket, _)
+            | Phase::Signing(ticket, ..)
             | Phase::Storing(ticket, _)
             | Phase::Sending(ticket, _) => Some(*ticket),
         }
@@ -293,28 +324,24 @@ impl Stream {
     pub(super) fn pending(&self) -> u64 {
         let sealed = self.batch.as_ref().or(self.gathering.as_ref());
         let sealed = sealed.filter(|batch| batch.is_from_journal());
-        let drafted = match &self.phase {
-            Phase::Signing(_, change) | Phase::Storing(_, change) if change.from_backlog => {
-                change.batch.as_ref().map_or(0, |batch| batch.row.count)
+        let (drafted, behind) = match &self.phase {
+            Phase::Signing(_, change, _) | Phase::Storing(_, change) => {
+                (change.batch.as_ref().filter(|_| change.from_backlog), change.ahead.as_ref())
             }
-            Phase::Idle
-            | Phase::Loading(_)
-            | Phase::Signing(..)
-            | Phase::Storing(..)
-            | Phase::Sending(..) => 0,
+            Phase::Idle | Phase::Loading(_) | Phase::Sending(..) => (None, None),
         };
-        let ahead = self.ahead.as_ref().map_or(0, |batch| batch.row.count);
-        sealed.map_or(0, |batch| batch.row.count) + ahead + self.backlog.len() + drafted
+        let known = [sealed, self.ahead.as_ref(), drafted, behind];
+        known.into_iter().flatten().map(|batch| batch.row.count).sum::<u64>() + self.backlog.len()
     }
 
     /// Whether something is under way that will end by itself.
     pub(super) fn is_busy(&self) -> bool {
-        !matches!(self.phase, Phase::Idle)
+        !matches!(self.phase, Phase::Idle) || self.early.is_some()
     }
 
-    /// Whether a transaction is under way, or will be as soon as a signature has come.
+    /// Whether a transaction will be asked for as soon as a signature has come.
     pub(super) fn is_about_to_write(&self) -> bool {
-        matches!(self.phase, Phase::Signing(..) | Phase::Storing(..))
+        matches!(self.phase, Phase::Signing(..))
     }
 
     /// Whether it holds anything that is to be sent, and that no letter has to be thrown away for first.
@@ -380,7 +407,7 @@ impl Stream {
 
     /// Does what can be done next.
     pub(super) fn go(&mut self, now: Now, shared: &mut Shared) {
-        if !matches!(self.phase, Phase::Idle) {
+        if self.is_busy() {
             return;
         }
         if self.breaking.is_some() {

@@ -140,6 +140,8 @@ pub struct FlightRow {
     pub tries: u32,
     /// What happened last.
     pub last_fault: Option<Fault>,
+    /// The batch behind it, which may leave as soon as the server has taken all of this one.
+    pub ahead: Option<Ahead>,
 }
 
 map!(FlightRow {
@@ -158,13 +160,53 @@ map!(FlightRow {
     12: due_at,
     13: tries,
     14: last_fault,
+    15: ahead,
 });
+
+/// A batch of the journal that is sealed behind another: its places and its chain go on from that one's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ahead {
+    /// How many events it has.
+    pub count: u64,
+    /// Where they lie.
+    pub spans: Vec<Span>,
+    /// Chain head after it.
+    pub head: ByteArray<32>,
+    /// The device's signature.
+    pub signature: ByteVec,
+}
+
+map!(Ahead { 0: count, 1: spans, 2: head, 3: signature });
 
 impl FlightRow {
     /// Which stream it belongs to.
     #[must_use]
     pub fn key(&self) -> StreamKey {
         StreamKey { session: self.session.clone(), user: self.user.clone(), lane: self.lane }
+    }
+
+    /// The batch behind it, as a row of its own.
+    #[must_use]
+    pub fn next(&self) -> Option<Self> {
+        let Ahead { count, spans, head, signature } = self.ahead.clone()?;
+        let fresh = Self { attempt: 0, tries: 0, last_fault: None, ahead: None, ..self.clone() };
+        Some(Self {
+            first: self.first.plus(self.count),
+            count,
+            source: Source::Journal(spans),
+            previous: self.head,
+            head,
+            signature,
+            ..fresh
+        })
+    }
+
+    /// What is kept of it in the row of the batch before; nothing for what does not lie in the journal.
+    #[must_use]
+    pub fn behind(&self) -> Option<Ahead> {
+        let Source::Journal(spans) = &self.source else { return None };
+        let (spans, signature) = (spans.clone(), self.signature.clone());
+        Some(Ahead { count: self.count, spans, head: self.head, signature })
     }
 
     /// Whether the journal row at `position` is part of it.

@@ -13,8 +13,8 @@ use bellwether_shared::bus::{
     Envelope, Farewell, Hello, Identity, Notice, Reply, Request, Status, Sync, TokenGiven, Welcome,
 };
 use bellwether_shared::rows::{
-    Config, CursorRow, DeadRow, DeviceRow, DoneEntry, DoneRow, FlightRow, HostKind, JournalRow,
-    LeaseRow, Options, Overflow, Reason, Replay, RetainedRow, Source, Span, StreamRow,
+    Ahead, Config, CursorRow, DeadRow, DeviceRow, DoneEntry, DoneRow, FlightRow, HostKind,
+    JournalRow, LeaseRow, Options, Overflow, Reason, Replay, RetainedRow, Source, Span, StreamRow,
 };
 use bellwether_shared::tape::{Chunk, Entry, File, Machine, Recording};
 use bellwether_shared::wire::{
@@ -67,6 +67,15 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
             Some(fault()),
         ),
         "flight-row-empty": FlightRow = flight(Source::Journal(Vec::new()), None),
+        "flight-row-ahead": FlightRow = FlightRow {
+            ahead: Some(Ahead {
+                count: 2,
+                spans: vec![Span { from: 24, through: 25 }],
+                head: [4; 32].into(),
+                signature: vec![5; 64].into(),
+            }),
+            ..flight(Source::Journal(vec![Span { from: 1, through: 23 }]), None)
+        },
         "done-row": DoneRow = DoneRow { version: 1, at: WALL, entries: vec![
             DoneEntry { id: id(), outcome: Outcome::ACCEPTED, offset: Some(9),
                 result: Some(b"{}".to_vec().into()), code: None, message: None },
@@ -276,6 +285,7 @@ fn flight(source: Source, last_fault: Option<Fault>) -> FlightRow {
         due_at: WALL,
         tries: 1,
         last_fault,
+        ahead: None,
     }
 }
 

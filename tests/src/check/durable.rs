@@ -101,6 +101,9 @@ pub fn push(disk: &Disk, push: &Push) -> Vec<String> {
     let key = StreamKey { session, user, lane: stream.lane }.key();
     let row = disk.get(Store::Flight, &key).and_then(|row| read::<FlightRow>(row).ok());
     let sealed = row.is_some_and(|row| {
+        // It may be the one behind, which leaves while the answer to the one before is filed.
+        let behind = row.next().filter(|behind| behind.first == push.first);
+        let row = behind.unwrap_or(row);
         row.incarnation == stream.incarnation
             && row.first == push.first
             && row.head == push.head

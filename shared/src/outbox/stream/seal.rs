@@ -7,18 +7,18 @@ use super::super::Effect;
 use super::super::Ticket;
 use super::super::batch::{Batch, seal, spans};
 use super::super::retry::due;
-use super::{Change, Phase, Shared, Stream};
+use super::{Change, Early, News, Part, Phase, Shared, Stream};
 use crate::base::{Culprit, Fault, Incarnation, Now};
 use crate::bus::Notice;
-use crate::rows::{Op, Source, Store, StreamRow};
+use crate::rows::{FlightRow, Op, Source, Store, StreamRow};
 use crate::wire::to_cbor;
 
 impl Stream {
     pub(super) fn seal_next(&mut self, now: Now, shared: &mut Shared) {
-        self.recall();
         let Some(row) = self.row_or_begin(shared) else { return };
         let mut change = Change::to(row, now);
         self.draft_into(&mut change, now, shared);
+        self.draft_ahead_into(&mut change, now, shared);
         self.sign(change, shared);
     }
 
@@ -38,6 +38,19 @@ impl Stream {
         change.from_backlog = change.batch.is_some();
     }
 
+    // The run after that is sealed behind it; not while a culprit is looked for, nor what was lost is sent again.
+    pub(super) fn draft_ahead_into(&mut self, change: &mut Change, now: Now, shared: &Shared) {
+        let Some(batch) = change.batch.as_ref().filter(|_| change.row.replay.is_none()) else {
+            return;
+        };
+        if self.run_max.is_some() {
+            return;
+        }
+        let confirmed = batch.row.first.plus(batch.row.count - 1);
+        let row = StreamRow { confirmed, head: batch.row.head, ..change.row.clone() };
+        change.ahead = self.draft(&row, now, shared);
+    }
+
     pub(super) fn draft(&mut self, row: &StreamRow, now: Now, shared: &Shared) -> Option<Batch> {
         let options = shared.config.options.batch_events.into();
         let run_max = self.run_max.map_or(options, |max| max.min(options));
@@ -46,47 +59,31 @@ impl Stream {
         (!events.is_empty()).then(|| seal(row, events, source, now.wall))
     }
 
-    // Hashes and signs what would follow the batch on the wire.
-    pub(super) fn look_ahead(&mut self, now: Now, shared: &mut Shared) {
-        let (Some(row), Some(batch), Some(device)) = (&self.row, &self.batch, &shared.device)
-        else {
-            return;
-        };
-        if self.ahead.is_some() || self.run_max.is_some() || row.replay.is_some() {
-            return;
-        }
-        let row = StreamRow {
-            confirmed: batch.row.first.plus(batch.row.count - 1),
-            head: batch.row.head,
-            ..row.clone()
-        };
-        let device = device.clone();
-        let Some(ahead) = self.draft(&row, now, shared) else { return };
-        let (ticket, statement) = (shared.ticket(), ahead.statement(&device));
-        shared.effects.push_back(Effect::Sign { ticket, statement });
-        self.ahead = Some(ahead);
-        self.signing_ahead = Some(ticket);
-    }
-
-    // What was looked at ahead is backlog again.
+    // What was sealed behind the batch is backlog again.
     pub(super) fn recall(&mut self) {
-        self.signing_ahead = None;
         if let Some(ahead) = self.ahead.take() {
             self.backlog.put_back(ahead.events);
         }
     }
 
     pub(super) fn sign(&mut self, change: Change, shared: &mut Shared) {
-        let statement = match (&change.batch, &shared.device) {
-            (Some(batch), Some(device)) if batch.row.signature.is_empty() => {
-                Some(batch.statement(device))
-            }
-            _ => None,
-        };
-        let Some(statement) = statement else { return self.store(change, shared) };
+        match statement(change.batch.as_ref(), shared) {
+            Some(statement) => self.ask_to_sign(statement, change, Part::Batch, shared),
+            None => self.sign_ahead(change, shared),
+        }
+    }
+
+    fn sign_ahead(&mut self, change: Change, shared: &mut Shared) {
+        match statement(change.ahead.as_ref(), shared) {
+            Some(statement) => self.ask_to_sign(statement, change, Part::Ahead, shared),
+            None => self.store(change, shared),
+        }
+    }
+
+    fn ask_to_sign(&mut self, statement: Vec<u8>, change: Change, part: Part, shared: &mut Shared) {
         let ticket = shared.ticket();
         shared.effects.push_back(Effect::Sign { ticket, statement });
-        self.phase = Phase::Signing(ticket, Box::new(change));
+        self.phase = Phase::Signing(ticket, Box::new(change), part);
     }
 
     /// The signature has been made; `None` if the browser could not.
@@ -97,22 +94,21 @@ impl Stream {
         now: Now,
         shared: &mut Shared,
     ) {
-        if self.signing_ahead == Some(ticket) {
-            self.signing_ahead = None;
-            match (&mut self.ahead, signature) {
-                (Some(ahead), Some(signature)) => ahead.row.signature = signature.into(),
-                (Some(_) | None, _) => self.recall(),
-            }
-            return;
-        }
-        let Some(Phase::Signing(_, mut change)) = self.leave(ticket) else { return };
+        let Some(Phase::Signing(_, mut change, part)) = self.leave(ticket) else { return };
         let Some(signature) = signature else {
             return self.drop_change(*change, cannot_sign(), now, shared);
         };
-        if let Some(batch) = &mut change.batch {
+        let of = match part {
+            Part::Batch => &mut change.batch,
+            Part::Ahead => &mut change.ahead,
+        };
+        if let Some(batch) = of {
             batch.row.signature = signature.into();
         }
-        self.store(*change, shared);
+        match part {
+            Part::Batch => self.sign_ahead(*change, shared),
+            Part::Ahead => self.store(*change, shared),
+        }
     }
 
     // Whatever else a change writes, it writes the stream and its one flight.
@@ -120,7 +116,8 @@ impl Stream {
         let key = self.key.key();
         match &change.batch {
             Some(batch) => {
-                let row = to_cbor(&batch.row);
+                let ahead = change.ahead.as_ref().and_then(|ahead| ahead.row.behind());
+                let row = to_cbor(&FlightRow { ahead, ..batch.row.clone() });
                 change.ops.push(Op::Put { store: Store::Flight, key: key.clone(), row });
             }
             None => change.ops.push(Op::Delete { store: Store::Flight, key: key.clone() }),
@@ -143,22 +140,27 @@ impl Stream {
         ticket: Ticket,
         now: Now,
         shared: &mut Shared,
-    ) {
-        if let Some(Phase::Storing(_, change)) = self.leave(ticket) {
-            self.apply(*change, now, shared);
-        }
+    ) -> Option<News> {
+        let Some(Phase::Storing(_, change)) = self.leave(ticket) else { return None };
+        self.apply(*change, now, shared)
     }
 
-    pub(super) fn apply(&mut self, change: Change, now: Now, shared: &mut Shared) {
+    fn apply(&mut self, change: Change, now: Now, shared: &mut Shared) -> Option<News> {
         self.row = Some(change.row);
         self.batch = change.batch;
+        self.ahead = change.ahead;
         self.due = change.due;
         self.backlog.put_back(change.put_back);
         change.over.iter().for_each(|id| self.backlog.forget(id));
         let notices = change.burials.into_iter().flat_map(|burial| burial.notices);
         let notices = notices.chain(change.notices);
         shared.effects.extend(notices.map(Effect::Tell));
-        self.go(now, shared);
+        let Some(Early { ticket, response }) = self.early.take() else {
+            self.go(now, shared);
+            return None;
+        };
+        self.phase = Phase::Sending(ticket, None);
+        self.on_response(ticket, response?, now, shared)
     }
 
     /// The disk has refused; nothing has changed.
@@ -182,6 +184,11 @@ impl Stream {
         shared: &mut Shared,
     ) {
         change.burials.iter().for_each(|burial| shared.dead.undo(burial));
+        // What has left early is answered first; then both are sent again.
+        self.early.take_if(|early| early.response.is_some());
+        if let Some(ahead) = change.ahead {
+            self.backlog.put_back(ahead.events);
+        }
         if let Some(batch) = change.batch.filter(|_| change.from_backlog) {
             self.backlog.put_back(batch.events);
         }
@@ -204,6 +211,7 @@ impl Change {
             row,
             batch: None,
             from_backlog: false,
+            ahead: None,
             put_back: Vec::new(),
             over: Vec::new(),
             ops: Vec::new(),
@@ -214,6 +222,12 @@ impl Change {
             why: None,
         }
     }
+}
+
+// What is to be signed, if the batch is not.
+fn statement(batch: Option<&Batch>, shared: &Shared) -> Option<Vec<u8>> {
+    let batch = batch.filter(|batch| batch.row.signature.is_empty())?;
+    Some(batch.statement(shared.device.as_ref()?))
 }
 
 fn cannot_sign() -> Fault {

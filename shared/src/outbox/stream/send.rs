@@ -4,11 +4,11 @@ use super::super::batch::{About, Held, question, seal};
 use super::super::retry::{Failure, FailureKind, Heard, Response, due, hear};
 use super::super::{Effect, Ticket};
 use super::anew::source_of;
-use super::{Break, Change, News, Phase, Shared, Stream};
+use super::{Break, Change, Early, News, Phase, Shared, Stream};
 use crate::base::Now;
 use crate::bus::Identity;
 use crate::rows::{Op, Reason, Source, Store, StreamRow};
-use crate::wire::{Answer, Verdict, to_cbor};
+use crate::wire::{Answer, Push, Verdict, to_cbor};
 
 impl Stream {
     pub(super) fn about<'a>(&self, shared: &'a Shared, row: &'a StreamRow) -> Option<About<'a>> {
@@ -29,16 +29,26 @@ impl Stream {
             (Some(about), Some(batch)) => batch.push(&about),
             (Some(_) | None, _) => return,
         };
-        let body = to_cbor(&push);
+        let ticket = self.post(&push, now, shared);
+        self.phase = Phase::Sending(ticket, accused);
+    }
+
+    // The change's batch is sealed already, behind the one that the change is about: it does not wait for the change.
+    pub(super) fn send_early(&mut self, change: &Change, now: Now, shared: &mut Shared) {
+        let (Some(about), Some(batch)) = (self.about(shared, &change.row), &change.batch) else {
+            return;
+        };
+        let push = batch.push(&about);
+        let ticket = self.post(&push, now, shared);
+        self.early = Some(Early { ticket, response: None });
+    }
+
+    fn post(&mut self, push: &Push, now: Now, shared: &mut Shared) -> Ticket {
         let ticket = shared.ticket();
         let identity = Identity { session: self.key.session.clone(), user: self.key.user.clone() };
-        shared.effects.push_back(Effect::Push { ticket, identity, body });
+        shared.effects.push_back(Effect::Push { ticket, identity, body: to_cbor(push) });
         self.last_sent = Some(now.mono);
-        let is_batch = accused.is_none();
-        self.phase = Phase::Sending(ticket, accused);
-        if is_batch {
-            self.look_ahead(now, shared);
-        }
+        ticket
     }
 
     /// Something came back, or did not. Gives what it says of the whole session's log.
@@ -49,6 +59,15 @@ impl Stream {
         now: Now,
         shared: &mut Shared,
     ) -> Option<News> {
+        if let Some(early) = self.early.as_mut().filter(|early| early.ticket == ticket) {
+            early.response = Some(response);
+            if matches!(self.phase, Phase::Idle) {
+                // The disk has refused what was to be filed before it.
+                self.early = None;
+                self.go(now, shared);
+            }
+            return None;
+        }
         let Some(Phase::Sending(_, accused)) = self.leave(ticket) else { return None };
         if self.breaking.is_some() {
             self.go(now, shared);
@@ -217,6 +236,7 @@ impl Stream {
         let mut change = Change::to(row.clone(), now);
         change.due = now.mono_at(batch.row.due_at);
         change.batch = Some(batch);
+        change.ahead = self.ahead.take();
         self.store(change, shared);
     }
 }

@@ -89,19 +89,23 @@ impl Stream {
         self.sign(change, shared);
     }
 
-    // After a batch that was taken whole comes the one that was looked at ahead, if it still fits.
-    pub(super) fn follow_into(&mut self, change: &mut Change, now: Now, shared: &Shared) {
+    // After a batch that was taken whole comes the one that was sealed behind it, if it still fits, and leaves at
+    // once: whatever becomes of this change, it is on disk, and the server will say again what the answer said.
+    pub(super) fn follow_into(&mut self, change: &mut Change, now: Now, shared: &mut Shared) {
         let fits = |ahead: &mut Batch| {
             ahead.row.first == change.row.confirmed.next() && ahead.row.previous == change.row.head
         };
-        let signed = self.signing_ahead.is_none();
-        if let Some(ahead) = self.ahead.take_if(|ahead| signed && fits(ahead)) {
+        if let Some(ahead) = self.ahead.take_if(fits) {
             change.batch = Some(ahead);
             change.from_backlog = true;
+            if shared.may_send() {
+                self.send_early(change, now, shared);
+            }
         } else {
             self.recall();
             self.draft_into(change, now, shared);
         }
+        self.draft_ahead_into(change, now, shared);
     }
 
     // A refusal that finds no room among the dead letters ends what is taken from the answer.
