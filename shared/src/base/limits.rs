@@ -34,8 +34,12 @@ pub const BUS_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// A result that the app's effect gives back for one event, as JSON text.
 pub const RESULT_BYTES_MAX: usize = 16 * 1024;
 
-/// Rows in one read of the journal.
-pub const READ_ROWS_MAX: u32 = 400;
+/// Rows in the first read of the journal, when it is not known how large they are.
+pub const READ_ROWS_FIRST: u32 = 400;
+/// Rows in any later read.
+pub const READ_ROWS_MAX: u32 = 1_000;
+/// Bytes that a read of the journal is to bring, going by the size of the rows that the one before has brought.
+pub const READ_BYTES: usize = 1024 * 1024;
 /// Unsealed rows that one stream keeps in memory; what is beyond is read again later.
 pub const BACKLOG_ROWS_MAX: usize = 2_048;
 /// Unsealed bytes that one stream keeps in memory.
@@ -104,4 +108,6 @@ const _: () = assert!(EVENT_BYTES_MAX <= BACKLOG_BYTES_MAX);
 const _: () = assert!(RETAINED_EVENTS_MAX <= DONE_EVENTS_MAX);
 const _: () = assert!(RETAINED_AGE_MS_MAX <= DONE_AGE_MS_MAX);
 const _: () = assert!(BATCH_EVENTS_MAX <= BACKLOG_ROWS_MAX);
+const _: () = assert!(READ_ROWS_MAX as usize <= BACKLOG_ROWS_MAX / 2);
+const _: () = assert!(READ_BYTES <= BACKLOG_BYTES_MAX / 2);
 const _: () = assert!(DELAY_MS_MAX <= RETRY_AFTER_MS_MAX);

@@ -1,7 +1,7 @@
 //! Reads the journal forward, and again where a stream's rows did not fit.
 //!
-//! What always holds: one read at a time; the journal is read past its last key until it is empty, whenever
-//! anything might have been appended.
+//! What always holds: one read at a time, of so many rows as fit in memory if they are like the last ones; the
+//! journal is read past its last key until it is empty, whenever anything might have been appended.
 
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -23,6 +23,8 @@ enum Purpose {
 pub(super) struct Reader {
     /// The last position read.
     through: u64,
+    /// Rows in the next read.
+    limit: u32,
     reading: Option<Purpose>,
     wanted: bool,
     /// A stream's rows that are being read again, until all are in or there is no room.
@@ -33,7 +35,8 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new() -> Self {
-        Self { through: 0, reading: None, wanted: true, again: None, due: None }
+        let limit = limits::READ_ROWS_FIRST;
+        Self { through: 0, limit, reading: None, wanted: true, again: None, due: None }
     }
 
     /// The last position read.
@@ -62,6 +65,7 @@ impl Reader {
         outbox: &mut Outbox,
     ) {
         self.due = None;
+        self.limit = fitting(rows).unwrap_or(self.limit);
         let last = rows.last().map(|(position, _)| *position);
         match self.reading.take() {
             Some(Purpose::Forward) => {
@@ -93,7 +97,7 @@ impl Reader {
 
     /// Asks for the next rows, if any are wanted.
     pub(super) fn go(&mut self, now: Now, outbox: &Outbox, effects: &mut VecDeque<Effect>) {
-        // A write about to come would have to wait for the read; while a batch is on the wire the disk is free.
+        // A write about to come would have to wait for the read; one under way is not held up by it.
         if self.reading.is_some()
             || outbox.is_about_to_write()
             || self.due.is_some_and(|due| due > now.mono)
@@ -110,8 +114,38 @@ impl Reader {
         } else {
             return;
         };
-        effects.push_back(Effect::ReadJournal { after, limit: limits::READ_ROWS_MAX });
+        effects.push_back(Effect::ReadJournal { after, limit: self.limit });
     }
 }
 
+// How many rows like these make a read; `None` if there are none to judge by.
+fn fitting(rows: &[(u64, Vec<u8>)]) -> Option<u32> {
+    let bytes: usize = rows.iter().map(|(_, row)| row.len()).sum();
+    let fitting = (limits::READ_BYTES * rows.len()).checked_div(bytes)?;
+    let max = limits::READ_ROWS_MAX as usize;
+    u32::try_from(fitting.clamp(1, max)).ok()
+}
+
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_brings_few_large_rows_and_many_small_ones() {
+        let rows = |count: usize, bytes: usize| vec![(1, vec![0; bytes]); count];
+        #[rustfmt::skip]
+        let cases = [
+            // what it shows            rows               expected
+            ("nothing to judge by",     rows(0, 0),        None),
+            ("small ones",              rows(400, 300),    Some(1_000)),
+            ("middling ones",           rows(400, 4_096),  Some(256)),
+            ("as large as can be",      rows(8, 262_144),  Some(4)),
+            ("larger than a read",      rows(1, 2 << 20),  Some(1)),
+        ];
+        for (shows, rows, expected) in cases {
+            assert_eq!(fitting(&rows), expected, "{shows}");
+        }
+    }
+}
