@@ -361,10 +361,11 @@ impl Coordinator {
 
     // Everything that follows from what has just happened.
     fn settle(&mut self, now: Now) {
-        self.reader.go(now, &self.outbox, &mut self.effects);
         while let Some(effect) = self.outbox.poll_effect() {
             self.on_outbox(effect);
         }
+        // Behind what is written: transactions come one after the other.
+        self.reader.go(now, &self.outbox, &mut self.effects);
         let quiet = !self.outbox.is_busy() && self.reader.is_quiet();
         if quiet {
             self.housekeeping.go(&self.outbox, &mut self.effects);
