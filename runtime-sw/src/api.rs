@@ -7,7 +7,8 @@ use bellwether_shared::base::SortedMap;
 use bellwether_shared::coordinator::Trigger;
 use bellwether_web::members::Members;
 use bellwether_web::task::promise;
-use bellwether_web::{channel, registry, scope};
+use bellwether_web::scope::ClientRef;
+use bellwether_web::{channel, registry};
 use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::*;
 use web_sys::ExtendableMessageEvent;
@@ -42,9 +43,11 @@ impl Worker {
                 return DONE;
             };
             let event = Members::of(&event);
-            let Some(from) = scope::id_of(&event.get("source")) else { return DONE };
+            let Some(source) = ClientRef::of(event.get("source")) else { return DONE };
+            let from = source.id.clone();
             let port = event.get("ports").unchecked_into::<Array>().get(0);
             let driver = hosted.driver(&channel);
+            driver.clients.meet(source);
             if !port.is_undefined() {
                 driver.take_port(&from, port.unchecked_into());
             }

@@ -10,7 +10,8 @@ use bellwether_web::scope::{self, ClientRef};
 use bellwether_web::task;
 use web_sys::MessagePort;
 
-/// The pages of this origin, as the browser listed them last, and the ports that some have handed over.
+/// The pages of this origin, as the browser listed them last or as they were met since, and the ports that some have
+/// handed over.
 pub(crate) struct Clients {
     channel: Box<str>,
     listed: RefCell<Vec<ClientRef>>,
@@ -20,6 +21,14 @@ pub(crate) struct Clients {
 impl Clients {
     pub(crate) fn new(channel: &str) -> Self {
         Self { channel: channel.into(), listed: RefCell::default(), ports: RefCell::default() }
+    }
+
+    /// A page has said something: it can be told something before the browser has listed it.
+    pub(crate) fn meet(&self, page: ClientRef) {
+        let mut listed = self.listed.borrow_mut();
+        if !listed.iter().any(|known| known.id == page.id) {
+            listed.push(page);
+        }
     }
 
     pub(crate) fn take_port(

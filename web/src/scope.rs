@@ -28,6 +28,13 @@ pub struct ClientRef {
 }
 
 impl ClientRef {
+    /// The page that a message came from or the browser lists; `None` for what is none.
+    #[must_use]
+    pub fn of(client: JsValue) -> Option<Self> {
+        let id = Members::of(&client).text("id")?;
+        Some(Self { id, client: client.unchecked_into() })
+    }
+
     /// Posts `bytes` to the page.
     pub fn post(&self, channel: &str, bytes: &[u8]) -> Result<(), DomFault> {
         post_to(&self.client, channel, bytes)
@@ -42,14 +49,7 @@ pub async fn clients_match_all() -> Result<Vec<ClientRef>, DomFault> {
     options.set_text("type", "window");
     let found = clients().match_all_with_options(options.unchecked_ref());
     let found: Array = settled(Ok(found)).await?.unchecked_into();
-    let client = |client| Some(ClientRef { id: id_of(&client)?, client: client.unchecked_into() });
-    Ok(found.iter().filter_map(client).collect())
-}
-
-/// The id of a page as the browser knows it; `None` for what is no page.
-#[must_use]
-pub fn id_of(client: &JsValue) -> Option<String> {
-    Members::of(client).text("id")
+    Ok(found.iter().filter_map(ClientRef::of).collect())
 }
 
 /// Posts `bytes` to the page of this id; false if it is gone.

@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 
+use super::Coordinator;
 use super::asks::Asks;
 use super::housekeeping::Housekeeping;
 use super::reader::Reader;
 use super::roster::Roster;
-use super::{Coordinator, Effect};
 use crate::base::{Now, SortedMap};
 use crate::outbox::{Outbox, OutboxRows};
 use crate::rows::{Config, LeaseRow, read};
@@ -50,7 +50,7 @@ impl Coordinator {
             tape: None,
             fenced: false,
             dropped: 0,
-            effects: VecDeque::from([Effect::ListClients]),
+            effects: VecDeque::new(),
         };
         coordinator.settle(now);
         coordinator.begin_tape(now, restored, seed);
