@@ -130,7 +130,7 @@ interface ToScript {
     const cache = await caches.open(CACHE).catch(() => undefined);
     try {
       const kept = await cache?.match(wasmUrl());
-      if (kept) return await WebAssembly.compile(await kept.arrayBuffer());
+      if (kept) return await compile(kept);
     } catch {
       // The browser's copy is damaged; the next one replaces it.
     }
@@ -139,6 +139,13 @@ interface ToScript {
     // Where nothing can be kept it works as long as the network does.
     await cache?.put(wasmUrl(), wasmResponse(bytes)).catch(() => undefined);
     return module;
+  }
+
+  /** While it is being read, where the browser can. */
+  async function compile(response: Response): Promise<WebAssembly.Module> {
+    return "compileStreaming" in WebAssembly
+      ? WebAssembly.compileStreaming(response)
+      : WebAssembly.compile(await response.arrayBuffer());
   }
 
   /** Takes both of the pair, script and wasm, or none: without the wasm the install fails. */
