@@ -90,7 +90,7 @@ class World {
         if (!this.stored.has(name)) this.stored.set(name, new Map());
         const entries = this.stored.get(name);
         return {
-          match: async (url) => (entries.has(url) ? new Response(entries.get(url)) : undefined),
+          match: async (url) => (entries.has(url) ? wasmOf(entries.get(url)) : undefined),
           put: async (url, response) =>
             void entries.set(url, new Uint8Array(await response.arrayBuffer())),
         };
@@ -99,4 +99,8 @@ class World {
       delete: async (name) => this.stored.delete(name),
     };
   }
+}
+
+function wasmOf(bytes) {
+  return new Response(bytes, { headers: { "content-type": "application/wasm" } });
 }
