@@ -43,6 +43,8 @@ pub struct Disk {
     pub rows_max: Option<usize>,
     /// This many transactions that write fail for want of room.
     pub failing: u32,
+    /// Transactions that were refused so far.
+    pub refused: u64,
     /// Faults planted on purpose.
     pub planted: Planted,
 }
@@ -201,6 +203,7 @@ impl Disk {
             if self.planted.half_written {
                 return Ok(self.apply(&ops[..ops.len() / 2]));
             }
+            self.refused += 1;
             return if self.planted.aborts_unseen { Ok(Vec::new()) } else { Err(fault) };
         }
         let before = self.apply(ops);
@@ -208,6 +211,7 @@ impl Disk {
         let grown = before.iter().any(|before| before.row.is_none());
         if grown && self.rows_max.is_some_and(|most| rows > most) {
             before.iter().rev().for_each(|before| self.tables.undo(before));
+            self.refused += 1;
             return Err(DiskFault::Quota);
         }
         if strict {

@@ -42,9 +42,12 @@ pub fn answered(page: &Tab, id: RequestId, reply: &Reply) -> Vec<String> {
 pub(super) fn at_rest(world: &World) -> Vec<String> {
     let mut found = Vec::new();
     for (number, device) in world.devices.iter().enumerate() {
-        // A row that cannot be read may wait for room among the dead letters.
+        // A row that cannot be read may wait for room among the dead letters, and a repeat that the disk refused to
+        // delete for the next boot.
+        let swept_later = |id| device.disk.refused > 0 && world.server.ever.contains(&id);
         let rows = device.disk.rows(Store::Journal);
-        let journal = rows.filter(|(_, row)| row_id(row).is_some()).count();
+        let journal =
+            rows.filter(|(_, row)| row_id(row).is_some_and(|id| !swept_later(id))).count();
         let flights = device.disk.count(Store::Flight);
         if journal > 0 || flights > 0 {
             found.push(format!(
