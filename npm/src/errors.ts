@@ -3,6 +3,8 @@
 // What always holds: a code keeps its meaning for ever, and every failure the app can see is a
 // `BellwetherError`. Not here: what is said of faults found in the wasm; that comes with them.
 
+import type { Fault, Settle } from "./wasm.js";
+
 /**
  * Stable names of what can go wrong. The package's README has a line on each.
  *
@@ -93,8 +95,22 @@ export function appFault(
 /** The failure as the app sees it: one that has no name yet is a fault of our own. */
 export function named(cause: unknown): BellwetherError {
   if (cause instanceof BellwetherError) return cause;
+  if (isFault(cause)) {
+    const { code, culprit, message } = cause;
+    return new BellwetherError(code as ErrorCode, culprit as Culprit, message);
+  }
   const message = `Bellwether itself failed (${cause}); reload the page, and report it`;
   return new BellwetherError("internal", "us", message, { cause });
+}
+
+/** Makes a promise of a call to the wasm that settles. */
+export function settled<T>(call: (settle: Settle<T>) => void): Promise<T> {
+  return naming(
+    () =>
+      new Promise((resolve, reject) => {
+        call((value, fault) => (fault ? reject(fault) : resolve(value)));
+      }),
+  );
 }
 
 /** Makes every failure of `call` a `BellwetherError`. */
@@ -104,6 +120,11 @@ export async function naming<T>(call: () => Promise<T>): Promise<T> {
   } catch (cause) {
     throw named(cause);
   }
+}
+
+// An error of JavaScript's own has no culprit.
+function isFault(cause: unknown): cause is Fault {
+  return typeof (cause as Fault | undefined)?.culprit === "string";
 }
 
 const RETRYABLE: readonly ErrorCode[] = [

@@ -3,7 +3,7 @@
 // What always holds: one promise and one callback per event, and no timer of its own unless the app
 // asked for one. Not here: any decision about the queue.
 
-import { BellwetherError, appFault, named, naming } from "./errors.js";
+import { BellwetherError, appFault, named, settled } from "./errors.js";
 import { checkLimits, checkU32, oneOf, text, unfit } from "./options.js";
 import { Patience } from "./patience.js";
 import type { Waiting } from "./patience.js";
@@ -17,15 +17,15 @@ import type {
   QueuedEvent,
   Receipt,
 } from "./types.js";
-import type { Client } from "./wasm.js";
+import type { Client, Fault, RawDelivery, RawListed, Settle } from "./wasm.js";
 
 export class PageOutbox implements Outbox {
   readonly #client: Client;
   readonly #patience = new Patience();
-  readonly #settlePosted: (position: number, fault: Error | undefined) => void;
+  readonly #settlePosted: Settle<number>;
 
   /** `report` is told of events that were posted and could not be stored. */
-  constructor(client: Client, report: (fault: Error) => void) {
+  constructor(client: Client, report: (fault: Fault) => void) {
     this.#client = client;
     this.#settlePosted = (_, fault) => fault && report(fault);
   }
@@ -38,7 +38,7 @@ export class PageOutbox implements Outbox {
       try {
         receipt.id = this.#append(event, options, (position, fault) => {
           release();
-          if (fault) return reject(fault);
+          if (fault) return reject(named(fault));
           receipt.position = position;
           resolve(receipt);
         });
@@ -57,51 +57,45 @@ export class PageOutbox implements Outbox {
     }
   }
 
-  pending(): Promise<QueuedEvent[]> {
-    return naming(async () => (await this.#client.pending()).map(decoded));
+  async pending(): Promise<QueuedEvent[]> {
+    return (await settled<RawListed<QueuedEvent>[]>((settle) => this.#client.pending(settle))).map(decoded);
   }
 
-  failed(): Promise<DeadLetter[]> {
-    return naming(async () => (await this.#client.failed()).map(decoded));
+  async failed(): Promise<DeadLetter[]> {
+    return (await settled<RawListed<DeadLetter>[]>((settle) => this.#client.failed(settle))).map(decoded);
   }
 
   retry(id?: string): Promise<number> {
-    return naming(async () => this.#client.retry(text("id", id)));
+    return settled((settle) => this.#client.ask("retry", text("id", id), settle));
   }
 
-  discard(id: string): Promise<void> {
-    return naming(async () => this.#client.discard(idOf(id)));
+  async discard(id: string): Promise<void> {
+    await settled((settle) => this.#client.ask("discard", idOf(id), settle));
   }
 
-  pause(): Promise<void> {
-    return naming(async () => this.#client.pause(true));
+  async pause(): Promise<void> {
+    await settled((settle) => this.#client.ask("pause", undefined, settle));
   }
 
-  resume(): Promise<void> {
-    return naming(async () => this.#client.pause(false));
+  async resume(): Promise<void> {
+    await settled((settle) => this.#client.ask("resume", undefined, settle));
   }
 
-  delivered(id: string): Promise<Delivery> {
-    return naming(
-      () =>
-        new Promise((resolve, reject) => {
-          const of = idOf(id);
-          this.#client.delivered(of, (status, offset, result, code, message, fault) => {
-            if (fault) return reject(fault);
-            const delivery: Delivery = { id, status: status as Delivery["status"] };
-            if (offset > 0) delivery.offset = offset;
-            if (result !== undefined) delivery.result = decode(result);
-            if (code !== "") delivery.error = { code, message };
-            resolve(delivery);
-          });
-        }),
+  async delivered(id: string): Promise<Delivery> {
+    const { status, offset, result, code, message } = await settled<RawDelivery>((settle) =>
+      this.#client.delivered(idOf(id), settle),
     );
+    const delivery: Delivery = { id, status };
+    if (offset !== undefined) delivery.offset = offset;
+    if (result !== undefined) delivery.result = decode(result);
+    if (code !== undefined) delivery.error = { code, message: message ?? "" };
+    return delivery;
   }
 
   #append(
     event: NewEvent,
     options: EnqueueOptions,
-    settle: (position: number, fault: Error | undefined) => void,
+    settle: Settle<number>,
   ): string {
     const { type, data, key, id, correlationId, schema = 0 } = checked(event);
     const { priority, immediate = false } = options;

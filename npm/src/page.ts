@@ -3,13 +3,12 @@
 // What always holds: `status` is frozen, and replaced only by another that differs; what happens
 // before the app can listen is kept until it can.
 
-import { BellwetherError, appFault, named, naming } from "./errors.js";
-import type { Culprit, ErrorCode } from "./errors.js";
+import { appFault, named, naming, settled } from "./errors.js";
 import { checkIdentity, text } from "./options.js";
 import type { Asked } from "./options.js";
 import { PageOutbox } from "./outbox.js";
 import type { Bellwether, BellwetherEventMap, FlushReport, Identity, Status } from "./types.js";
-import type { Client, ClientClass, Sink } from "./wasm.js";
+import type { Client, ClientClass, Happenings, RawStatus, Sink } from "./wasm.js";
 
 export class Page extends EventTarget implements Bellwether {
   readonly ready: Promise<void>;
@@ -30,8 +29,10 @@ export class Page extends EventTarget implements Bellwether {
     onClosing: (over: Promise<void>) => void,
   ): Promise<Page> {
     const page = new Page(asked, onClosing);
-    page.#client = await naming(() => clients.open(asked.raw, page.#sink()));
-    page.#outbox = new PageOutbox(page.#client, (fault) => page.#fire("error", named(fault)));
+    await settled((opened) => {
+      page.#client = clients.open(asked.raw, page.#sink, () => opened(undefined, undefined));
+    });
+    page.#outbox = new PageOutbox(page.#client, (fault) => page.#sink("error", fault));
     // The app can listen once `connect` has resolved and its microtasks have run.
     setTimeout(() => page.#release());
     return page;
@@ -60,7 +61,7 @@ export class Page extends EventTarget implements Bellwether {
   }
 
   flush(): Promise<FlushReport> {
-    return naming(async () => this.#client.flush());
+    return settled((settle) => this.#client.ask("flush", undefined, settle));
   }
 
   setIdentity(to: Identity): Promise<void> {
@@ -76,7 +77,7 @@ export class Page extends EventTarget implements Bellwether {
       // In force before the wasm hears of it, since it may ask for the token at once.
       Object.assign(asked, { raw, token });
       try {
-        await this.#client.identify(user, session, raw.hasToken);
+        this.#client.identify(user, session, raw.hasToken ? this.#sink : undefined);
       } catch (cause) {
         if (asked.raw === raw) Object.assign(asked, before);
         throw cause;
@@ -86,7 +87,8 @@ export class Page extends EventTarget implements Bellwether {
 
   close(): Promise<void> {
     if (!this.#closing) {
-      this.#closing = naming(() => this.#client.close()).finally(() => {
+      const closed = settled<undefined>((settle) => this.#client.close(settle));
+      this.#closing = closed.finally(() => {
         this.#settleReady.reject(appFault("closed", "this page was closed; `connect` again"));
       });
       this.#onClosing(this.#closing);
@@ -94,28 +96,36 @@ export class Page extends EventTarget implements Bellwether {
     return this.#closing;
   }
 
-  #sink(): Sink {
-    return {
-      fault: (code, culprit, message, cause) =>
-        new BellwetherError(code as ErrorCode, culprit as Culprit, message, { cause }),
-      status: (...facts) => this.#onStatus(facts),
-      ready: () => this.#settleReady.resolve(),
-      deadLetter: (id, type, code, message, tries) =>
-        this.#fire("dead-letter", { id, type, code, message, tries }),
-      stateLost: (what, from, to) => this.#fire("state-lost", { what, from, to }),
-      reloadNeeded: (build, message) => this.#fire("reload-needed", { build, message }),
-      error: (error) => this.#fire("error", named(error)),
-      token: (user, session) => this.#token(user, session),
-      log: (direction, line) => this.#log(direction, line),
-    };
-  }
+  readonly #sink: Sink = (name, detail) => {
+    const told = { name, detail } as Told;
+    switch (told.name) {
+      case "ready":
+        return this.#settleReady.resolve();
+      case "status":
+        return this.#onStatus(told.detail);
+      case "error":
+        return this.#fire("error", named(told.detail));
+      case "token":
+        return this.#onTokenWanted(told.detail);
+      case "message":
+        return this.#log(told.detail);
+      default:
+        return this.#fire(told.name, told.detail);
+    }
+  };
 
-  #onStatus(facts: Parameters<Sink["status"]>): void {
-    const seen = JSON.stringify(facts);
+  #onStatus(raw: RawStatus): void {
+    const seen = JSON.stringify(raw);
     if (seen === this.#seen) return;
     this.#seen = seen;
-    this.#status = toStatus(facts);
+    this.#status = toStatus(raw);
     this.#fire("status", this.#status);
+  }
+
+  #onTokenWanted({ user, session }: Happenings["token"]): void {
+    const give = (token?: string) => this.#client.token(user, session, token);
+    // A token that cannot be had is none.
+    this.#token(user, session).then(give, () => give());
   }
 
   async #token(user: string, session: string): Promise<string | undefined> {
@@ -125,10 +135,10 @@ export class Page extends EventTarget implements Bellwether {
     return text("what the token function gave", given ?? undefined) || undefined;
   }
 
-  #log(direction: "in" | "out" | "note", line: string): void {
+  #log({ out, name }: Happenings["message"]): void {
     const { debug, raw } = this.#asked;
-    if (debug !== false && line.includes(debug)) {
-      console.debug(`[bellwether ${raw.channel}] ${direction}: ${line}`);
+    if (debug !== false && name.includes(debug)) {
+      console.debug(`[bellwether ${raw.channel}] ${out ? "out" : "in"}: ${name}`);
     }
   }
 
@@ -148,41 +158,27 @@ export class Page extends EventTarget implements Bellwether {
   }
 }
 
-function toStatus(facts: Parameters<Sink["status"]>): Status {
-  const [host, reason, epoch, sync, blocked, connection, online] = facts;
-  const [, , , , , , , pages, pending, dead, dueAt, paused, build, protocol] = facts;
-  return Object.freeze({
-    host: host as Status["host"],
-    reasons: Object.freeze(reason === "" ? [] : reason.split("\n")),
-    epoch,
-    connection: connection as Status["connection"],
-    online,
-    sync: sync as Status["sync"],
-    ...(blocked !== "" && { blocked }),
-    pages,
-    pending,
-    dead,
-    nextAttemptAt: dueAt > 0 ? dueAt : null,
-    paused,
-    build,
-    protocol,
-  });
+function toStatus({ reason, ...facts }: RawStatus): Status {
+  const reasons = Object.freeze(reason === "" ? [] : reason.split("\n"));
+  return Object.freeze({ ...facts, reasons });
 }
 
+/** What the wasm tells, by its name. */
+type Told = { [K in keyof Happenings]: { name: K; detail: Happenings[K] } }[keyof Happenings];
+
 /** Stands until the wasm has told better. */
-const STARTING: Status = toStatus([
-  "starting",
-  "",
-  0,
-  "synchronizing",
-  "",
-  "disconnected",
-  true,
-  1,
-  0,
-  0,
-  0,
-  false,
-  "",
-  0,
-]);
+const STARTING: Status = toStatus({
+  host: "starting",
+  reason: "",
+  epoch: 0,
+  connection: "disconnected",
+  online: true,
+  sync: "synchronizing",
+  pages: 1,
+  pending: 0,
+  dead: 0,
+  nextAttemptAt: null,
+  paused: false,
+  build: "",
+  protocol: 0,
+});

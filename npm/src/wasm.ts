@@ -2,7 +2,7 @@
 //
 // What always holds: texts, numbers, flags and callbacks cross, never the app's own objects.
 
-import type { DeadLetter, QueuedEvent } from "./types.js";
+import type { BellwetherEventMap, DeadLetter, Delivery, QueuedEvent, Status } from "./types.js";
 
 /** What the page's wasm exports: the default export starts it, once per page. */
 export interface PageModule {
@@ -11,8 +11,8 @@ export interface PageModule {
 }
 
 export interface ClientClass {
-  /** Resolves when the journal is open, or known not to be openable; within 3 s. */
-  open(options: RawOptions, sink: Sink): Promise<Client>;
+  /** Calls `opened` when the journal is open, or known not to be openable; within 3 s. */
+  open(options: RawOptions, sink: Sink, opened: () => void): Client;
 }
 
 /** The app's options, checked for type. `undefined` stands for the default. */
@@ -39,44 +39,42 @@ export interface RawOptions {
   deadLetterCap: number | undefined;
 }
 
-/** Called by the wasm. */
-export interface Sink {
-  /** Makes the error that the wasm throws or rejects with. */
-  fault(code: string, culprit: string, message: string, cause: unknown): Error;
-  status(
-    host: string,
-    /** Why no better host could be had, a sentence per line; `""` if there is nothing to say. */
-    reason: string,
-    epoch: number,
-    sync: string,
-    /** Why delivery stands still; `""` if it does not. */
-    blocked: string,
-    connection: string,
-    online: boolean,
-    pages: number,
-    pending: number,
-    dead: number,
-    /** Milliseconds since the Unix epoch; 0 for none. */
-    nextAttemptAt: number,
-    paused: boolean,
-    /** `""` until a coordinator has answered. */
-    workerBuild: string,
-    protocol: number,
-  ): void;
-  ready(): void;
-  deadLetter(id: string, type: string, code: string, message: string, tries: number): void;
-  stateLost(what: string, from: string, to: string): void;
-  reloadNeeded(build: string, message: string): void;
-  error(error: Error): void;
-  token(user: string, session: string): Promise<string | undefined>;
+/** Called by the wasm with what happens; the names are the app's where the app hears of it as it is. */
+export type Sink = <K extends keyof Happenings>(name: K, detail: Happenings[K]) => void;
+
+export interface Happenings {
+  ready: object;
+  status: RawStatus;
+  "dead-letter": BellwetherEventMap["dead-letter"]["detail"];
+  "state-lost": BellwetherEventMap["state-lost"]["detail"];
+  "reload-needed": BellwetherEventMap["reload-needed"]["detail"];
+  error: Fault;
+  /** To be answered by {@link Client.token}. */
+  token: { user: string; session: string };
   /** Only with `debug`. */
-  log(direction: "in" | "out" | "note", text: string): void;
+  message: { out: boolean; name: string };
 }
 
-/** A page's client of the coordinator. */
+/** A status as the wasm tells it. */
+export type RawStatus = Omit<Status, "reasons"> & {
+  /** Why no better host could be had, a sentence per line; `""` if there is nothing to say. */
+  readonly reason: string;
+};
+
+/** What went wrong; the wasm throws it, too. */
+export interface Fault {
+  readonly code: string;
+  readonly culprit: string;
+  readonly message: string;
+}
+
+/** Called once, with one of the two. */
+export type Settle<T> = (value: T, fault: Fault | undefined) => void;
+
+/** A page's client of the coordinator. What it throws is a {@link Fault}. */
 export interface Client {
   id(): string;
-  /** Returns the event's id at once; throws for an unfit event. `settle` is called once. */
+  /** Returns the event's id at once; throws for an unfit event. Settles with its position. */
   append(
     type: string,
     data: string | undefined,
@@ -86,29 +84,32 @@ export interface Client {
     schema: number,
     lane: 0 | 1 | 2,
     immediate: boolean,
-    settle: (position: number, fault: Error | undefined) => void,
+    settle: Settle<number>,
   ): string;
-  pending(): Promise<RawListed<QueuedEvent>[]>;
-  failed(): Promise<RawListed<DeadLetter>[]>;
-  delivered(
-    id: string,
-    settle: (
-      status: string,
-      /** 0 for none. */
-      offset: number,
-      result: string | undefined,
-      code: string,
-      message: string,
-      fault: Error | undefined,
-    ) => void,
+  pending(settle: Settle<RawListed<QueuedEvent>[]>): void;
+  failed(settle: Settle<RawListed<DeadLetter>[]>): void;
+  delivered(id: string, settle: Settle<RawDelivery>): void;
+  /** Settles with a number of letters, or after a flush with its report. */
+  ask(
+    what: "retry" | "discard" | "pause" | "resume" | "flush",
+    id: string | undefined,
+    settle: Settle<any>,
   ): void;
-  retry(id: string | undefined): Promise<number>;
-  discard(id: string): Promise<void>;
-  pause(on: boolean): Promise<void>;
-  flush(): Promise<{ delivered: number; pending: number; dead: number }>;
-  identify(user: string, session: string, hasToken: boolean): Promise<void>;
-  close(): Promise<void>;
+  token(user: string, session: string, token: string | undefined): void;
+  /** With a sink if there are tokens to be had. */
+  identify(user: string, session: string, sink: Sink | undefined): void;
+  close(closed: Settle<undefined>): void;
 }
 
 /** An event as it is listed, but with its data as JSON. */
 export type RawListed<T> = Omit<T, "data"> & { readonly data: string | undefined };
+
+/** An outcome as the wasm tells it, its result as JSON. */
+export interface RawDelivery {
+  readonly id: string;
+  readonly status: Delivery["status"];
+  readonly offset: number | undefined;
+  readonly result: string | undefined;
+  readonly code: string | undefined;
+  readonly message: string | undefined;
+}

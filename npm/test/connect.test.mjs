@@ -182,8 +182,10 @@ test("a closed channel is opened anew, once the old one is gone", async () => {
 
 test("an opening that fails is forgotten", async () => {
   const { clients, connect } = page();
-  const fault = new BellwetherError("reload-needed", "peer", "too old");
-  clients.whileOpening = () => Promise.reject(fault);
+  const fault = { code: "option-invalid", culprit: "app", message: "too long" };
+  clients.whileOpening = () => {
+    throw fault;
+  };
   await assert.rejects(connect(), fault);
   clients.whileOpening = undefined;
   await connect({ user: "ann" });
@@ -191,7 +193,9 @@ test("an opening that fails is forgotten", async () => {
 
 test("a fault without a name is one of our own", async () => {
   const { clients, connect } = page();
-  clients.whileOpening = () => Promise.reject(new Error("unreachable"));
+  clients.whileOpening = () => {
+    throw new Error("unreachable");
+  };
   await assert.rejects(connect(), { name: "BellwetherError", code: "internal", culprit: "us" });
 });
 

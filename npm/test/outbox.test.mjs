@@ -4,13 +4,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { connector } from "../build/js/connect.js";
+import { named } from "../build/js/errors.js";
 import { fakeClients } from "../testing/client.mjs";
 
 async function open() {
   const clients = fakeClients();
   const page = await connector("b1", async () => clients)();
   await new Promise((resolve) => setTimeout(resolve, 5));
-  return { page, outbox: page.outbox, client: clients.last, sink: clients.last.sink };
+  return { page, outbox: page.outbox, client: clients.last };
 }
 
 /** How a promise stands, once its callbacks have run. */
@@ -108,13 +109,13 @@ test("what cannot be an event is refused with a code, and never reaches the wasm
 });
 
 test("a fault of the disk rejects, as does one that is found at once", async () => {
-  const { outbox, client, sink } = await open();
-  const quota = sink.fault("store-quota", "browser", "the disk is full", undefined);
+  const { outbox, client } = await open();
+  const quota = { code: "store-quota", culprit: "browser", message: "the disk is full" };
   const receipt = outbox.enqueue({ type: "t" });
   client.appended[0].settle(0, quota);
   await assert.rejects(receipt, quota);
 
-  client.unfit = sink.fault("outbox-too-large", "app", "too large", undefined);
+  client.unfit = { code: "outbox-too-large", culprit: "app", message: "too large" };
   await assert.rejects(outbox.enqueue({ type: "t" }), client.unfit);
   assert.throws(() => outbox.post({ type: "t" }), client.unfit);
 
@@ -123,15 +124,15 @@ test("a fault of the disk rejects, as does one that is found at once", async () 
 });
 
 test("post gives the id at once, and later faults are events", async () => {
-  const { page, outbox, client, sink } = await open();
+  const { page, outbox, client } = await open();
   const errors = [];
   page.addEventListener("error", (event) => errors.push(event.detail));
   assert.equal(outbox.post({ type: "t" }), "id-1");
   assert.equal(outbox.post({ type: "t", id: "own" }, { priority: "bulk" }), "own");
-  const quota = sink.fault("store-quota", "browser", "the disk is full", undefined);
+  const quota = { code: "store-quota", culprit: "browser", message: "the disk is full" };
   client.appended[0].settle(1, undefined);
   client.appended[1].settle(0, quota);
-  assert.deepEqual(errors, [quota]);
+  assert.deepEqual(errors, [named(quota)]);
   assert.throws(() => outbox.post({}), { code: "event-invalid" });
   assert.throws(() => outbox.post({ type: "t", data: 1n }), { code: "data-invalid" });
 });
@@ -230,7 +231,7 @@ test("a signal that had fired before stores nothing", async () => {
 });
 
 test("a signal is let go of once the event is durable or refused", async () => {
-  const { outbox, client, sink } = await open();
+  const { outbox, client } = await open();
   const { signal } = new AbortController();
   let listeners = 0;
   const { addEventListener, removeEventListener } = signal;
@@ -241,7 +242,7 @@ test("a signal is let go of once the event is durable or refused", async () => {
   client.appended[0].settle(1, undefined);
   await receipt;
   assert.equal(listeners, 0);
-  client.unfit = sink.fault("event-invalid", "app", "no", undefined);
+  client.unfit = { code: "event-invalid", culprit: "app", message: "no" };
   await assert.rejects(outbox.enqueue({ type: "t" }, { signal }));
   assert.equal(listeners, 0);
 });
@@ -268,35 +269,35 @@ test("pending events and dead letters come with their data decoded", async () =>
 });
 
 test("delivered tells what the server made of an event", async () => {
-  const { outbox, client, sink } = await open();
+  const { outbox, client } = await open();
   const expected = { id: "e1", status: "accepted", offset: 7, result: { ok: true } };
   assert.deepEqual(await outbox.delivered("e1"), expected);
-  client.delivery = ["refused", 0, undefined, "forbidden", "not yours", undefined];
+  client.delivery = { status: "refused", code: "forbidden", message: "not yours" };
   assert.deepEqual(await outbox.delivered("e1"), {
     id: "e1",
     status: "refused",
     error: { code: "forbidden", message: "not yours" },
   });
-  client.delivery = ["", 0, undefined, "", "", sink.fault("closed", "app", "closed", undefined)];
+  client.fault = { code: "closed", culprit: "app", message: "closed" };
   await assert.rejects(outbox.delivered("e1"), { code: "closed" });
   await assert.rejects(outbox.delivered(), { code: "option-invalid" });
 });
 
 test("letters are retried and discarded, and delivery paused and resumed", async () => {
-  const { outbox, client, sink } = await open();
+  const { outbox, client } = await open();
   assert.equal(await outbox.retry(), 3);
   assert.equal(await outbox.retry("e1"), 3);
   await outbox.discard("e2");
   await outbox.pause();
   await outbox.resume();
   assert.deepEqual(client.calls, [
-    ["retry", undefined],
+    ["retry"],
     ["retry", "e1"],
     ["discard", "e2"],
-    ["pause", true],
-    ["pause", false],
+    ["pause"],
+    ["resume"],
   ]);
-  client.fault = sink.fault("letter-unknown", "app", "gone", undefined);
+  client.fault = { code: "letter-unknown", culprit: "app", message: "gone" };
   await assert.rejects(outbox.discard("e2"), client.fault);
   await assert.rejects(outbox.discard(), { code: "option-invalid" });
   await assert.rejects(outbox.retry(7), { code: "option-invalid" });

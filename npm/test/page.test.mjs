@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 
 import { connector } from "../build/js/connect.js";
-import { BellwetherError } from "../build/js/errors.js";
+import { BellwetherError, named } from "../build/js/errors.js";
 import { facts, fakeClients } from "../testing/client.mjs";
 
 async function open(options, prepare) {
@@ -52,7 +52,7 @@ test("the status is frozen, replaced on change, and told", async () => {
   const before = page.status;
   assert.ok(Object.isFrozen(before) && Object.isFrozen(before.reasons));
 
-  sink.status(...facts({ pending: 3, nextAttemptAt: 99, blocked: "no-token", sync: "blocked" }));
+  sink("status", facts({ pending: 3, nextAttemptAt: 99, blocked: "no-token", sync: "blocked" }));
   const after = page.status;
   assert.notEqual(after, before);
   assert.ok(Object.isFrozen(after) && Object.isFrozen(after.reasons));
@@ -80,9 +80,9 @@ test("a status that says the same again is no change", async () => {
   const { page, sink } = await open();
   await listening();
   const told = heard(page, "status");
-  sink.status(...facts({ reason: "no workers here" }));
+  sink("status", facts({ reason: "no workers here" }));
   const { status } = page;
-  sink.status(...facts({ reason: "no workers here" }));
+  sink("status", facts({ reason: "no workers here" }));
   assert.equal(page.status, status);
   assert.deepEqual(status.reasons, ["no workers here"]);
   assert.equal(told.length, 1);
@@ -90,8 +90,8 @@ test("a status that says the same again is no change", async () => {
 
 test("what happens while the page opens is heard by listeners attached right after", async () => {
   const { page } = await open({}, ({ sink }) => {
-    sink.stateLost("database", "d1", "d2");
-    sink.status(...facts({}));
+    sink("state-lost", { what: "database", from: "d1", to: "d2" });
+    sink("status", facts({}));
   });
   const lost = heard(page, "state-lost");
   const statuses = heard(page, "status");
@@ -108,28 +108,25 @@ test("each kind of news is an event of its own", async () => {
   const letters = heard(page, "dead-letter");
   const reloads = heard(page, "reload-needed");
   const errors = heard(page, "error");
-  sink.deadLetter("e1", "todo.added", "forbidden", "not yours", 1);
-  sink.reloadNeeded("b9", "too old");
-  const fault = sink.fault("store-quota", "browser", "the disk is full", "why");
-  sink.error(fault);
-  assert.deepEqual(letters, [
-    { id: "e1", type: "todo.added", code: "forbidden", message: "not yours", tries: 1 },
-  ]);
+  const letter = { id: "e1", type: "todo.added", code: "forbidden", message: "not yours", tries: 1 };
+  sink("dead-letter", letter);
+  sink("reload-needed", { build: "b9", message: "too old" });
+  sink("error", { code: "store-quota", culprit: "browser", message: "the disk is full" });
+  assert.deepEqual(letters, [letter]);
   assert.deepEqual(reloads, [{ build: "b9", message: "too old" }]);
-  assert.deepEqual(errors, [fault]);
+  assert.deepEqual(errors, [new BellwetherError("store-quota", "browser", "the disk is full")]);
 });
 
-test("faults of the wasm have code, culprit, cause, and whether to try again", async () => {
-  const { sink } = await open();
-  const cause = new DOMException("no space", "QuotaExceededError");
-  const fault = sink.fault("store-quota", "browser", "the disk is full", cause);
+test("faults of the wasm have code, culprit, and whether to try again", () => {
+  const fault = named({ code: "store-quota", culprit: "browser", message: "the disk is full" });
   assert.ok(fault instanceof BellwetherError && fault instanceof Error);
   const { name, code, culprit, message, retryable } = fault;
   assert.deepEqual(
-    [name, code, culprit, message, retryable, fault.cause],
-    ["BellwetherError", "store-quota", "browser", "the disk is full", true, cause],
+    [name, code, culprit, message, retryable],
+    ["BellwetherError", "store-quota", "browser", "the disk is full", true],
   );
-  assert.equal(sink.fault("letter-unknown", "app", "gone", undefined).retryable, false);
+  const unknown = { code: "letter-unknown", culprit: "app", message: "gone" };
+  assert.equal(named(unknown).retryable, false);
 });
 
 test("ready resolves with the first answer, and rejects quietly if the page closes before", async () => {
@@ -137,7 +134,7 @@ test("ready resolves with the first answer, and rejects quietly if the page clos
   const listener = (cause) => loud.push(cause);
   process.on("unhandledRejection", listener);
   const first = await open();
-  first.sink.ready();
+  first.sink("ready", {});
   await first.page.ready;
   await first.page.close();
   await first.page.ready;
@@ -164,37 +161,53 @@ test("flush tells what it came to", async () => {
   assert.deepEqual(await page.flush(), { delivered: 1, pending: 2, dead: 3 });
 });
 
+/** What the client is given for each user and session that it asks for. */
+async function tokens(client, ...asked) {
+  client.tokens = [];
+  for (const [user, session] of asked) client.sink("token", { user, session });
+  await turn();
+  return client.tokens.map(([, , token]) => token);
+}
+
 test("a token that is a string is given for its own user alone", async () => {
-  const { sink } = await open({ user: "ann", token: "of-ann" });
-  assert.equal(await sink.token("ann", "default"), "of-ann");
-  assert.equal(await sink.token("ben", "default"), undefined);
-  assert.equal(await sink.token("", "default"), undefined);
+  const { client } = await open({ user: "ann", token: "of-ann" });
+  const given = await tokens(client, ["ann", "default"], ["ben", "default"], ["", "default"]);
+  assert.deepEqual(given, ["of-ann", undefined, undefined]);
+  assert.deepEqual(client.tokens[1], ["ben", "default", undefined]);
 });
 
 test("a token function is told for whom, and may have none", async () => {
   const asked = [];
-  const { sink } = await open({
+  const { client } = await open({
     user: "ann",
     token: async (of) => {
       asked.push(of);
       return of.user === "ann" ? "of-ann" : undefined;
     },
   });
-  assert.equal(await sink.token("ann", "s1"), "of-ann");
-  assert.equal(await sink.token("", "s1"), undefined);
+  assert.deepEqual(await tokens(client, ["ann", "s1"], ["", "s1"]), ["of-ann", undefined]);
   assert.deepEqual(asked, [{ user: "ann", session: "s1" }, { session: "s1" }]);
 });
 
-test("a token function that gives no text is a fault of the app's", async () => {
-  const { sink } = await open({ token: () => ({ jwt: "x" }) });
-  await assert.rejects(sink.token("", "s"), { code: "option-invalid", culprit: "app" });
+test("a token function that fails, or gives no text, has none", async () => {
+  const functions = [
+    () => ({ jwt: "x" }),
+    () => Promise.reject(new Error("signed out")),
+    () => {
+      throw new Error("signed out");
+    },
+  ];
+  for (const token of functions) {
+    const { client } = await open({ token });
+    assert.deepEqual(await tokens(client, ["", "s"]), [undefined]);
+  }
 });
 
 test("a new identity is in force when the wasm asks for its token", async () => {
   const { page, client } = await open({ user: "ann", token: "of-ann" });
   await page.setIdentity({ user: "ben", token: "of-ben" });
   assert.deepEqual(client.calls, [["identify", "ben", "default", true]]);
-  assert.equal(client.askedWhileIdentifying, "of-ben");
+  assert.deepEqual(client.tokens, [["ben", "default", "of-ben"]]);
 });
 
 test("a string token leaves with its user, and a function stays", async () => {
@@ -205,19 +218,20 @@ test("a string token leaves with its user, and a function stays", async () => {
     ["identify", "ann", "s2", true],
     ["identify", "ben", "s2", false],
   ]);
-  assert.equal(await text.sink.token("ben", "s2"), undefined);
+  assert.deepEqual(await tokens(text.client, ["ben", "s2"]), [undefined]);
 
   const called = await open({ user: "ann", token: ({ user }) => `of-${user}` });
   await called.page.setIdentity({ user: "ben" });
   assert.deepEqual(called.client.calls, [["identify", "ben", "default", true]]);
-  assert.equal(await called.sink.token("ben", "default"), "of-ben");
+  assert.deepEqual(await tokens(called.client, ["ben", "default"]), ["of-ben"]);
 });
 
 test("an identity that is refused changes nothing", async () => {
-  const { page, client, sink } = await open({ user: "ann", token: "of-ann" });
-  client.fault = sink.fault("option-invalid", "app", "too long", undefined);
-  await assert.rejects(page.setIdentity({ user: "x".repeat(300), token: "t" }), client.fault);
-  assert.equal(await sink.token("ann", "default"), "of-ann");
+  const { page, client } = await open({ user: "ann", token: "of-ann" });
+  client.fault = { code: "option-invalid", culprit: "app", message: "too long" };
+  const refused = page.setIdentity({ user: "x".repeat(300), token: "t" });
+  await assert.rejects(refused, client.fault);
+  assert.deepEqual(await tokens(client, ["ann", "default"]), ["of-ann"]);
   await assert.rejects(page.setIdentity({ user: 7 }), { code: "option-invalid" });
   await assert.rejects(page.setIdentity({ name: "ben" }), { code: "option-invalid" });
 });
@@ -225,14 +239,11 @@ test("an identity that is refused changes nothing", async () => {
 test("debug logs all lines, or those with the text, and only when asked", async (t) => {
   const debug = t.mock.method(console, "debug", () => {});
   const lines = () => debug.mock.calls.map((call) => call.arguments[0]);
-  (await open()).sink.log("in", "hello");
+  (await open()).sink("message", { out: false, name: "hello" });
   assert.deepEqual(lines(), []);
-  (await open({ channel: "a", debug: true })).sink.log("out", "nudge");
-  const { sink } = await open({ debug: "push" });
-  sink.log("note", "a push went out");
-  sink.log("note", "something else");
-  assert.deepEqual(lines(), [
-    "[bellwether a] out: nudge",
-    "[bellwether default] note: a push went out",
-  ]);
+  (await open({ channel: "a", debug: true })).sink("message", { out: true, name: "nudge" });
+  const { sink } = await open({ debug: "tat" });
+  sink("message", { out: false, name: "status" });
+  sink("message", { out: false, name: "reply" });
+  assert.deepEqual(lines(), ["[bellwether a] out: nudge", "[bellwether default] in: status"]);
 });

@@ -10,10 +10,11 @@ export function fakeClients() {
     get last() {
       return clients.at(-1);
     },
-    async open(options, sink) {
+    open(options, sink, opened) {
       const client = new FakeClient(options, sink);
       clients.push(client);
-      await this.whileOpening?.(client);
+      this.whileOpening?.(client);
+      queueMicrotask(opened);
       return client;
     },
   };
@@ -24,7 +25,8 @@ class FakeClient {
   calls = [];
   rows = [];
   letters = [];
-  delivery = ["accepted", 7, '{"ok":true}', "", "", undefined];
+  delivery = { status: "accepted", offset: 7, result: '{"ok":true}' };
+  tokens = [];
 
   constructor(options, sink) {
     this.options = options;
@@ -44,66 +46,56 @@ class FakeClient {
     return own;
   }
 
-  async pending() {
-    return this.rows;
+  pending(settle) {
+    settle(this.rows, this.fault);
   }
 
-  async failed() {
-    return this.letters;
+  failed(settle) {
+    settle(this.letters, this.fault);
   }
 
   delivered(id, settle) {
-    settle(...this.delivery);
+    settle({ id, ...this.delivery }, this.fault);
   }
 
-  async retry(id) {
-    this.calls.push(["retry", id]);
-    return 3;
+  ask(what, id, settle) {
+    this.calls.push(id === undefined ? [what] : [what, id]);
+    const report = { delivered: 1, pending: 2, dead: 3 };
+    settle(what === "flush" ? report : 3, this.fault);
   }
 
-  async discard(id) {
-    this.calls.push(["discard", id]);
+  token(user, session, token) {
+    this.tokens.push([user, session, token]);
+  }
+
+  identify(user, session, sink) {
+    this.calls.push(["identify", user, session, sink === this.sink]);
+    sink?.("token", { user, session });
     if (this.fault) throw this.fault;
   }
 
-  async pause(on) {
-    this.calls.push(["pause", on]);
-  }
-
-  async flush() {
-    this.calls.push(["flush"]);
-    return { delivered: 1, pending: 2, dead: 3 };
-  }
-
-  async identify(user, session, hasToken) {
-    this.calls.push(["identify", user, session, hasToken]);
-    this.askedWhileIdentifying = await this.sink.token(user, session);
-    if (this.fault) throw this.fault;
-  }
-
-  async close() {
+  close(closed) {
     this.calls.push(["close"]);
-    await this.whileClosing;
+    Promise.resolve(this.whileClosing).then(() => closed());
   }
 }
 
-/** The facts of one status, in the order the wasm tells them. */
+/** One status, as the wasm tells it. */
 export function facts(changes = {}) {
-  const all = {
+  return {
     host: "service-worker",
     reason: "",
     epoch: 4,
-    sync: "synchronized",
-    blocked: "",
     connection: "connected",
     online: true,
+    sync: "synchronized",
     pages: 2,
     pending: 0,
     dead: 0,
-    nextAttemptAt: 0,
+    nextAttemptAt: null,
     paused: false,
-    workerBuild: "b2",
+    build: "b2",
     protocol: 1,
+    ...changes,
   };
-  return Object.values({ ...all, ...changes });
 }

@@ -1,24 +1,22 @@
 //! What JavaScript sees: one class, and conversions, nothing else.
 
-use core::future::Future;
 use core::time::Duration;
 use std::rc::Rc;
 
 use bellwether_shared::base::{Culprit, EventId, Fault, LogEpoch, limits};
-use bellwether_shared::bus::{Identity, PROTOCOL_MAX, Sync};
+use bellwether_shared::bus::{Identity, PROTOCOL_MAX, Reply, Request, Sync};
 use bellwether_shared::rows::{self, Overflow};
 use bellwether_shared::wire::Lane;
 use bellwether_web::members::Members;
-use bellwether_web::task;
-use futures::FutureExt;
-use futures::future::LocalBoxFuture;
-use js_sys::{Array, Function, Promise};
+use js_sys::{Array, Function};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
 
 use crate::client::{Bellwether, NewEvent};
-use crate::listing::{Content, Journey};
-use crate::options::{Options, Token, WorkerChoice};
+use crate::delivery::Delivery;
+use crate::driver::AskToken;
+use crate::group::Settle;
+use crate::listing::{Content, DeadLetter, Journey, QueuedEvent};
+use crate::options::{Options, WorkerChoice};
 use crate::status::{Happening, Host, Status};
 
 #[wasm_bindgen]
@@ -27,94 +25,42 @@ extern "C" {
     #[wasm_bindgen(extends = Members)]
     pub type RawOptions;
 
-    /// Where the app is told; its methods are the package's.
+    /// A function of the package's: one that is told what happens, by name, or what came of a call, with its fault.
     #[derive(Clone)]
-    pub type Sink;
-    #[wasm_bindgen(method)]
-    fn fault(this: &Sink, code: &str, culprit: &str, message: &str, cause: &JsValue) -> JsValue;
-    #[wasm_bindgen(method)]
-    fn status(
-        this: &Sink,
-        host: &str,
-        reason: &str,
-        epoch: f64,
-        sync: &str,
-        blocked: &str,
-        connection: &str,
-        online: bool,
-        pages: u32,
-        pending: f64,
-        dead: f64,
-        next_attempt_at: f64,
-        paused: bool,
-        worker_build: &str,
-        protocol: u16,
-    );
-    #[wasm_bindgen(method)]
-    fn ready(this: &Sink);
-    #[wasm_bindgen(method, js_name = deadLetter)]
-    fn dead_letter(this: &Sink, id: &str, type_: &str, code: &str, message: &str, tries: u32);
-    #[wasm_bindgen(method, js_name = stateLost)]
-    fn state_lost(this: &Sink, what: &str, from: &str, to: &str);
-    #[wasm_bindgen(method, js_name = reloadNeeded)]
-    fn reload_needed(this: &Sink, build: &str, message: &str);
-    #[wasm_bindgen(method)]
-    fn error(this: &Sink, error: &JsValue);
-    #[wasm_bindgen(method)]
-    fn log(this: &Sink, direction: &str, text: &str);
-    #[wasm_bindgen(method, catch)]
-    fn token(this: &Sink, user: &str, session: &str) -> Result<Promise, JsValue>;
-
     #[wasm_bindgen(extends = Function)]
-    type AppendSettle;
+    pub type Told;
     #[wasm_bindgen(method, js_name = call)]
-    fn settle(this: &AppendSettle, context: &JsValue, position: f64, fault: &JsValue);
-
-    #[wasm_bindgen(extends = Function)]
-    type DeliverySettle;
-    #[wasm_bindgen(method, js_name = call)]
-    fn settle(
-        this: &DeliverySettle,
-        context: &JsValue,
-        status: &str,
-        offset: f64,
-        result: Option<&str>,
-        code: &str,
-        message: &str,
-        fault: &JsValue,
-    );
+    fn tell(this: &Told, context: &JsValue, first: &JsValue, second: &JsValue);
 }
 
 /// A page's client of one channel.
 #[wasm_bindgen]
-#[derive(Debug, Clone)]
-pub struct Client {
-    inner: Bellwether,
-    sink: Sink,
-}
+#[derive(Debug)]
+pub struct Client(Bellwether);
 
 #[wasm_bindgen]
 impl Client {
-    /// Resolves when the journal is open, or known not to be openable; within 3 s.
-    #[wasm_bindgen(unchecked_return_type = "Promise<Client>")]
-    pub fn open(raw: RawOptions, sink: Sink) -> Promise {
-        let thrower = sink.clone();
-        promise(&thrower, async move {
-            let told = sink.clone();
-            let hear = Rc::new(move |happening: &Happening| tell(&told, happening));
-            let options = options(&raw, &sink);
-            let inner = Bellwether::connect_heard(options, vec![hear]).await?;
-            tell(&sink, &Happening::Status(inner.status()));
-            Ok(Self { inner, sink }.into())
-        })
+    /// Calls `opened` when the journal is open, or known not to be openable; within 3 s. `sink` is told what happens.
+    pub fn open(raw: RawOptions, sink: Told, opened: Told) -> Result<Self, JsValue> {
+        let told = sink.clone();
+        let hear = Rc::new(move |happening: &Happening| tell(&told, happening));
+        let has_token = raw.get("hasToken").is_truthy();
+        let token = has_token.then(|| asking(sink.clone()));
+        let it = Self(Bellwether::open(options(&raw), token, vec![hear]).map_err(thrown)?);
+        let driver = Rc::clone(it.0.driver());
+        it.0.driver().start(move || {
+            tell(&sink, &Happening::Status(driver.status()));
+            give(&opened, Ok(JsValue::UNDEFINED));
+        });
+        Ok(it)
     }
 
     /// The page's id.
     pub fn id(&self) -> String {
-        self.inner.id().to_string()
+        self.0.id().to_string()
     }
 
-    /// Stores an event; gives its id at once, and settles when it is durable or has failed.
+    /// Stores an event; gives its id at once, and settles with its position when it is durable.
     #[allow(clippy::too_many_arguments, reason = "an object would have to be taken apart here")]
     pub fn append(
         &self,
@@ -126,7 +72,7 @@ impl Client {
         schema: u32,
         lane: u8,
         immediate: bool,
-        settle: Function,
+        settle: Told,
     ) -> Result<String, JsValue> {
         let event = NewEvent {
             type_,
@@ -142,153 +88,117 @@ impl Client {
             },
             immediate,
         };
-        let settle: AppendSettle = settle.unchecked_into();
-        let sink = self.sink.clone();
-        let id = self.inner.append(
-            event,
-            Box::new(move |settled| match settled {
-                Ok(position) => settle.settle(&JsValue::NULL, position as f64, &JsValue::UNDEFINED),
-                Err(fault) => settle.settle(&JsValue::NULL, 0.0, &thrown(&sink, &fault)),
-            }),
-        );
-        id.map(|id| id.as_str().to_owned()).map_err(|fault| thrown(&self.sink, &fault))
+        let settle = settling(settle, |position| number(position));
+        let id = self.0.append(event, settle).map_err(thrown)?;
+        Ok(id.as_str().to_owned())
     }
 
     /// Lists the events that the server has not answered.
-    #[wasm_bindgen(unchecked_return_type = "Promise<object[]>")]
-    pub fn pending(&self) -> Promise {
-        let it = self.clone();
-        promise(&self.sink, async move {
+    pub fn pending(&self, settle: Told) {
+        self.0.list_pending(settling(settle, |events: Vec<QueuedEvent>| {
             let list = Array::new();
-            for event in it.inner.pending().await? {
-                let state = match event.journey {
-                    Journey::Durable => "durable",
-                    Journey::Sending => "sending",
-                };
+            for event in &events {
                 let shown = shown(&event.id, &event.content);
-                shown.set("position", &JsValue::from_f64(event.position as f64));
+                shown.set("position", &number(event.position));
                 shown.set("correlationId", &text_or_none(&event.content.correlation));
-                shown.set_text("state", state);
-                shown.set("appendedAt", &JsValue::from_f64(event.content.at_ms as f64));
+                shown.set_text(
+                    "state",
+                    match event.journey {
+                        Journey::Durable => "durable",
+                        Journey::Sending => "sending",
+                    },
+                );
+                shown.set("appendedAt", &number(event.content.at_ms));
                 list.push(&shown);
             }
-            Ok(list.into())
-        })
+            list.into()
+        }));
     }
 
     /// Lists the dead letters.
-    #[wasm_bindgen(unchecked_return_type = "Promise<object[]>")]
-    pub fn failed(&self) -> Promise {
-        let it = self.clone();
-        promise(&self.sink, async move {
+    pub fn failed(&self, settle: Told) {
+        self.0.list_failed(settling(settle, |letters: Vec<DeadLetter>| {
             let list = Array::new();
-            for letter in it.inner.failed().await? {
+            for letter in &letters {
                 let shown = shown(&letter.id, &letter.content);
                 shown.set_text("code", &letter.reason.code);
                 shown.set_text("message", &letter.reason.message);
-                shown.set("tries", &JsValue::from_f64(letter.tries.into()));
-                shown.set("buriedAt", &JsValue::from_f64(letter.buried_at_ms as f64));
+                shown.set("tries", &number(letter.tries.into()));
+                shown.set("buriedAt", &number(letter.buried_at_ms));
                 list.push(&shown);
             }
-            Ok(list.into())
-        })
+            list.into()
+        }));
     }
 
     /// Settles when the server has accepted or refused the event.
-    pub fn delivered(&self, id: &str, settle: Function) -> Result<(), JsValue> {
-        let id = event_id(id).map_err(|fault| thrown(&self.sink, &fault))?;
-        let settle: DeliverySettle = settle.unchecked_into();
-        let sink = self.sink.clone();
-        self.inner.wait_for(
+    pub fn delivered(&self, id: &str, settle: Told) -> Result<(), JsValue> {
+        let id = event_id(id)?;
+        self.0.wait_for(
             id,
-            Box::new(move |settled| {
-                let none = JsValue::UNDEFINED;
-                match settled {
-                    Ok(delivery) => settle.settle(
-                        &JsValue::NULL,
-                        delivery.status,
-                        delivery.offset.unwrap_or(0) as f64,
-                        delivery.result.as_deref(),
-                        delivery.code.as_deref().unwrap_or_default(),
-                        delivery.message.as_deref().unwrap_or_default(),
-                        &none,
-                    ),
-                    Err(fault) => {
-                        let fault = thrown(&sink, &fault);
-                        settle.settle(&JsValue::NULL, "", 0.0, None, "", "", &fault);
-                    }
-                }
+            settling(settle, |delivery: Delivery| {
+                let shown = Members::none();
+                shown.set_text("id", delivery.id.as_str());
+                shown.set_text("status", delivery.status);
+                shown.set("offset", &delivery.offset.map_or(JsValue::UNDEFINED, number));
+                shown.set("result", &text_or_none(&delivery.result));
+                shown.set("code", &text_or_none(&delivery.code));
+                shown.set("message", &text_or_none(&delivery.message));
+                shown.into()
             }),
         );
         Ok(())
     }
 
-    /// Sends a dead letter again, or all.
-    #[wasm_bindgen(unchecked_return_type = "Promise<number>")]
-    pub fn retry(&self, id: Option<String>) -> Promise {
-        let it = self.clone();
-        promise(&self.sink, async move {
-            let id = id.map(|id| event_id(&id)).transpose()?;
-            let count = it.inner.retry(id).await?;
-            Ok(JsValue::from_f64(count as f64))
-        })
+    /// Asks the coordinator: to send a dead letter or all again, to throw one away, to stop or go on, or to deliver
+    /// what is there.
+    pub fn ask(&self, what: &str, id: Option<String>, settle: Told) -> Result<(), JsValue> {
+        let id = id.map(|id| event_id(&id)).transpose()?;
+        let request = match (what, id) {
+            ("retry", id) => Request::Retry { id },
+            ("discard", Some(id)) => Request::Discard { id },
+            ("pause", _) => Request::Pause { on: true },
+            ("resume", _) => Request::Pause { on: false },
+            _ => Request::Flush,
+        };
+        let settle = move |result: Result<Reply, Fault>| {
+            let reply = match result {
+                Ok(Reply::Done(count)) => Ok(number(count)),
+                Ok(Reply::Flushed { delivered, pending, dead }) => {
+                    let numbers = Members::none();
+                    numbers.set("delivered", &number(delivered));
+                    numbers.set("pending", &number(pending));
+                    numbers.set("dead", &number(dead));
+                    Ok(numbers.into())
+                }
+                Ok(Reply::Failed(fault)) | Err(fault) => Err(fault),
+            };
+            give(&settle, reply);
+        };
+        self.0.driver().ask(request, Box::new(settle));
+        Ok(())
     }
 
-    /// Throws a dead letter away.
-    #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
-    pub fn discard(&self, id: String) -> Promise {
-        let it = self.clone();
-        promise(&self.sink, async move {
-            let id = event_id(&id)?;
-            it.inner.discard(id).await?;
-            DONE
-        })
+    /// Answers what the sink was told as `token`.
+    pub fn token(&self, user: String, session: String, token: Option<String>) {
+        let identity = Identity { session: session.into(), user: user.into() };
+        self.0.driver().give_token(identity, token.map(Into::into));
     }
 
-    /// Stops delivering, or goes on.
-    #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
-    pub fn pause(&self, on: bool) -> Promise {
-        let it = self.clone();
-        promise(&self.sink, async move {
-            it.inner.pause(on).await?;
-            DONE
-        })
-    }
-
-    /// Delivers what is there.
-    #[wasm_bindgen(unchecked_return_type = "Promise<any>")]
-    pub fn flush(&self) -> Promise {
-        let it = self.clone();
-        promise(&self.sink, async move {
-            let report = it.inner.flush().await?;
-            let numbers = Members::none();
-            numbers.set("delivered", &JsValue::from_f64(report.delivered as f64));
-            numbers.set("pending", &JsValue::from_f64(report.pending as f64));
-            numbers.set("dead", &JsValue::from_f64(report.dead as f64));
-            Ok(numbers.into())
-        })
-    }
-
-    /// From here on this page's events are another's.
-    #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
-    pub fn identify(&self, user: String, session: String, has_token: bool) -> Promise {
-        let it = self.clone();
-        promise(&self.sink, async move {
-            let identity = Identity { session: session.into(), user: user.into() };
-            let token = has_token.then(|| token_of(&it.sink));
-            it.inner.set_identity(identity, token)?;
-            DONE
-        })
+    /// From here on this page's events are another's; `sink` is the one it was opened with, if there are tokens.
+    pub fn identify(
+        &self,
+        user: String,
+        session: String,
+        sink: Option<Told>,
+    ) -> Result<(), JsValue> {
+        let identity = Identity { session: session.into(), user: user.into() };
+        self.0.identify(identity, sink.map(asking)).map_err(thrown)
     }
 
     /// Leaves; what is being written is let finish.
-    #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
-    pub fn close(&self) -> Promise {
-        let it = self.clone();
-        promise(&self.sink, async move {
-            it.inner.close().await;
-            DONE
-        })
+    pub fn close(&self, closed: Told) {
+        self.0.driver().close_when_written(move || give(&closed, Ok(JsValue::UNDEFINED)));
     }
 }
 
@@ -309,26 +219,30 @@ fn text_or_none(text: &Option<Box<str>>) -> JsValue {
     text.as_deref().map_or(JsValue::UNDEFINED, JsValue::from_str)
 }
 
-fn event_id(id: &str) -> Result<EventId, Fault> {
+fn number(number: u64) -> JsValue {
+    JsValue::from_f64(number as f64)
+}
+
+fn event_id(id: &str) -> Result<EventId, JsValue> {
     EventId::new(id).map_err(|_| {
         let words = "this is no event's id: 1 to 64 visible ASCII characters";
-        Fault::new("event-invalid", Culprit::App, words)
+        thrown(Fault::new("event-invalid", Culprit::App, words))
     })
 }
 
-/// Promises what comes of `work`; its fault is thrown as the package's error.
-fn promise(sink: &Sink, work: impl Future<Output = Result<JsValue, Fault>> + 'static) -> Promise {
-    promise_boxed(sink.clone(), work.boxed_local())
+fn settling<T: 'static>(settle: Told, shown: impl FnOnce(T) -> JsValue + 'static) -> Settle<T> {
+    Box::new(move |result| give(&settle, result.map(shown)))
 }
 
-// Apart, so that it is compiled once.
-fn promise_boxed(sink: Sink, work: LocalBoxFuture<'static, Result<JsValue, Fault>>) -> Promise {
-    task::promise(async move { work.await.map_err(|fault| thrown(&sink, &fault)) })
+fn give(settle: &Told, result: Result<JsValue, Fault>) {
+    let (value, fault) = match result {
+        Ok(value) => (value, JsValue::UNDEFINED),
+        Err(fault) => (JsValue::UNDEFINED, thrown(fault)),
+    };
+    settle.tell(&JsValue::UNDEFINED, &value, &fault);
 }
 
-const DONE: Result<JsValue, Fault> = Ok(JsValue::UNDEFINED);
-
-fn options(raw: &RawOptions, sink: &Sink) -> Options {
+fn options(raw: &RawOptions) -> Options {
     let defaults = rows::Options::default();
     let text = |name| Box::<str>::from(raw.text(name).unwrap_or_default());
     let flag = |name| raw.get(name).as_bool().unwrap_or_default();
@@ -357,46 +271,67 @@ fn options(raw: &RawOptions, sink: &Sink) -> Options {
             dead_max: number("deadLetterCap", defaults.dead_max),
             overflow,
         },
-        token: flag("hasToken").then(|| token_of(sink)),
+        token: None,
         debug: flag("debug"),
         build: text("build"),
     }
 }
 
-fn token_of(sink: &Sink) -> Token {
-    let sink = sink.clone();
-    Rc::new(move |identity| {
-        let asked = sink.token(&identity.user, &identity.session);
-        async move {
-            let token = JsFuture::from(asked.ok()?).await.ok()?;
-            token.as_string().map(Into::into)
-        }
-        .boxed_local()
+fn asking(sink: Told) -> AskToken {
+    Rc::new(move |_, identity| {
+        let asked = Members::none();
+        asked.set_text("user", &identity.user);
+        asked.set_text("session", &identity.session);
+        sink.tell(&JsValue::UNDEFINED, &"token".into(), &asked);
     })
 }
 
-fn tell(sink: &Sink, happening: &Happening) {
-    match happening {
-        Happening::Ready => sink.ready(),
-        Happening::Status(status) => tell_status(sink, status),
+fn tell(sink: &Told, happening: &Happening) {
+    let detail = Members::none();
+    let name = match happening {
+        Happening::Ready => "ready",
+        Happening::Status(status) => {
+            show_status(&detail, status);
+            "status"
+        }
         Happening::DeadLetter { id, type_, reason, tries } => {
-            sink.dead_letter(id, type_, &reason.code, &reason.message, *tries);
+            detail.set_text("id", id);
+            detail.set_text("type", type_);
+            detail.set_text("code", &reason.code);
+            detail.set_text("message", &reason.message);
+            detail.set("tries", &number((*tries).into()));
+            "dead-letter"
         }
         Happening::StateLost { what, from, to, .. } => {
             let text =
                 |epoch: &Option<LogEpoch>| epoch.map(|epoch| epoch.to_string()).unwrap_or_default();
-            sink.state_lost(what, &text(from), &text(to));
+            detail.set_text("what", what);
+            detail.set_text("from", &text(from));
+            detail.set_text("to", &text(to));
+            "state-lost"
         }
-        Happening::ReloadNeeded(build) => sink.reload_needed(
-            build,
-            "this page and the coordinator are of builds too far apart: reload the page",
-        ),
-        Happening::Trouble(fault) => sink.error(&thrown(sink, fault)),
-        Happening::Message { out, name } => sink.log(if *out { "out" } else { "in" }, name),
-    }
+        Happening::ReloadNeeded(build) => {
+            detail.set_text("build", build);
+            detail.set_text(
+                "message",
+                "this page and the coordinator are of builds too far apart: reload the page",
+            );
+            "reload-needed"
+        }
+        Happening::Trouble(fault) => {
+            show_fault(&detail, fault);
+            "error"
+        }
+        Happening::Message { out, name } => {
+            detail.set("out", &JsValue::from_bool(*out));
+            detail.set_text("name", name);
+            "message"
+        }
+    };
+    sink.tell(&JsValue::UNDEFINED, &name.into(), &detail);
 }
 
-fn tell_status(sink: &Sink, status: &Status) {
+fn show_status(detail: &Members, status: &Status) {
     let sync = match status.sync {
         Sync::Synchronized => "synchronized",
         Sync::Synchronizing => "synchronizing",
@@ -404,25 +339,26 @@ fn tell_status(sink: &Sink, status: &Status) {
         Sync::Blocked => "blocked",
     };
     let connected = status.reachable == Some(true);
-    sink.status(
-        status.host.name(),
-        &status.host_reason,
-        status.epoch.0 as f64,
-        sync,
-        if status.sync == Sync::Blocked { &status.reason } else { "" },
-        if connected { "connected" } else { "disconnected" },
-        status.online,
-        status.pages,
-        status.pending as f64,
-        status.dead as f64,
-        status.next_attempt_at.map_or(0.0, |at| at.0 as f64),
-        status.paused,
-        &status.host_build,
-        if status.host == Host::Starting { 0 } else { PROTOCOL_MAX },
-    );
+    detail.set_text("host", status.host.name());
+    detail.set_text("reason", &status.host_reason);
+    detail.set("epoch", &number(status.epoch.0));
+    detail.set_text("connection", if connected { "connected" } else { "disconnected" });
+    detail.set("online", &JsValue::from_bool(status.online));
+    detail.set_text("sync", sync);
+    if status.sync == Sync::Blocked {
+        detail.set_text("blocked", &status.reason);
+    }
+    detail.set("pages", &number(status.pages.into()));
+    detail.set("pending", &number(status.pending));
+    detail.set("dead", &number(status.dead));
+    detail.set("nextAttemptAt", &status.next_attempt_at.map_or(JsValue::NULL, |at| number(at.0)));
+    detail.set("paused", &JsValue::from_bool(status.paused));
+    detail.set_text("build", &status.host_build);
+    let protocol = if status.host == Host::Starting { 0 } else { PROTOCOL_MAX };
+    detail.set("protocol", &number(protocol.into()));
 }
 
-fn thrown(sink: &Sink, fault: &Fault) -> JsValue {
+fn show_fault(detail: &Members, fault: &Fault) {
     let culprit = match fault.culprit {
         Culprit::App => "app",
         Culprit::Server => "server",
@@ -430,11 +366,19 @@ fn thrown(sink: &Sink, fault: &Fault) -> JsValue {
         Culprit::Browser => "browser",
         Culprit::Us => "us",
     };
-    sink.fault(&fault.code, culprit, &fault.message, &JsValue::UNDEFINED)
+    detail.set_text("code", &fault.code);
+    detail.set_text("culprit", culprit);
+    detail.set_text("message", &fault.message);
 }
 
-impl core::fmt::Debug for Sink {
+fn thrown(fault: Fault) -> JsValue {
+    let detail = Members::none();
+    show_fault(&detail, &fault);
+    detail.into()
+}
+
+impl core::fmt::Debug for Told {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Sink")
+        f.write_str("Told")
     }
 }

@@ -4,15 +4,15 @@ use std::rc::Rc;
 
 use bellwether_shared::base::{Culprit, EventId, Fault, PageId};
 use bellwether_shared::bus::{Identity, Reply, Request};
-use bellwether_shared::rows::{JournalRow, StreamKey};
+use bellwether_shared::rows::{JournalRow, Store, StreamKey};
 use bellwether_shared::wire::{Event, EventKind, EventUnfit, Lane, to_cbor};
 use bellwether_web::{clock, entropy, task};
 use futures::channel::{mpsc, oneshot};
 
-use crate::delivery::{self, Delivery};
-use crate::driver::{Driver, Hear, closed};
-use crate::group::{Settle, Written};
-use crate::listing::{self, DeadLetter, QueuedEvent};
+use crate::delivery::Delivery;
+use crate::driver::{AskToken, Driver, Hear, closed};
+use crate::group::Settle;
+use crate::listing::{self, DeadLetter, QueuedEvent, Rows};
 use crate::options::{Options, Token};
 use crate::status::{Happening, Status};
 
@@ -81,16 +81,21 @@ impl Bellwether {
     ///
     /// Fails with `option-invalid`. A journal that does not open is no failure here: enqueueing then says why.
     pub async fn connect(options: Options) -> Result<Self, Fault> {
-        Self::connect_heard(options, Vec::new()).await
+        let token = options.token.clone().map(asking);
+        let it = Self::open(options, token, Vec::new())?;
+        let (sender, receiver) = oneshot::channel();
+        it.driver().start(|| sender.send(()).unwrap_or_default());
+        receiver.await.unwrap_or_default();
+        Ok(it)
     }
 
-    pub(crate) async fn connect_heard(options: Options, hear: Vec<Hear>) -> Result<Self, Fault> {
+    pub(crate) fn open(
+        options: Options,
+        token: Option<AskToken>,
+        hear: Vec<Hear>,
+    ) -> Result<Self, Fault> {
         options.check()?;
-        let driver = Driver::new(options, hear);
-        // Tried again by each use; whoever enqueues is told why it did not work.
-        let _ = driver.journal().await;
-        driver.start();
-        Ok(Self(Rc::new(Open(driver))))
+        Ok(Self(Rc::new(Open(Driver::new(options, token, hear)))))
     }
 
     /// This page.
@@ -140,7 +145,11 @@ impl Bellwether {
         )
     }
 
-    pub(crate) fn append(&self, event: NewEvent<'_>, settle: Settle) -> Result<EventId, Fault> {
+    pub(crate) fn append(
+        &self,
+        event: NewEvent<'_>,
+        settle: Settle<u64>,
+    ) -> Result<EventId, Fault> {
         let driver = self.driver();
         if driver.closed.get() {
             return Err(closed());
@@ -169,37 +178,45 @@ impl Bellwether {
         let stream = StreamKey { session, user, lane: event.lane };
         let row = to_cbor(&JournalRow::new(&stream, &to_cbor(&sealed), now.wall));
         let urgent = event.immediate || event.lane == Lane::Critical;
-        if driver.group.push(row, urgent, settle)? {
-            let driver = Rc::clone(driver);
-            task::spawn(async move {
-                let written = |written: Written| driver.on_written(&written);
-                let open = async || driver.journal().await;
-                driver.group.write(open, !driver.options.relaxed, written).await;
-            });
-        }
+        driver.append(row, urgent, settle)?;
         Ok(id)
     }
 
     /// Events that the server has not answered, in the order of appending.
     pub async fn pending(&self) -> Result<Vec<QueuedEvent>, Fault> {
-        let journal = self.driver().journal().await.map_err(|fault| fault.to_fault())?;
-        listing::pending(&journal).await
+        awaited(|settle| self.list_pending(settle)).await
+    }
+
+    pub(crate) fn list_pending(&self, settle: Settle<Vec<QueuedEvent>>) {
+        let driver = Rc::clone(self.driver());
+        let with_flights = move |flights: Result<Rows, Fault>| match flights {
+            Ok(flights) => {
+                let list = move |found: Result<Rows, Fault>| {
+                    settle(found.map(|found| listing::pending(&flights, &found)));
+                };
+                driver.read(Store::Journal, Box::new(list));
+            }
+            Err(fault) => settle(Err(fault)),
+        };
+        self.driver().read(Store::Flight, Box::new(with_flights));
     }
 
     /// Dead letters, the oldest first.
     pub async fn failed(&self) -> Result<Vec<DeadLetter>, Fault> {
-        let journal = self.driver().journal().await.map_err(|fault| fault.to_fault())?;
-        listing::failed(&journal).await
+        awaited(|settle| self.list_failed(settle)).await
+    }
+
+    pub(crate) fn list_failed(&self, settle: Settle<Vec<DeadLetter>>) {
+        let list = |found: Result<Rows, Fault>| settle(found.map(|found| listing::failed(&found)));
+        self.driver().read(Store::Dead, Box::new(list));
     }
 
     /// Waits until the server has accepted or refused an event: one just enqueued, or one of up to 7 days ago.
     pub async fn delivered(&self, id: &EventId) -> Result<Delivery, Fault> {
-        let (sender, receiver) = oneshot::channel();
-        self.wait_for(id.clone(), Box::new(|settled| drop(sender.send(settled))));
-        receiver.await.map_err(|_| closed())?
+        awaited(|settle| self.wait_for(id.clone(), settle)).await
     }
 
-    pub(crate) fn wait_for(&self, id: EventId, settle: delivery::Settle) {
+    pub(crate) fn wait_for(&self, id: EventId, settle: Settle<Delivery>) {
         if self.driver().closed.get() {
             return settle(Err(closed()));
         }
@@ -235,6 +252,14 @@ impl Bellwether {
 
     /// From here on this page's events are another session's or user's. What was enqueued before stays theirs.
     pub fn set_identity(&self, identity: Identity, token: Option<Token>) -> Result<(), Fault> {
+        self.identify(identity, token.map(asking))
+    }
+
+    pub(crate) fn identify(
+        &self,
+        identity: Identity,
+        token: Option<AskToken>,
+    ) -> Result<(), Fault> {
         Options {
             session: Some(identity.session.clone()),
             user: identity.user.clone(),
@@ -247,13 +272,10 @@ impl Bellwether {
 
     /// Leaves. Idempotent; what is durable stays, and is delivered by the others.
     pub async fn close(&self) {
-        let (sender, receiver) = oneshot::channel::<()>();
+        let (sender, receiver) = oneshot::channel();
         // What is being written is let finish.
-        if self.driver().group.is_writing() {
-            self.driver().group.when_written(sender);
-            let _ = receiver.await;
-        }
-        self.driver().close();
+        self.driver().close_when_written(|| sender.send(()).unwrap_or_default());
+        receiver.await.unwrap_or_default();
     }
 
     async fn count(&self, request: Request) -> Result<u64, Fault> {
@@ -265,15 +287,32 @@ impl Bellwether {
     }
 
     async fn ask(&self, request: Request) -> Result<Reply, Fault> {
-        if self.driver().closed.get() {
-            return Err(closed());
-        }
-        self.driver().ask(request).await.ok_or_else(closed)
+        awaited(|settle| self.driver().ask(request, settle)).await
     }
 
-    fn driver(&self) -> &Rc<Driver> {
+    pub(crate) fn driver(&self) -> &Rc<Driver> {
         &self.0.0
     }
+}
+
+/// What comes of a call that settles.
+async fn awaited<T: 'static>(call: impl FnOnce(Settle<T>)) -> Result<T, Fault> {
+    let (sender, receiver) = oneshot::channel();
+    // Whoever asked may not want to know any more.
+    call(Box::new(|settled| drop(sender.send(settled))));
+    receiver.await.map_err(|_| closed())?
+}
+
+fn asking(token: Token) -> AskToken {
+    Rc::new(move |driver, identity| {
+        let (asked, weak) = (token(&identity), Rc::downgrade(driver));
+        task::spawn(async move {
+            let token = asked.await;
+            if let Some(driver) = weak.upgrade() {
+                driver.give_token(identity, token);
+            }
+        });
+    })
 }
 
 fn refuse(why: &EventUnfit) -> Fault {

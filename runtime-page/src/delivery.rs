@@ -6,8 +6,9 @@ use core::cell::{Cell, RefCell};
 use core::{fmt, mem};
 
 use bellwether_shared::base::{EventId, Fault, SortedMap};
-use bellwether_shared::rows::{self, DoneEntry, DoneRow, Key, read};
-use bellwether_web::journal::Journal;
+use bellwether_shared::rows::{DoneEntry, DoneRow, Key, read};
+
+use crate::group::Settle;
 
 /// What became of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,31 +42,29 @@ impl From<&DoneEntry> for Delivery {
     }
 }
 
-pub(crate) type Settle = Box<dyn FnOnce(Result<Delivery, Fault>)>;
-
 /// Those who wait.
 #[derive(Default)]
 pub(crate) struct Deliveries {
-    awaited: RefCell<SortedMap<EventId, Vec<Settle>>>,
+    awaited: RefCell<SortedMap<EventId, Vec<Settle<Delivery>>>>,
     /// The newest outcome that everybody who waits has been compared with.
     through: Cell<u64>,
 }
 
 impl Deliveries {
-    pub(crate) fn wait(&self, id: EventId, settle: Settle) {
+    pub(crate) fn wait(&self, id: EventId, settle: Settle<Delivery>) {
         self.awaited.borrow_mut().get_or_insert_with(id, Vec::new).push(settle);
         // The outcome may be an old one.
         self.through.set(0);
     }
 
-    /// Compares what is on disk with who waits, as far as that is new.
-    pub(crate) async fn look(&self, journal: &Journal) {
-        if self.awaited.borrow().is_empty() {
-            return;
-        }
-        let from = self.through.get();
-        let Ok(found) = journal.read_after(rows::Store::Done, from).await else { return };
-        for (key, bytes) in &found {
+    /// Outcomes beyond which are new to those who wait; `None` if nobody does.
+    pub(crate) fn wanted(&self) -> Option<u64> {
+        (!self.awaited.borrow().is_empty()).then(|| self.through.get())
+    }
+
+    /// Compares what was found beyond `from` with who waits.
+    pub(crate) fn compare(&self, from: u64, found: &[(Key, Vec<u8>)]) {
+        for (key, bytes) in found {
             let Ok(row) = read::<DoneRow>(bytes) else { continue };
             for entry in &row.entries {
                 let waiting = self.awaited.borrow_mut().get_mut(&entry.id).map(mem::take);

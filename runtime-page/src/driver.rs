@@ -4,136 +4,110 @@ use core::cell::{Cell, RefCell};
 use core::fmt;
 use core::time::Duration;
 use std::collections::VecDeque;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
 use bellwether_shared::base::{Culprit, Fault, Hlc, PageId, RequestId, SortedMap, limits};
 use bellwether_shared::bus::{Envelope, Identity, Notice, Reply, Request, Sync};
 use bellwether_shared::page::{Effect, Input, Page};
-use bellwether_shared::rows;
-use bellwether_web::alarm::Alarm;
-use bellwether_web::channel::Port;
+use bellwether_shared::rows::Store;
 use bellwether_web::fault::StoreFault;
 use bellwether_web::journal::Journal;
-use bellwether_web::lifecycle::{self, Life, Lifecycle};
-use bellwether_web::worker_link::{self, Heard, Inbox};
+use bellwether_web::link::{self, Heard, Link};
 use bellwether_web::{clock, entropy, task};
-use futures::channel::oneshot;
-use web_sys::{ServiceWorker, ServiceWorkerRegistration};
 
 use crate::delivery::Deliveries;
-use crate::group::{Group, Written};
-use crate::options::{Options, Token};
-use crate::register::{Following, active, find, follow};
+use crate::group::{Group, Settle, Written};
+use crate::listing::Rows;
+use crate::options::{Options, WorkerChoice};
 use crate::status::{Happening, Status};
 
 /// Calls back with what happens.
 pub(crate) type Hear = Rc<dyn Fn(&Happening)>;
 
+/// Asks the app for a token, to be given by [`Driver::give_token`].
+pub(crate) type AskToken = Rc<dyn Fn(&Rc<Driver>, Identity)>;
+
 /// See the module.
 pub(crate) struct Driver {
     pub(crate) me: PageId,
     pub(crate) options: Options,
-    pub(crate) token: RefCell<Option<Token>>,
     pub(crate) clock: RefCell<Hlc>,
-    pub(crate) group: Group,
     pub(crate) deliveries: Deliveries,
-    journal: RefCell<Option<Journal>>,
+    group: Group,
+    journal: Journal,
+    link: Link,
+    token: RefCell<Option<AskToken>>,
     page: RefCell<Page>,
     status: RefCell<Status>,
     /// Events made durable here that the coordinator has not counted yet: the last position of each transaction, and
     /// how many it wrote.
     fresh: RefCell<VecDeque<(u64, u64)>>,
     hear: RefCell<Vec<Hear>>,
-    answers: RefCell<SortedMap<RequestId, oneshot::Sender<Reply>>>,
+    answers: RefCell<SortedMap<RequestId, Settle<Reply>>>,
     ready: Cell<bool>,
-    worker: RefCell<Option<ServiceWorker>>,
-    finding: Cell<bool>,
-    port: RefCell<Option<Port>>,
-    alarm: Alarm,
-    listeners: RefCell<Option<Listeners>>,
     pub(crate) closed: Cell<bool>,
 }
 
-#[derive(Debug)]
-struct Listeners {
-    _life: Lifecycle,
-    _inbox: Option<Inbox>,
-    following: RefCell<Option<Rc<Following>>>,
-}
-
 impl Driver {
-    pub(crate) fn new(options: Options, hear: Vec<Hear>) -> Rc<Self> {
+    pub(crate) fn new(options: Options, token: Option<AskToken>, hear: Vec<Hear>) -> Rc<Self> {
         let me = PageId(entropy::bytes());
-        let page = Page::new(me, &options.build, options.hello(), options.batch_age);
-        let status = Status { online: lifecycle::online(), ..Status::default() };
-        Rc::new(Self {
-            me,
-            token: RefCell::new(options.token.clone()),
-            options,
-            clock: RefCell::default(),
-            group: Group::default(),
-            deliveries: Deliveries::default(),
-            journal: RefCell::default(),
-            page: RefCell::new(page),
-            status: RefCell::new(status),
-            fresh: RefCell::default(),
-            hear: RefCell::new(hear),
-            answers: RefCell::default(),
-            ready: Cell::default(),
-            worker: RefCell::default(),
-            finding: Cell::default(),
-            port: RefCell::default(),
-            alarm: Alarm::default(),
-            listeners: RefCell::default(),
-            closed: Cell::default(),
+        let page = Page::new(me, &options.build, options.hello(token.is_some()), options.batch_age);
+        let status = Status { online: link::online(), ..Status::default() };
+        Rc::new_cyclic(|weak: &std::rc::Weak<Self>| {
+            let weak = weak.clone();
+            let url = match &options.worker {
+                WorkerChoice::Auto => None,
+                WorkerChoice::At(url) => Some(&**url),
+                WorkerChoice::Off => Some(""),
+            };
+            let link = Link::new(&options.channel, url, options.scope.as_deref(), move |heard| {
+                if let Some(driver) = weak.upgrade() {
+                    driver.on_heard(heard);
+                }
+            });
+            Self {
+                me,
+                journal: Journal::new(&options.channel, OPEN_MAX),
+                link,
+                token: RefCell::new(token),
+                options,
+                clock: RefCell::default(),
+                deliveries: Deliveries::default(),
+                group: Group::default(),
+                page: RefCell::new(page),
+                status: RefCell::new(status),
+                fresh: RefCell::default(),
+                hear: RefCell::new(hear),
+                answers: RefCell::default(),
+                ready: Cell::default(),
+                closed: Cell::default(),
+            }
         })
     }
 
-    /// Begins to listen, and looks for the worker; neither is waited for.
-    pub(crate) fn start(self: &Rc<Self>) {
-        let weak = Rc::downgrade(self);
-        let life = Lifecycle::new(move |life| {
-            if let Some(driver) = weak.upgrade() {
-                driver.on_life(life);
-            }
-        });
-        let weak = Rc::downgrade(self);
-        let inbox = Inbox::new(&self.options.channel, move |heard| {
-            if let Some(driver) = weak.upgrade() {
-                match heard {
-                    Heard::Message(bytes) => driver.hear(bytes),
-                    Heard::Failed(why) => {
-                        driver.change_status(|status| status.host_reason = why.into());
-                    }
-                    Heard::ControllerChanged => driver.find_worker(),
-                }
-            }
-        });
-        let following = RefCell::default();
-        *self.listeners.borrow_mut() = Some(Listeners { _life: life, _inbox: inbox, following });
-        self.find_worker();
+    /// Opens the journal, begins to listen, and looks for the worker, which is not waited for. Calls `done` when the
+    /// journal is open or known not to be openable.
+    pub(crate) fn start(self: &Rc<Self>, done: impl FnOnce() + 'static) {
         let driver = Rc::clone(self);
-        task::spawn(async move { driver.count().await });
-    }
-
-    /// The journal, opened if it is not.
-    pub(crate) async fn journal(&self) -> Result<Journal, StoreFault> {
-        let open = self.journal.borrow().clone();
-        if let Some(journal) = open {
-            return Ok(journal);
-        }
-        let journal = Journal::open(&self.options.channel, OPEN_MAX).await?;
-        *self.journal.borrow_mut() = Some(journal.clone());
-        Ok(journal)
+        self.journal.open(Box::new(move |_| {
+            // Tried again by each use; whoever enqueues is told why it did not work.
+            driver.link.start();
+            driver.count();
+            done();
+        }));
     }
 
     // Until a coordinator has answered, the page says itself how much waits.
-    async fn count(&self) {
-        let Ok(journal) = self.journal().await else { return };
-        let counted = journal.count(rows::Store::Journal).await;
-        if let (Ok(count), false) = (counted, self.ready.get()) {
-            self.change_status(|status| status.pending = count);
-        }
+    fn count(self: &Rc<Self>) {
+        let driver = Rc::clone(self);
+        self.journal.count(
+            Store::Journal,
+            Box::new(move |counted| {
+                if let (Ok(count), false) = (counted, driver.ready.get()) {
+                    driver.change_status(|status| status.pending = count);
+                }
+            }),
+        );
     }
 
     pub(crate) fn identity(&self) -> Identity {
@@ -153,30 +127,84 @@ impl Driver {
         self.hear.borrow_mut().push(hear);
     }
 
-    pub(crate) fn on_written(self: &Rc<Self>, written: &Written) {
+    pub(crate) fn tell_trouble(&self, fault: Fault) {
+        self.tell(&Happening::Trouble(fault));
+    }
+
+    /// Appends a row; whatever is appended in the same turn, or while a transaction is under way, shares the next.
+    pub(crate) fn append(
+        self: &Rc<Self>,
+        row: Vec<u8>,
+        urgent: bool,
+        settle: Settle<u64>,
+    ) -> Result<(), Fault> {
+        if self.group.push(row, urgent, settle)? {
+            let driver = Rc::clone(self);
+            task::soon(move || driver.write());
+        }
+        Ok(())
+    }
+
+    // Writes what waits, transaction after transaction, until nothing does.
+    fn write(self: &Rc<Self>) {
+        let Some(rows) = self.group.begin() else { return };
+        let driver = Rc::clone(self);
+        let strict = !self.options.relaxed;
+        self.journal.append(
+            &rows,
+            strict,
+            Box::new(move |result| {
+                if let Some(written) = driver.group.end(result) {
+                    driver.on_written(&written);
+                }
+                driver.write();
+            }),
+        );
+    }
+
+    fn on_written(self: &Rc<Self>, written: &Written) {
         self.fresh.borrow_mut().push_back((written.last, written.count));
         self.handle(Input::Appended { urgent: written.urgent });
         self.tell(&Happening::Status(self.status()));
     }
 
-    pub(crate) fn tell_trouble(&self, fault: Fault) {
-        self.tell(&Happening::Trouble(fault));
+    /// Reads up to so many rows of a store as are listed.
+    pub(crate) fn read(&self, store: Store, settle: Settle<Rows>) {
+        let done = |found: Result<_, StoreFault>| settle(found.map_err(|fault| fault.to_fault()));
+        self.journal.read(store, None, LISTED_MAX, Box::new(done));
     }
 
     /// Asks the coordinator; its answer, or that it is silent.
-    pub(crate) async fn ask(self: &Rc<Self>, request: Request) -> Option<Reply> {
-        let (sender, receiver) = oneshot::channel();
+    pub(crate) fn ask(self: &Rc<Self>, request: Request, settle: Settle<Reply>) {
+        if self.closed.get() {
+            return settle(Err(closed()));
+        }
         let id = self.page.borrow_mut().ask(clock::now(), request);
-        self.answers.borrow_mut().insert(id, sender);
+        self.answers.borrow_mut().insert(id, settle);
         self.pump();
-        receiver.await.ok()
     }
 
-    pub(crate) fn identify(self: &Rc<Self>, identity: Identity, token: Option<Token>) {
+    pub(crate) fn identify(self: &Rc<Self>, identity: Identity, token: Option<AskToken>) {
         let has_token = token.is_some();
         *self.token.borrow_mut() = token;
         self.page.borrow_mut().identify(clock::now(), identity, has_token);
         self.pump();
+    }
+
+    /// The app has answered what it was asked for.
+    pub(crate) fn give_token(self: &Rc<Self>, identity: Identity, token: Option<Box<str>>) {
+        let token = token.filter(|token| token.len() <= limits::TOKEN_BYTES_MAX);
+        self.page.borrow_mut().give_token(identity, token);
+        self.pump();
+    }
+
+    /// Leaves once what is being written is written.
+    pub(crate) fn close_when_written(self: &Rc<Self>, closed: impl FnOnce() + 'static) {
+        let driver = Rc::clone(self);
+        self.group.when_written(Box::new(move || {
+            driver.close();
+            closed();
+        }));
     }
 
     pub(crate) fn close(self: &Rc<Self>) {
@@ -184,14 +212,11 @@ impl Driver {
             return;
         }
         self.leave(false);
-        self.alarm.set(None, || {});
-        drop(self.listeners.take());
-        drop(self.port.take());
-        drop(self.answers.take());
+        self.link.close();
+        let answers = self.answers.take();
+        answers.into_values().for_each(|settle| settle(Err(closed())));
         self.deliveries.close(&closed());
-        if let Some(journal) = self.journal.take() {
-            journal.close();
-        }
+        self.journal.close();
         self.hear.borrow_mut().clear();
     }
 
@@ -209,19 +234,16 @@ impl Driver {
         while let Some(effect) = self.next_effect() {
             self.perform(effect);
         }
-        let now = clock::now();
         let next = self.page.borrow().poll_timeout();
-        let weak = Rc::downgrade(self);
-        self.alarm.set(next.map(|at| at.since(now.mono)), move || {
-            if let Some(driver) = weak.upgrade() {
-                driver.handle(Input::Timeout);
-            }
-        });
+        self.link.wake(next.map(|at| at.since(clock::now().mono)));
     }
 
     fn perform(self: &Rc<Self>, effect: Effect) {
         match effect {
-            Effect::Post { message, fast, hello } => self.post(&message, fast, hello),
+            Effect::Post { message, fast, hello } => {
+                self.log(&message, true);
+                self.link.post(&message, fast, hello);
+            }
             Effect::Welcomed => {
                 if !self.ready.replace(true) {
                     self.tell(&Happening::Ready);
@@ -233,10 +255,9 @@ impl Driver {
                 self.look_for_deliveries();
             }
             Effect::Answered(id, reply) => {
-                let sender = self.answers.borrow_mut().remove(&id);
-                if let Some(sender) = sender {
-                    // Whoever asked may not want to know any more.
-                    let _ = sender.send(reply);
+                let settle = self.answers.borrow_mut().remove(&id);
+                if let Some(settle) = settle {
+                    settle(Ok(reply));
                 }
             }
             Effect::Buried { id, type_, reason, tries } => {
@@ -249,15 +270,15 @@ impl Driver {
                 }
                 self.tell(&Happening::StateLost { what, session, from, to });
             }
-            Effect::TokenWanted(identity) => self.give_token(identity),
+            Effect::TokenWanted(identity) => {
+                let token = self.token.borrow().clone();
+                if let Some(ask) = token {
+                    ask(self, identity);
+                }
+            }
             Effect::Trouble(fault) => self.tell(&Happening::Trouble(fault)),
             Effect::ReloadNeeded(build) => self.tell(&Happening::ReloadNeeded(build)),
         }
-    }
-
-    fn hear(self: &Rc<Self>, bytes: Vec<u8>) {
-        self.log(&bytes, false);
-        self.handle(Input::Message(bytes));
     }
 
     fn log(&self, message: &[u8], out: bool) {
@@ -269,118 +290,44 @@ impl Driver {
         }
     }
 
-    fn post(self: &Rc<Self>, message: &[u8], fast: bool, hello: bool) {
-        self.log(message, true);
-        if fast && let Some(port) = self.port.borrow().as_ref() {
-            return port.post(message);
-        }
-        let Some(worker) = self.worker.borrow().clone() else { return };
-        let mut ports = Vec::new();
-        if hello {
-            let weak = Rc::downgrade(self);
-            let heard = move |bytes| {
-                if let Some(driver) = Weak::upgrade(&weak) {
-                    driver.hear(bytes);
-                }
-            };
-            if let Ok((port, theirs)) = Port::pair(&self.options.channel, heard) {
-                let before = self.port.replace(Some(port));
-                drop(before);
-                ports.push(theirs);
-            }
-        }
-        let ports: Vec<_> = ports.iter().collect();
-        // A worker that cannot be posted to is redundant; the next one will be found.
-        let _ = worker_link::post(&worker, &self.options.channel, message, &ports);
-    }
-
-    fn give_token(self: &Rc<Self>, identity: Identity) {
-        let Some(token) = self.token.borrow().clone() else { return };
-        let asked = token(&identity);
-        let weak = Rc::downgrade(self);
-        task::spawn(async move {
-            let token = asked.await.filter(|token| token.len() <= limits::TOKEN_BYTES_MAX);
-            if let Some(driver) = weak.upgrade() {
-                driver.page.borrow_mut().give_token(identity, token);
-                driver.pump();
-            }
-        });
-    }
-
     /// Looks on disk for outcomes that somebody waits for.
     pub(crate) fn look_for_deliveries(self: &Rc<Self>) {
+        let Some(from) = self.deliveries.wanted() else { return };
         let driver = Rc::clone(self);
-        task::spawn(async move {
-            if let Ok(journal) = driver.journal().await {
-                driver.deliveries.look(&journal).await;
-            }
-        });
+        self.journal.read(
+            Store::Done,
+            Some(from),
+            0,
+            Box::new(move |found| driver.deliveries.compare(from, &found.unwrap_or_default())),
+        );
     }
 
-    fn on_life(self: &Rc<Self>, life: Life) {
-        match life {
-            Life::Shown => self.handle(Input::Visible(true)),
-            Life::Hidden => self.handle(Input::Visible(false)),
-            Life::Left { may_return } => self.leave(may_return),
-            Life::Entered { returned: false } | Life::Frozen => {}
-            Life::Entered { returned: true } | Life::Resumed => {
-                self.handle(Input::Returned);
-                self.find_worker();
+    fn on_heard(self: &Rc<Self>, heard: Heard) {
+        match heard {
+            Heard::Message(bytes) => {
+                self.log(&bytes, false);
+                self.handle(Input::Message(bytes));
             }
-            Life::Online => {
-                self.change_status(|status| status.online = true);
-                self.handle(Input::Online);
-                self.find_worker();
+            Heard::Failed(why) => self.change_status(|status| status.host_reason = why),
+            Heard::Linked => {
+                self.change_status(|status| status.host_reason = "".into());
+                self.handle(Input::Linked);
             }
-            Life::Offline => self.change_status(|status| status.online = false),
+            Heard::Visible(visible) => self.handle(Input::Visible(visible)),
+            Heard::Left { may_return } => self.leave(may_return),
+            Heard::Returned => self.handle(Input::Returned),
+            Heard::Online(online) => {
+                self.change_status(|status| status.online = online);
+                if online {
+                    self.handle(Input::Online);
+                }
+            }
+            Heard::Timeout => self.handle(Input::Timeout),
         }
     }
 
     fn leave(self: &Rc<Self>, may_return: bool) {
         self.handle(Input::Leaving { rows: self.group.unwritten(), may_return });
-    }
-
-    // Looks for the worker, and follows it; while one look lasts there is no other.
-    fn find_worker(self: &Rc<Self>) {
-        if self.closed.get() || self.finding.replace(true) {
-            return;
-        }
-        let driver = Rc::clone(self);
-        task::spawn(async move {
-            let found = find(&driver.options).await;
-            driver.finding.set(false);
-            match found {
-                Ok(registration) => driver.link(registration).await,
-                Err(why) => driver.change_status(|status| status.host_reason = why),
-            }
-        });
-    }
-
-    async fn link(self: &Rc<Self>, registration: ServiceWorkerRegistration) {
-        let weak = Rc::downgrade(self);
-        let watched = registration.clone();
-        let changed = Rc::new(move || {
-            if let Some(driver) = weak.upgrade() {
-                driver.take_worker(watched.active());
-            }
-        });
-        if let Some(listeners) = self.listeners.borrow().as_ref() {
-            let before = listeners.following.replace(Some(follow(&registration, changed)));
-            drop(before);
-        }
-        self.take_worker(active(&registration).await);
-    }
-
-    fn take_worker(self: &Rc<Self>, worker: Option<ServiceWorker>) {
-        let Some(worker) = worker else { return };
-        let same = self.worker.borrow().as_ref() == Some(&worker);
-        if same || self.closed.get() {
-            return;
-        }
-        *self.worker.borrow_mut() = Some(worker);
-        drop(self.port.take());
-        self.change_status(|status| status.host_reason = "".into());
-        self.handle(Input::Linked);
     }
 
     fn change_status(&self, change: impl FnOnce(&mut Status)) {
@@ -415,3 +362,6 @@ impl fmt::Debug for Driver {
 }
 
 const OPEN_MAX: Duration = Duration::from_millis(2_900);
+
+/// Rows that are listed at the most; the status counts them all.
+const LISTED_MAX: u32 = limits::PAGE_QUEUE_ROWS_MAX as u32;

@@ -5,19 +5,19 @@
 
 use core::cell::{Cell, RefCell};
 use core::fmt;
+use core::mem::take;
 use std::rc::Rc;
 
 use bellwether_shared::base::{Culprit, Fault, limits};
 use bellwether_web::fault::StoreFault;
-use bellwether_web::journal::Journal;
-use futures::channel::oneshot;
 use minicbor::bytes::ByteVec;
 
-/// Told where the event lies once it is durable.
-pub(crate) type Settle = Box<dyn FnOnce(Result<u64, Fault>)>;
+/// Told what came of something.
+pub(crate) type Settle<T> = Box<dyn FnOnce(Result<T, Fault>)>;
 
 struct Waiting {
-    settle: Settle,
+    /// Told where the event lies once it is durable.
+    settle: Settle<u64>,
     urgent: bool,
 }
 
@@ -36,17 +36,23 @@ pub(crate) struct Written {
 pub(crate) struct Group {
     rows: RefCell<Vec<Vec<u8>>>,
     waiting: RefCell<Vec<Waiting>>,
-    bytes: Cell<usize>,
     /// Rows of the transaction under way: they may, or may not, be durable.
     unsure: RefCell<Rc<Vec<Vec<u8>>>>,
+    /// Who waits for it.
+    written: RefCell<Vec<Waiting>>,
     writing: Cell<bool>,
-    over: RefCell<Vec<oneshot::Sender<()>>>,
+    over: RefCell<Vec<Box<dyn FnOnce()>>>,
 }
 
 impl Group {
-    /// Takes an event in. `true` if nobody is writing: the caller then calls [`write`](Self::write), after
-    /// whatever else is enqueued in the same turn.
-    pub(crate) fn push(&self, row: Vec<u8>, urgent: bool, settle: Settle) -> Result<bool, Fault> {
+    /// Takes an event in. `true` if nobody is writing: the caller then sees to it that [`begin`](Self::begin) is
+    /// called, after whatever else is enqueued in the same turn.
+    pub(crate) fn push(
+        &self,
+        row: Vec<u8>,
+        urgent: bool,
+        settle: Settle<u64>,
+    ) -> Result<bool, Fault> {
         let mut rows = self.rows.borrow_mut();
         if rows.len() >= limits::PAGE_QUEUE_ROWS_MAX {
             return Err(Fault::new(
@@ -55,61 +61,44 @@ impl Group {
                 "the disk does not keep up: 100,000 events wait to be written; enqueue again later",
             ));
         }
-        self.bytes.set(self.bytes.get() + row.len());
         rows.push(row);
         self.waiting.borrow_mut().push(Waiting { settle, urgent });
         Ok(!self.writing.replace(true))
     }
 
-    /// Writes what waits, transaction after transaction, until nothing does.
-    pub(crate) async fn write(
-        &self,
-        open: impl AsyncFn() -> Result<Journal, StoreFault>,
-        strict: bool,
-        written: impl Fn(Written),
-    ) {
-        while !self.rows.borrow().is_empty() {
-            let (rows, waiting) = self.take();
-            let rows = Rc::new(rows);
-            *self.unsure.borrow_mut() = Rc::clone(&rows);
-            let result = match open().await {
-                Ok(journal) => journal.append(&rows, strict).await,
-                Err(fault) => Err(fault),
-            };
-            *self.unsure.borrow_mut() = Rc::default();
-            match result {
-                Ok(last) => {
-                    let count = waiting.len() as u64;
-                    let urgent = waiting.iter().any(|waiting| waiting.urgent);
-                    // Positions within one transaction follow one another.
-                    let first = (last + 1).saturating_sub(count);
-                    for (at, waiting) in waiting.into_iter().enumerate() {
-                        (waiting.settle)(Ok(first + at as u64));
-                    }
-                    written(Written { count, last, urgent });
-                }
-                Err(fault) => {
-                    let fault = fault.to_fault();
-                    for waiting in waiting {
-                        (waiting.settle)(Err(fault.clone()));
-                    }
-                }
-            }
+    /// The rows of the next transaction, which is over with [`end`](Self::end); none if nothing waits.
+    pub(crate) fn begin(&self) -> Option<Rc<Vec<Vec<u8>>>> {
+        if self.rows.borrow().is_empty() {
+            self.writing.set(false);
+            take(&mut *self.over.borrow_mut()).into_iter().for_each(|over| over());
+            return None;
         }
-        self.writing.set(false);
-        for over in self.over.take() {
-            // Whoever waited may be gone.
-            let _ = over.send(());
-        }
+        let rows = Rc::new(self.take());
+        *self.unsure.borrow_mut() = Rc::clone(&rows);
+        Some(rows)
     }
 
-    pub(crate) fn is_writing(&self) -> bool {
-        self.writing.get()
+    /// Settles the events of a transaction that is over.
+    pub(crate) fn end(&self, result: Result<u64, StoreFault>) -> Option<Written> {
+        *self.unsure.borrow_mut() = Rc::default();
+        let written = take(&mut *self.written.borrow_mut());
+        let count = written.len() as u64;
+        let urgent = written.iter().any(|waiting| waiting.urgent);
+        let result = result.map_err(|fault| fault.to_fault());
+        // Positions within one transaction follow one another.
+        for (before, waiting) in (0..count).rev().zip(written) {
+            (waiting.settle)(result.clone().map(|last| last.saturating_sub(before)));
+        }
+        result.ok().map(|last| Written { count, last, urgent })
     }
 
-    /// Tells when nothing is being written any more.
-    pub(crate) fn when_written(&self, over: oneshot::Sender<()>) {
-        self.over.borrow_mut().push(over);
+    /// Tells when nothing is being written any more, which may be now.
+    pub(crate) fn when_written(&self, over: Box<dyn FnOnce()>) {
+        if self.writing.get() {
+            self.over.borrow_mut().push(over);
+        } else {
+            over();
+        }
     }
 
     /// Rows that this page has not seen written.
@@ -119,23 +108,19 @@ impl Group {
         unsure.iter().chain(rows.iter()).map(|row| ByteVec::from(row.clone())).collect()
     }
 
-    fn take(&self) -> (Vec<Vec<u8>>, Vec<Waiting>) {
+    fn take(&self) -> Vec<Vec<u8>> {
         let mut rows = self.rows.borrow_mut();
-        let mut waiting = self.waiting.borrow_mut();
-        if rows.len() <= limits::GROUP_ROWS_MAX && self.bytes.get() <= limits::GROUP_BYTES_MAX {
-            self.bytes.set(0);
-            return (core::mem::take(&mut *rows), core::mem::take(&mut *waiting));
-        }
         let mut bytes = 0;
         let fits = |row: &&Vec<u8>| {
             bytes += row.len();
             bytes <= limits::GROUP_BYTES_MAX
         };
         let count = rows.iter().take(limits::GROUP_ROWS_MAX).take_while(fits).count().max(1);
+        let mut waiting = self.waiting.borrow_mut();
         let (later, left) = (rows.split_off(count), waiting.split_off(count));
+        *self.written.borrow_mut() = core::mem::replace(&mut *waiting, left);
         let taken = core::mem::replace(&mut *rows, later);
-        self.bytes.set(rows.iter().map(Vec::len).sum());
-        (taken, core::mem::replace(&mut *waiting, left))
+        taken
     }
 }
 

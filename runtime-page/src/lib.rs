@@ -17,7 +17,6 @@ mod driver;
 mod group;
 mod listing;
 mod options;
-mod register;
 mod status;
 
 pub use bellwether_shared::base::{EventId, Fault, PageId};

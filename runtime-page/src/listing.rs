@@ -1,10 +1,7 @@
 //! What is on disk, read by the page itself: events that wait, and dead letters.
 
-use bellwether_shared::base::{Fault, limits};
-use bellwether_shared::rows::{self, DeadRow, FlightRow, JournalRow, Key, Reason, read};
+use bellwether_shared::rows::{DeadRow, FlightRow, JournalRow, Key, Reason, read};
 use bellwether_shared::wire::{self, Event, Lane};
-use bellwether_web::fault::StoreFault;
-use bellwether_web::journal::Journal;
 
 /// How far an event has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,11 +61,12 @@ pub struct Content {
     pub user: Box<str>,
 }
 
-/// All events that wait, in the order of appending, up to [`LISTED_MAX`].
-pub(crate) async fn pending(journal: &Journal) -> Result<Vec<QueuedEvent>, Fault> {
-    let flights = journal.read(rows::Store::Flight, LISTED_MAX).await.map_err(to_fault)?;
+/// Rows of a store, with their keys.
+pub(crate) type Rows = Vec<(Key, Vec<u8>)>;
+
+/// The events that wait, in the order of appending.
+pub(crate) fn pending(flights: &[(Key, Vec<u8>)], found: &[(Key, Vec<u8>)]) -> Vec<QueuedEvent> {
     let flights: Vec<FlightRow> = flights.iter().filter_map(|(_, row)| read(row).ok()).collect();
-    let found = journal.read(rows::Store::Journal, LISTED_MAX).await.map_err(to_fault)?;
     let queued = |(key, bytes): &(Key, Vec<u8>)| {
         let Key::Number(position) = *key else { return None };
         let row: JournalRow<'_> = read(bytes).ok()?;
@@ -81,12 +79,11 @@ pub(crate) async fn pending(journal: &Journal) -> Result<Vec<QueuedEvent>, Fault
             content: content(&event, row.session, row.user, row.lane),
         })
     };
-    Ok(found.iter().filter_map(queued).collect())
+    found.iter().filter_map(queued).collect()
 }
 
-/// All dead letters, the oldest first.
-pub(crate) async fn failed(journal: &Journal) -> Result<Vec<DeadLetter>, Fault> {
-    let found = journal.read(rows::Store::Dead, LISTED_MAX).await.map_err(to_fault)?;
+/// The dead letters, the oldest first.
+pub(crate) fn failed(found: &[(Key, Vec<u8>)]) -> Vec<DeadLetter> {
     let letter = |(key, bytes): &(Key, Vec<u8>)| {
         let Key::Text(id) = key else { return None };
         let row: DeadRow = read(bytes).ok()?;
@@ -106,7 +103,7 @@ pub(crate) async fn failed(journal: &Journal) -> Result<Vec<DeadLetter>, Fault> 
         let at = letters.partition_point(|before| before.buried_at_ms <= letter.buried_at_ms);
         letters.insert(at, letter);
     }
-    Ok(letters)
+    letters
 }
 
 fn content(event: &Event<'_>, session: &str, user: &str, lane: Lane) -> Content {
@@ -122,10 +119,3 @@ fn content(event: &Event<'_>, session: &str, user: &str, lane: Lane) -> Content 
         user: user.into(),
     }
 }
-
-fn to_fault(fault: StoreFault) -> Fault {
-    fault.to_fault()
-}
-
-/// Rows that are listed at the most; the status counts them all.
-pub(crate) const LISTED_MAX: u32 = limits::PAGE_QUEUE_ROWS_MAX as u32;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use bellwether_shared::base::{Culprit, Fault, limits};
 use bellwether_shared::bus::{Hello, Identity};
 use bellwether_shared::rows;
-use bellwether_web::lifecycle;
+use bellwether_web::link;
 use futures::future::LocalBoxFuture;
 
 /// Which worker hosts the coordinator.
@@ -100,13 +100,13 @@ impl Options {
         }
     }
 
-    pub(crate) fn hello(&self) -> Hello {
+    pub(crate) fn hello(&self, has_token: bool) -> Hello {
         Hello {
             identity: self.identity(),
             server: self.server.clone(),
             options: self.outbox.clone().bounded(),
-            has_token: self.token.is_some(),
-            visible: lifecycle::visible(),
+            has_token,
+            visible: link::visible(),
         }
     }
 }

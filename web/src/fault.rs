@@ -77,6 +77,10 @@ impl StoreFault {
             "QuotaExceededError" => Self::Quota,
             // What `transaction()` says of a connection that was closed under it.
             "InvalidStateError" => Self::Closed,
+            // What `journal.js` says of an opening.
+            "timeout" => Self::Timeout,
+            "blocked" => Self::Blocked,
+            "unavailable" => Self::Unavailable(message),
             _ => Self::Failed { name, message },
         }
     }
@@ -84,6 +88,7 @@ impl StoreFault {
     // Whether a new handle may do better. `UnknownError` is what WebKit says when its database process
     // has gone, `AbortError` what a forced closing leaves behind, and `NotFoundError` what a database
     // without our stores says: it was deleted, and another opened it anew.
+    #[cfg(feature = "worker")]
     pub(crate) fn is_of_handle(&self) -> bool {
         match self {
             Self::Closed => true,

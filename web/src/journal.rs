@@ -1,74 +1,90 @@
-//! The journal as a page sees it: appending to it, and reading the stores.
+//! The journal as a page sees it, typed: appending to it, and reading the stores. `journal.js` does it.
 //!
 //! What always holds:
 //! - rows of one call are written together and in their order, at positions that follow one another;
-//! - `append` resolves when they are on disk, and fails when none of them is.
+//! - `append` is done when they are on disk, and fails when none of them is;
+//! - `done` is called once, and never before the call has returned.
 //!
-//! Not here: what a row means, and when rows are grouped; the page's machine decides that.
+//! Not here: what a row means, and when rows are grouped; the page decides that.
 
+use core::fmt;
 use core::time::Duration;
-use std::rc::Rc;
 
 use bellwether_shared::rows::{Key, Store};
+use js_sys::Array;
+use wasm_bindgen::prelude::*;
 
-use crate::connection::Connection;
+use crate::callback::once;
 use crate::fault::StoreFault;
-use crate::transaction::{Mode, Request, Transaction, names};
-use crate::{js, read, schema};
+use crate::js;
 
-/// The journal of one channel. A clone shares the connection; with the last one it closes.
+#[wasm_bindgen(module = "/src/journal.js")]
+extern "C" {
+    #[derive(Clone)]
+    #[wasm_bindgen(js_name = Journal)]
+    type Raw;
+    #[wasm_bindgen(constructor, js_class = "Journal")]
+    fn new(name: &str, patience_ms: f64) -> Raw;
+    #[wasm_bindgen(method)]
+    fn open(this: &Raw, done: &JsValue);
+    #[wasm_bindgen(method)]
+    fn append(this: &Raw, bytes: &[u8], lengths: &[u32], durability: &str, done: &JsValue);
+    #[wasm_bindgen(method)]
+    fn read(this: &Raw, store: &str, after: f64, limit: u32, done: &JsValue);
+    #[wasm_bindgen(method)]
+    fn count(this: &Raw, store: &str, done: &JsValue);
+    #[wasm_bindgen(method)]
+    fn close(this: &Raw);
+}
+
+/// Called with what came of it.
+pub type Done<T> = Box<dyn FnOnce(Result<T, StoreFault>)>;
+
+/// The journal of one channel. A clone shares the connection.
 #[derive(Clone)]
-pub struct Journal(Rc<Connection>);
+pub struct Journal(Raw);
 
 impl Journal {
-    /// Opens the channel's database, and creates it if it is new.
+    /// The journal of `channel`. Its database is opened by its first use, and created if it is new.
     ///
-    /// Fails after `timeout`, in which it tries twice; so does each later use that has to open it again.
-    pub async fn open(channel: &str, timeout: Duration) -> Result<Self, StoreFault> {
-        let name = schema::database_name(channel);
-        let connection = Connection::new(&name, &schema::CHANNEL, timeout);
-        connection.database().await?;
-        Ok(Self(connection))
+    /// A use that has to open it fails after `patience`, in which it tries twice.
+    #[must_use]
+    pub fn new(channel: &str, patience: Duration) -> Self {
+        Self(Raw::new(&["bellwether:", channel].concat(), js::from_duration(patience)))
+    }
+
+    /// Opens the database if it is not open.
+    pub fn open(&self, done: Done<()>) {
+        self.0.open(&when_done(Box::new(|result| done(result.map(drop)))));
     }
 
     /// Appends `rows`, and gives the position of the last; the others are right before it. 0 for none.
     ///
-    /// `strict`: resolves only once the disk has them, not only the operating system.
-    pub async fn append(&self, rows: &[Vec<u8>], strict: bool) -> Result<u64, StoreFault> {
-        let mut last = Request::default();
-        let fire = &mut |transaction: &Transaction| {
-            let journal = transaction.store(Store::Journal);
-            for row in rows {
-                last = journal.add(&js::from_bytes(row));
-            }
-            transaction.commit();
-        };
-        self.0.run(names(&[Store::Journal]), Mode::Write { strict }, fire).await?;
-        Ok(last.number())
+    /// `strict`: done only once the disk has them, not only the operating system.
+    pub fn append(&self, rows: &[Vec<u8>], strict: bool, done: Done<u64>) {
+        let lengths: Vec<u32> = rows.iter().map(|row| row.len() as u32).collect();
+        let durability = if strict { "strict" } else { "relaxed" };
+        self.0.append(&rows.concat(), &lengths, durability, &number(done));
     }
 
-    /// Rows of a store in the order of their keys, up to `limit`.
-    pub async fn read(&self, store: Store, limit: u32) -> Result<Vec<(Key, Vec<u8>)>, StoreFault> {
-        read::rows(&self.0, store, None, limit).await
-    }
-
-    /// Rows of a store with numbers beyond `after`, ascending.
-    pub async fn read_after(
+    /// Rows of a store in the order of their keys, with numbers beyond `after` if that is given; at most
+    /// `limit`, and all for 0.
+    pub fn read(
         &self,
         store: Store,
-        after: u64,
-    ) -> Result<Vec<(Key, Vec<u8>)>, StoreFault> {
-        read::rows(&self.0, store, Some(after), u32::MAX).await
-    }
-
-    /// One row.
-    pub async fn read_one(&self, store: Store, key: &Key) -> Result<Option<Vec<u8>>, StoreFault> {
-        read::one(&self.0, store, key).await
+        after: Option<u64>,
+        limit: u32,
+        done: Done<Vec<(Key, Vec<u8>)>>,
+    ) {
+        let done = when_done(Box::new(|result| done(result.map(|found| pairs(&found)))));
+        // Numbers of ours are not negative, and texts come after all numbers.
+        let after = after.map_or(-1.0, |after| after as f64);
+        self.0.read(store.name(), after, limit, &done);
     }
 
     /// How many rows a store has.
-    pub async fn count(&self, store: Store) -> Result<u64, StoreFault> {
-        read::count(&self.0, store).await
+    pub fn count(&self, store: Store, done: Done<u64>) {
+        self.0.count(store.name(), &number(done));
     }
 
     /// Lets go of the database, as a page should in `pagehide`; the next use opens it again.
@@ -77,8 +93,28 @@ impl Journal {
     }
 }
 
-impl core::fmt::Debug for Journal {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl fmt::Debug for Journal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Journal")
     }
+}
+
+fn when_done(done: Done<JsValue>) -> JsValue {
+    once(Box::new(move |value, fault| {
+        done(if fault.is_undefined() { Ok(value) } else { Err(StoreFault::thrown(&fault)) });
+    }))
+}
+
+fn number(done: Done<u64>) -> JsValue {
+    when_done(Box::new(move |result| {
+        done(result.map(|value| value.as_f64().unwrap_or_default() as u64));
+    }))
+}
+
+fn pairs(found: &JsValue) -> Vec<(Key, Vec<u8>)> {
+    let pair = |pair: JsValue| {
+        let pair: &Array = pair.unchecked_ref();
+        Some((js::to_key(&pair.get(0))?, js::to_bytes(&pair.get(1))))
+    };
+    found.unchecked_ref::<Array>().iter().filter_map(pair).collect()
 }

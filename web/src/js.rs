@@ -1,10 +1,14 @@
 //! The conversions between rows and JavaScript values.
 
+#[cfg(feature = "page")]
+use core::time::Duration;
+
 use bellwether_shared::rows::Key;
 use js_sys::Uint8Array;
 use wasm_bindgen::{JsCast, JsValue};
 
 /// A row as it is stored.
+#[cfg(feature = "worker")]
 pub(crate) fn from_bytes(bytes: &[u8]) -> JsValue {
     Uint8Array::from(bytes).into()
 }
@@ -15,11 +19,13 @@ pub(crate) fn to_bytes(value: &JsValue) -> Vec<u8> {
 }
 
 /// The same of a request's result, where `undefined` means that there is no row.
+#[cfg(feature = "worker")]
 pub(crate) fn to_row(value: &JsValue) -> Option<Vec<u8>> {
     (!value.is_undefined()).then(|| to_bytes(value))
 }
 
 /// A key as IndexedDB takes it.
+#[cfg(feature = "worker")]
 pub(crate) fn from_key(key: &Key) -> JsValue {
     match key {
         Key::Number(number) => from_number(*number),
@@ -28,6 +34,7 @@ pub(crate) fn from_key(key: &Key) -> JsValue {
 }
 
 /// A number as IndexedDB takes it; exact up to 2⁵³.
+#[cfg(feature = "worker")]
 pub(crate) fn from_number(number: u64) -> JsValue {
     JsValue::from_f64(number as f64)
 }
@@ -38,4 +45,10 @@ pub(crate) fn to_key(value: &JsValue) -> Option<Key> {
         Some(number) => Some(Key::Number(number as u64)),
         None => value.as_string().map(|text| Key::Text(text.into())),
     }
+}
+
+/// Milliseconds, and parts of one. By hand: what the standard library has divides numbers of 128 bits.
+#[cfg(feature = "page")]
+pub(crate) fn from_duration(duration: Duration) -> f64 {
+    duration.as_secs() as f64 * 1e3 + f64::from(duration.subsec_nanos()) / 1e6
 }

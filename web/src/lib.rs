@@ -1,8 +1,9 @@
 //! The browser, typed: storage, timers, channels and crypto as Bellwether's drivers need them.
 //!
 //! Everything here does one thing and decides nothing: no retry but the reopening of a dead database
-//! handle, no order, no protocol. A page links the feature `page`, which is raw bindings and small; the
-//! coordinator links `worker`, which brings the whole store.
+//! handle, no order, no protocol; but which worker's registration is the right one is found in `link.js`. A page
+//! links the feature `page`, a thin face of two JavaScript modules that come with this crate; the coordinator
+//! links `worker`, which brings the whole store.
 //!
 //! What always holds:
 //! - a write is done when its transaction is complete, never earlier;
@@ -16,36 +17,36 @@
 #[global_allocator]
 static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
 
-pub mod alarm;
-pub mod channel;
 pub mod clock;
 pub mod dom;
 pub mod entropy;
 pub mod fault;
-pub mod listen;
 pub mod members;
-pub mod once;
-pub mod schema;
 pub mod task;
 
-mod connection;
 mod js;
-mod open;
-mod read;
-mod realm;
-mod transaction;
 
+#[cfg(feature = "page")]
+mod callback;
 #[cfg(feature = "page")]
 pub mod journal;
 #[cfg(feature = "page")]
-pub mod lifecycle;
-#[cfg(feature = "page")]
-pub mod worker_link;
+pub mod link;
 
+#[cfg(feature = "worker")]
+pub mod alarm;
+#[cfg(feature = "worker")]
+pub mod channel;
 #[cfg(feature = "worker")]
 pub mod fetch;
 #[cfg(feature = "worker")]
+pub mod listen;
+#[cfg(feature = "worker")]
+pub mod once;
+#[cfg(feature = "worker")]
 pub mod registry;
+#[cfg(feature = "worker")]
+pub mod schema;
 #[cfg(feature = "worker")]
 pub mod scope;
 #[cfg(feature = "worker")]
@@ -54,3 +55,14 @@ pub mod sentinel;
 pub mod sign;
 #[cfg(feature = "worker")]
 pub mod store;
+
+#[cfg(feature = "worker")]
+mod connection;
+#[cfg(feature = "worker")]
+mod open;
+#[cfg(feature = "worker")]
+mod read;
+#[cfg(feature = "worker")]
+mod realm;
+#[cfg(feature = "worker")]
+mod transaction;

@@ -6,11 +6,19 @@ use core::future::Future;
 use core::pin::Pin;
 
 use js_sys::Promise;
-use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{future_to_promise, spawn_local};
 
 #[cfg(feature = "worker")]
 use crate::dom::DomFault;
+
+#[cfg(feature = "page")]
+#[wasm_bindgen]
+extern "C" {
+    // https://html.spec.whatwg.org/multipage/timers-and-user-prompts.html#microtask-queuing
+    #[wasm_bindgen(js_name = queueMicrotask)]
+    fn queue_microtask(work: &JsValue);
+}
 
 /// A future whose kind is not told: what awaits it does not carry its code, however often it does.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -18,6 +26,12 @@ pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 /// Lets `work` run, from the next turn on.
 pub fn spawn(work: impl Future<Output = ()> + 'static) {
     spawn_boxed(Box::pin(work));
+}
+
+/// Does `work` after whatever else is done in this turn.
+#[cfg(feature = "page")]
+pub fn soon(work: impl FnOnce() + 'static) {
+    queue_microtask(&crate::callback::once(Box::new(|_, _| work())));
 }
 
 /// Lets `work` run, from the next turn on, and promises what comes of it.

@@ -13,15 +13,50 @@ use bellwether_web::alarm::{Alarm, within};
 use bellwether_web::channel::{Port, read_message};
 use bellwether_web::dom::DomFault;
 use bellwether_web::fault::StoreFault;
-use bellwether_web::journal::Journal;
-use bellwether_web::lifecycle::{Life, Lifecycle};
-use bellwether_web::{clock, entropy, store, worker_link};
+use bellwether_web::journal::{self, Done};
+use bellwether_web::link::{self, Heard, Link};
+use bellwether_web::{clock, entropy, store, task};
+use futures::StreamExt;
+use futures::channel::{mpsc, oneshot};
 use futures::future::join_all;
 use support::{IMPATIENCE, PATIENCE, channel, idb, js};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_browser);
+
+/// A journal whose calls are awaited.
+struct Journal(journal::Journal);
+
+impl Journal {
+    async fn open(channel: &str, patience: Duration) -> Result<Self, StoreFault> {
+        let journal = journal::Journal::new(channel, patience);
+        awaited(|done| journal.open(done)).await.map(|()| Self(journal))
+    }
+
+    async fn append(&self, rows: &[Vec<u8>], strict: bool) -> Result<u64, StoreFault> {
+        awaited(|done| self.0.append(rows, strict, done)).await
+    }
+
+    async fn read(
+        &self,
+        store: Store,
+        after: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<(Key, Vec<u8>)>, StoreFault> {
+        awaited(|done| self.0.read(store, after, limit, done)).await
+    }
+
+    async fn count(&self, store: Store) -> Result<u64, StoreFault> {
+        awaited(|done| self.0.count(store, done)).await
+    }
+}
+
+async fn awaited<T: 'static>(call: impl FnOnce(Done<T>)) -> Result<T, StoreFault> {
+    let (sender, receiver) = oneshot::channel();
+    call(Box::new(|result| drop(sender.send(result))));
+    receiver.await.expect("it is called once")
+}
 
 async fn journal(channel: &str) -> Journal {
     Journal::open(channel, PATIENCE).await.expect("the database opens")
@@ -36,16 +71,19 @@ async fn appended_rows_stand_one_after_the_other() {
     let journal = journal(&channel("append")).await;
     assert_eq!(journal.append(&rows(500, 1), true).await, Ok(500));
     assert_eq!(journal.append(&rows(1, 2), false).await, Ok(501));
-    let read = journal.read(Store::Journal, 1_000).await.expect("it is read");
+    let read = journal.read(Store::Journal, None, 1_000).await.expect("it is read");
     let positions: Vec<Key> = (1..=501).map(Key::Number).collect();
     assert_eq!(read.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>(), positions);
     assert_eq!(read.iter().map(|(_, row)| row.clone()).take(500).collect::<Vec<_>>(), rows(500, 1));
     assert_eq!(journal.count(Store::Journal).await, Ok(501));
-    assert_eq!(journal.read(Store::Journal, 3).await.map(|rows| rows.len()), Ok(3));
-    assert_eq!(journal.read(Store::Journal, 0).await.map(|rows| rows.len()), Ok(0));
-    let last = journal.read_one(Store::Journal, &Key::Number(501)).await;
-    assert_eq!(last, Ok(Some(vec![2, 0, 0])));
-    assert_eq!(journal.read_one(Store::Meta, &"device".into()).await, Ok(None));
+    for (after, limit, count) in
+        [(None, 3, 3), (None, 0, 501), (Some(499), 0, 2), (Some(501), 9, 0)]
+    {
+        let read = journal.read(Store::Journal, after, limit).await;
+        assert_eq!(read.map(|rows| rows.len()), Ok(count), "{after:?}, {limit}");
+    }
+    let last = journal.read(Store::Journal, Some(500), 1).await;
+    assert_eq!(last, Ok(vec![(Key::Number(501), vec![2, 0, 0])]));
     assert_eq!(journal.append(&[], true).await, Ok(0));
 }
 
@@ -56,7 +94,7 @@ async fn appends_of_two_pages_at_once_do_not_mix() {
     let groups: Vec<_> = (0..20_u8).map(|group| rows(10, group)).collect();
     let appends = groups.iter().enumerate().map(|(at, rows)| pages[at % 2].append(rows, true));
     let lasts = join_all(appends).await;
-    let all = pages[0].read(Store::Journal, 1_000).await.expect("it is read");
+    let all = pages[0].read(Store::Journal, None, 1_000).await.expect("it is read");
     assert_eq!(all.len(), 200);
     for (last, rows) in lasts.into_iter().zip(groups) {
         let last = last.expect("it is appended") as usize;
@@ -148,7 +186,7 @@ async fn a_deleted_database_is_made_anew() {
     assert_eq!(journal.append(&rows(7, 1), true).await, Ok(7));
     idb(&channel, "await gone()").await;
     assert_eq!(journal.append(&rows(1, 1), true).await, Ok(1));
-    journal.close();
+    journal.0.close();
     idb(&channel, "await gone()").await;
     assert_eq!(journal.count(Store::Journal).await, Ok(0));
 }
@@ -176,7 +214,7 @@ async fn a_handle_that_died_silently_is_replaced() {
 #[wasm_bindgen_test]
 async fn an_opening_that_comes_too_late_stands_in_nobodys_way() {
     let channel = channel("held");
-    journal(&channel).await.close();
+    journal(&channel).await.0.close();
     idb(
         &channel,
         "globalThis.held = await open(1);
@@ -184,7 +222,7 @@ async fn an_opening_that_comes_too_late_stands_in_nobodys_way() {
     )
     .await;
     let late = Journal::open(&channel, IMPATIENCE).await;
-    assert_eq!(late.expect_err("it is held"), StoreFault::Timeout);
+    assert_eq!(late.err(), Some(StoreFault::Timeout));
     let freed = idb(&channel, "held.close(); (await upgrading).close(); await gone()");
     assert!(within(PATIENCE, freed).await.is_some());
     assert_eq!(journal(&channel).await.append(&rows(1, 1), true).await, Ok(1));
@@ -195,7 +233,7 @@ async fn a_database_that_lacks_stores_gets_them() {
     let channel = channel("bare");
     idb(&channel, "globalThis.bare = await open(1)").await;
     let blocked = Journal::open(&channel, IMPATIENCE).await;
-    assert_eq!(blocked.expect_err("it is open in another page"), StoreFault::Blocked);
+    assert_eq!(blocked.err(), Some(StoreFault::Blocked));
     idb(&channel, "bare.close()").await;
     assert_eq!(journal(&channel).await.append(&rows(1, 1), true).await, Ok(1));
 }
@@ -248,7 +286,7 @@ async fn without_a_database_it_says_so() {
     let page = Journal::open("none", PATIENCE).await;
     let worker = store::Store::open("none", PATIENCE).await;
     js("", "Object.defineProperty(globalThis, 'indexedDB', factory)").await;
-    assert_eq!(page.expect_err("there is none"), StoreFault::Unavailable("switched off".into()));
+    assert_eq!(page.err(), Some(StoreFault::Unavailable("switched off".into())));
     assert_eq!(worker.expect_err("there is none").code(), "store-unavailable");
     journal(&channel("back")).await;
 }
@@ -354,51 +392,127 @@ async fn only_a_message_of_ours_is_read_as_one() {
     }
 }
 
+/// Those who wait for their turn have it in their order, and after what is done in this one.
 #[wasm_bindgen_test]
-async fn the_pages_life_is_heard_until_nobody_listens() {
+async fn what_is_to_be_done_soon_is_done_after_this_turn() {
+    let done = Rc::new(RefCell::new(Vec::new()));
+    for at in 1..=3 {
+        let done = Rc::clone(&done);
+        task::soon(move || done.borrow_mut().push(at));
+    }
+    assert!(done.borrow().is_empty());
+    js("", "").await;
+    assert_eq!(*done.borrow(), [1, 2, 3]);
+}
+
+/// A link, and what it hears.
+fn link(url: &str) -> (Link, Rc<RefCell<Vec<Heard>>>) {
     let heard = Rc::new(RefCell::new(Vec::new()));
     let hear = Rc::clone(&heard);
-    let lifecycle = Lifecycle::new(move |life| hear.borrow_mut().push(life));
+    let link = Link::new("c", Some(url), None, move |it| hear.borrow_mut().push(it));
+    (link, heard)
+}
+
+#[wasm_bindgen_test]
+async fn the_pages_life_is_heard_until_nobody_listens() {
+    let (link, heard) = link("");
+    link.start();
     const EVENTS: &str = "
-        for (const kind of ['freeze', 'resume']) document.dispatchEvent(new Event(kind));
+        for (const kind of ['freeze', 'resume', 'visibilitychange']) document.dispatchEvent(new Event(kind));
         for (const kind of ['online', 'offline']) dispatchEvent(new Event(kind));
         for (const kind of ['pagehide', 'pageshow'])
             dispatchEvent(new PageTransitionEvent(kind, {persisted: true}));
-        dispatchEvent(new Event('pagehide'));";
+        for (const kind of ['pagehide', 'pageshow']) dispatchEvent(new Event(kind));";
     js("", EVENTS).await;
-    drop(lifecycle);
+    drop(link);
     js("", EVENTS).await;
     let expected = [
-        Life::Frozen,
-        Life::Resumed,
-        Life::Online,
-        Life::Offline,
-        Life::Left { may_return: true },
-        Life::Entered { returned: true },
-        Life::Left { may_return: false },
+        Heard::Returned,
+        Heard::Visible(link::visible()),
+        Heard::Online(true),
+        Heard::Online(false),
+        Heard::Left { may_return: true },
+        Heard::Returned,
+        Heard::Left { may_return: false },
     ];
-    assert_eq!(*heard.borrow(), expected);
-    assert!(bellwether_web::lifecycle::online());
+    let is_life = |heard: &&Heard| !matches!(heard, Heard::Failed(_));
+    assert_eq!(heard.borrow().iter().filter(is_life).cloned().collect::<Vec<_>>(), expected);
+    assert!(link::online());
+}
+
+#[wasm_bindgen_test]
+async fn a_link_wakes_once_at_the_time_asked_for_last() {
+    let (link, heard) = link("");
+    link.wake(Some(Duration::from_millis(1)));
+    link.wake(Some(Duration::MAX));
+    link.wake(Some(Duration::from_millis(20)));
+    let (rested, early) = self::link("");
+    rested.wake(Some(Duration::from_millis(1)));
+    rested.wake(None);
+    let (gone, late) = self::link("");
+    gone.wake(Some(Duration::from_millis(1)));
+    drop(gone);
+    assert_eq!(within(Duration::from_millis(60), core::future::pending::<()>()).await, None);
+    assert_eq!(*heard.borrow(), [Heard::Timeout]);
+    assert!(early.borrow().is_empty() && late.borrow().is_empty());
+}
+
+#[wasm_bindgen_test]
+async fn only_messages_of_its_channel_are_for_a_link() {
+    let (link, heard) = link("");
+    link.start();
+    #[rustfmt::skip]
+    let cases = [
+        ("ours",             "{bellwether: 'c', m: new Uint8Array([7])}",             Some(Heard::Message(vec![7]))),
+        ("another channel",  "{bellwether: 'd', m: new Uint8Array([7])}",             None),
+        ("no bytes",         "{bellwether: 'c', m: [7]}",                             None),
+        ("another view",     "{bellwether: 'c', m: new Uint16Array([7])}",            None),
+        ("no channel",       "{m: new Uint8Array([7])}",                              None),
+        ("too large",        "{bellwether: 'c', m: new Uint8Array(2 ** 22 + 1)}",     None),
+        ("a failure",        "{bellwether: 'c', failed: 'f', message: 'words'}",      Some(Heard::Failed("words".into()))),
+        ("no words",         "{bellwether: 'c', failed: 'f', message: 7}",            None),
+        ("a text",           "'bellwether'",                                          None),
+        ("null",             "null",                                                  None),
+    ];
+    js("", "").await;
+    for (shows, data, expected) in cases {
+        heard.borrow_mut().clear();
+        let message = format!(
+            "navigator.serviceWorker.dispatchEvent(new MessageEvent('message', {{data: {data}}}))"
+        );
+        js("", &message).await;
+        assert_eq!(heard.borrow().first(), expected.as_ref(), "{shows}");
+    }
+}
+
+#[wasm_bindgen(module = "/src/link.js")]
+extern "C" {
+    fn probe(worker: &JsValue, channel: &str, ms: u32) -> js_sys::Promise;
 }
 
 #[wasm_bindgen_test]
 async fn a_worker_is_asked_on_a_port_of_its_own() {
-    assert!(worker_link::supported());
     let working = "const {bellwether, probe} = message;
-        transfer[0].postMessage({bellwether, build: probe === true ? 'b7' : '?'});";
-    for (answers, build) in [(working, Some("b7")), ("", None), ("throw new Error('gone')", None)] {
+        transfer[0].postMessage({bellwether, build: probe === true ? 'b7' : 7});";
+    for (answers, speaks) in [(working, true), ("", false), ("throw new Error('gone')", false)] {
         let worker = format!("return {{postMessage: (message, transfer) => {{ {answers} }}}}");
-        let worker: web_sys::ServiceWorker = js("", &worker).await.unchecked_into();
-        let answer = worker_link::probe(&worker, "c", IMPATIENCE).await;
-        assert_eq!(answer.as_deref(), build, "{answers}");
+        let worker = js("", &worker).await;
+        let answer = wasm_bindgen_futures::JsFuture::from(probe(&worker, "c", 400)).await;
+        assert_eq!(answer, Ok(JsValue::from_bool(speaks)), "{answers}");
     }
 }
 
 #[wasm_bindgen_test]
-async fn a_worker_that_cannot_be_had_is_a_fault() {
-    let fault = worker_link::register("/there-is-none.js", None).await;
-    assert_ne!(&*fault.expect_err("there is none").name, "");
-    assert!(worker_link::registration("/").await.expect("it is looked up").is_none());
-    assert!(worker_link::controller().is_none());
-    assert!(worker_link::Inbox::new("c", |_| {}).is_some());
+async fn why_there_is_no_worker_is_said() {
+    for (url, why) in [
+        ("", "service worker: switched off by the option `worker: false`"),
+        ("/there-is-none.js", "service worker: "),
+    ] {
+        let (sender, mut heard) = mpsc::unbounded();
+        let link = Link::new("c", Some(url), None, move |it| drop(sender.unbounded_send(it)));
+        link.start();
+        let heard = within(PATIENCE, heard.next()).await.flatten();
+        let Some(Heard::Failed(told)) = &heard else { panic!("{url}: {heard:?}") };
+        assert!(told.starts_with(why), "{told}");
+    }
 }

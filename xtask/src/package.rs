@@ -86,7 +86,7 @@ pub(crate) fn check_demo(repo: &Repo) -> Outcome {
 fn page_glue(squeeze: &Squeeze<'_>, glue: &Path) -> Outcome<Vec<Built>> {
     let named = |ending: &str| format!("{}{ending}", Runtime::Page.name());
     let script = named(".js");
-    let mut built = vec![(script.clone(), squeeze.module(&glue.join(script))?)];
+    let mut built = vec![(script.clone(), squeeze.bundle(&glue.join(script))?)];
     for ending in [".d.ts", "_bg.wasm", "_bg.wasm.d.ts"] {
         built.push((named(ending), file::read(&glue.join(named(ending)))?));
     }
@@ -100,15 +100,10 @@ struct Squeeze<'a> {
 }
 
 impl Squeeze<'_> {
-    /// A module and all that it imports from beside it, but for the page's glue.
+    /// A module and all that it imports from beside it, but for the page's glue, which `index.js` loads later.
     fn bundle(&self, module: &Path) -> Outcome<Vec<u8>> {
         let glue = format!("--external:./{}.js", Runtime::Page.name());
         self.run(module, &["--bundle", "--format=esm", &glue])
-    }
-
-    /// A module alone.
-    fn module(&self, module: &Path) -> Outcome<Vec<u8>> {
-        self.run(module, &["--format=esm"])
     }
 
     /// A classic script; its global names stay.

@@ -144,6 +144,9 @@ fn convert(
 fn optimize(repo: &Repo, glue: &Path) -> Outcome<PathBuf> {
     let folder = repo.built("glue-optimized");
     crate::package::install(repo, "npm")?;
+    for name in file::below(glue, &|name| name.starts_with(SNIPPETS))? {
+        file::write(&folder.join(&name), &file::read(&glue.join(&name))?)?;
+    }
     for runtime in Runtime::ALL {
         for name in file::below(glue, &|name| name.starts_with(runtime.name()))? {
             let (from, to) = (glue.join(&name), folder.join(&name));
@@ -171,6 +174,9 @@ fn optimize(repo: &Repo, glue: &Path) -> Outcome<PathBuf> {
 
 /// A panic in what is shipped is a trap: nobody would read its words.
 const SHIPPED: &[&str] = &["--trap"];
+
+/// Where wasm-bindgen puts the modules that the runtimes' crates bring along, and the glue imports.
+const SNIPPETS: &str = "snippets";
 
 /// The features one by one: with all of them, modules come out that browsers refuse. No inlining, and no
 /// sharing of repeated expressions: what they save is less than what brotli then misses.
