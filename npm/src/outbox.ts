@@ -58,11 +58,13 @@ export class PageOutbox implements Outbox {
   }
 
   async pending(): Promise<QueuedEvent[]> {
-    return (await settled<RawListed<QueuedEvent>[]>((settle) => this.#client.pending(settle))).map(decoded);
+    const events = await settled<RawListed<QueuedEvent>[]>((settle) => this.#client.pending(settle));
+    return events.map(decoded);
   }
 
   async failed(): Promise<DeadLetter[]> {
-    return (await settled<RawListed<DeadLetter>[]>((settle) => this.#client.failed(settle))).map(decoded);
+    const letters = await settled<RawListed<DeadLetter>[]>((settle) => this.#client.failed(settle));
+    return letters.map(decoded).sort((one, other) => one.buriedAt - other.buriedAt);
   }
 
   retry(id?: string): Promise<number> {

@@ -87,6 +87,7 @@ export interface Client {
     settle: Settle<number>,
   ): string;
   pending(settle: Settle<RawListed<QueuedEvent>[]>): void;
+  /** In any order. */
   failed(settle: Settle<RawListed<DeadLetter>[]>): void;
   delivered(id: string, settle: Settle<RawDelivery>): void;
   /** Settles with a number of letters, or after a flush with its report. */
@@ -106,7 +107,6 @@ export type RawListed<T> = Omit<T, "data"> & { readonly data: string | undefined
 
 /** An outcome as the wasm tells it, its result as JSON. */
 export interface RawDelivery {
-  readonly id: string;
   readonly status: Delivery["status"];
   readonly offset: number | undefined;
   readonly result: string | undefined;

@@ -5,17 +5,16 @@ use std::rc::Rc;
 
 use bellwether_shared::base::{Culprit, EventId, Fault, LogEpoch, limits};
 use bellwether_shared::bus::{Identity, PROTOCOL_MAX, Reply, Request, Sync};
-use bellwether_shared::rows::{self, Overflow};
+use bellwether_shared::rows::{self, DoneEntry, Overflow, Store};
 use bellwether_shared::wire::Lane;
 use bellwether_web::members::Members;
 use js_sys::{Array, Function};
 use wasm_bindgen::prelude::*;
 
 use crate::client::{Bellwether, NewEvent};
-use crate::delivery::Delivery;
 use crate::driver::AskToken;
 use crate::group::Settle;
-use crate::listing::{Content, DeadLetter, Journey, QueuedEvent};
+use crate::listing::{self, Journey, Listed, Rows};
 use crate::options::{Options, WorkerChoice};
 use crate::status::{Happening, Host, Status};
 
@@ -57,7 +56,7 @@ impl Client {
 
     /// The page's id.
     pub fn id(&self) -> String {
-        self.0.id().to_string()
+        self.0.id().text()
     }
 
     /// Stores an event; gives its id at once, and settles with its position when it is durable.
@@ -88,65 +87,64 @@ impl Client {
             },
             immediate,
         };
-        let settle = settling(settle, |position| number(position));
+        let settle = settling(settle, number);
         let id = self.0.append(event, settle).map_err(thrown)?;
         Ok(id.as_str().to_owned())
     }
 
     /// Lists the events that the server has not answered.
     pub fn pending(&self, settle: Told) {
-        self.0.list_pending(settling(settle, |events: Vec<QueuedEvent>| {
+        self.0.read_pending(settling(settle, |(flights, found): (Rows, Rows)| {
             let list = Array::new();
-            for event in &events {
-                let shown = shown(&event.id, &event.content);
-                shown.set("position", &number(event.position));
-                shown.set("correlationId", &text_or_none(&event.content.correlation));
-                shown.set_text(
-                    "state",
-                    match event.journey {
-                        Journey::Durable => "durable",
-                        Journey::Sending => "sending",
-                    },
-                );
-                shown.set("appendedAt", &number(event.content.at_ms));
+            listing::pending(&flights, &found, |position, journey, listed| {
+                let shown = shown(listed.event.id.as_str(), Some(listed));
+                let state = match journey {
+                    Journey::Durable => "durable",
+                    Journey::Sending => "sending",
+                };
+                shown.set("position", &number(position));
+                shown.set("correlationId", &text_or_none(listed.event.correlation));
+                shown.set_text("state", state);
+                shown.set("appendedAt", &number(listed.event.at.0));
                 list.push(&shown);
-            }
+            });
             list.into()
         }));
     }
 
-    /// Lists the dead letters.
+    /// Lists the dead letters, in any order.
     pub fn failed(&self, settle: Told) {
-        self.0.list_failed(settling(settle, |letters: Vec<DeadLetter>| {
+        let shown = |found: Rows| {
             let list = Array::new();
-            for letter in &letters {
-                let shown = shown(&letter.id, &letter.content);
-                shown.set_text("code", &letter.reason.code);
-                shown.set_text("message", &letter.reason.message);
-                shown.set("tries", &number(letter.tries.into()));
-                shown.set("buriedAt", &number(letter.buried_at_ms));
+            listing::failed(&found, |id, row, listed| {
+                let shown = shown(id, listed);
+                shown.set_text("code", &row.reason.code);
+                shown.set_text("message", &row.reason.message);
+                shown.set("tries", &number(row.tries.into()));
+                shown.set("buriedAt", &number(row.buried_at.0));
                 list.push(&shown);
-            }
+            });
             list.into()
-        }));
+        };
+        self.0.driver().read(Store::Dead, settling(settle, shown));
     }
 
     /// Settles when the server has accepted or refused the event.
     pub fn delivered(&self, id: &str, settle: Told) -> Result<(), JsValue> {
-        let id = event_id(id)?;
-        self.0.wait_for(
-            id,
-            settling(settle, |delivery: Delivery| {
+        let settle = move |outcome: Result<&DoneEntry, Fault>| {
+            let shown = outcome.map(|entry| {
                 let shown = Members::none();
-                shown.set_text("id", delivery.id.as_str());
-                shown.set_text("status", delivery.status);
-                shown.set("offset", &delivery.offset.map_or(JsValue::UNDEFINED, number));
-                shown.set("result", &text_or_none(&delivery.result));
-                shown.set("code", &text_or_none(&delivery.code));
-                shown.set("message", &text_or_none(&delivery.message));
+                let result = entry.result.as_deref().and_then(|it| core::str::from_utf8(it).ok());
+                shown.set_text("status", entry.outcome.name());
+                shown.set("offset", &entry.offset.map_or(JsValue::UNDEFINED, number));
+                shown.set("result", &text_or_none(result));
+                shown.set("code", &text_or_none(entry.code.as_deref()));
+                shown.set("message", &text_or_none(entry.message.as_deref()));
                 shown.into()
-            }),
-        );
+            });
+            give(&settle, shown);
+        };
+        self.0.wait_for(event_id(id)?, Box::new(settle));
         Ok(())
     }
 
@@ -202,21 +200,23 @@ impl Client {
     }
 }
 
-// What queued events and dead letters have in common, as the app sees it; but `data` is a text still.
-fn shown(id: &str, content: &Content) -> Members {
+// What queued events and dead letters have in common, as the app sees it; but `data` is a text still. Of a letter that
+// cannot be read there is nothing but its id.
+fn shown(id: &str, listed: Option<&Listed<'_>>) -> Members {
     let shown = Members::none();
+    let event = listed.map(|listed| &listed.event);
     shown.set_text("id", id);
-    shown.set_text("type", &content.type_);
-    shown.set("key", &text_or_none(&content.key));
-    shown.set("data", &text_or_none(&content.data));
-    shown.set_text("priority", content.lane.name());
-    shown.set_text("session", &content.session);
-    shown.set_text("user", &content.user);
+    shown.set_text("type", event.map_or("", |event| event.type_));
+    shown.set("key", &text_or_none(event.and_then(|event| event.key)));
+    shown.set("data", &text_or_none(listed.and_then(Listed::data)));
+    shown.set_text("priority", listed.map_or(Lane::default(), |listed| listed.lane).name());
+    shown.set_text("session", listed.map_or("", |listed| listed.session));
+    shown.set_text("user", listed.map_or("", |listed| listed.user));
     shown
 }
 
-fn text_or_none(text: &Option<Box<str>>) -> JsValue {
-    text.as_deref().map_or(JsValue::UNDEFINED, JsValue::from_str)
+fn text_or_none(text: Option<&str>) -> JsValue {
+    text.map_or(JsValue::UNDEFINED, JsValue::from_str)
 }
 
 fn number(number: u64) -> JsValue {
@@ -303,8 +303,7 @@ fn tell(sink: &Told, happening: &Happening) {
             "dead-letter"
         }
         Happening::StateLost { what, from, to, .. } => {
-            let text =
-                |epoch: &Option<LogEpoch>| epoch.map(|epoch| epoch.to_string()).unwrap_or_default();
+            let text = |epoch: &Option<LogEpoch>| epoch.map(LogEpoch::text).unwrap_or_default();
             detail.set_text("what", what);
             detail.set_text("from", &text(from));
             detail.set_text("to", &text(to));

@@ -9,7 +9,7 @@ use bellwether_shared::wire::{Event, EventKind, EventUnfit, Lane, to_cbor};
 use bellwether_web::{clock, entropy, task};
 use futures::channel::{mpsc, oneshot};
 
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, SettleDelivery};
 use crate::driver::{AskToken, Driver, Hear, closed};
 use crate::group::Settle;
 use crate::listing::{self, DeadLetter, QueuedEvent, Rows};
@@ -94,7 +94,7 @@ impl Bellwether {
         token: Option<AskToken>,
         hear: Vec<Hear>,
     ) -> Result<Self, Fault> {
-        options.check()?;
+        options.check(&options.identity())?;
         Ok(Self(Rc::new(Open(Driver::new(options, token, hear)))))
     }
 
@@ -184,17 +184,21 @@ impl Bellwether {
 
     /// Events that the server has not answered, in the order of appending.
     pub async fn pending(&self) -> Result<Vec<QueuedEvent>, Fault> {
-        awaited(|settle| self.list_pending(settle)).await
+        let (flights, found) = awaited(|settle| self.read_pending(settle)).await?;
+        let mut list = Vec::new();
+        listing::pending(&flights, &found, |position, journey, listed| {
+            list.push(QueuedEvent::new(position, journey, listed));
+        });
+        Ok(list)
     }
 
-    pub(crate) fn list_pending(&self, settle: Settle<Vec<QueuedEvent>>) {
+    /// Gives the batches under way, and the journal.
+    pub(crate) fn read_pending(&self, settle: Settle<(Rows, Rows)>) {
         let driver = Rc::clone(self.driver());
         let with_flights = move |flights: Result<Rows, Fault>| match flights {
             Ok(flights) => {
-                let list = move |found: Result<Rows, Fault>| {
-                    settle(found.map(|found| listing::pending(&flights, &found)));
-                };
-                driver.read(Store::Journal, Box::new(list));
+                let both = |found: Result<Rows, Fault>| settle(found.map(|found| (flights, found)));
+                driver.read(Store::Journal, Box::new(both));
             }
             Err(fault) => settle(Err(fault)),
         };
@@ -203,20 +207,22 @@ impl Bellwether {
 
     /// Dead letters, the oldest first.
     pub async fn failed(&self) -> Result<Vec<DeadLetter>, Fault> {
-        awaited(|settle| self.list_failed(settle)).await
-    }
-
-    pub(crate) fn list_failed(&self, settle: Settle<Vec<DeadLetter>>) {
-        let list = |found: Result<Rows, Fault>| settle(found.map(|found| listing::failed(&found)));
-        self.driver().read(Store::Dead, Box::new(list));
+        let found = awaited(|settle| self.driver().read(Store::Dead, settle)).await?;
+        let mut list = Vec::new();
+        listing::failed(&found, |id, row, listed| list.push(DeadLetter::new(id, row, listed)));
+        list.sort_by_key(|letter| letter.buried_at_ms);
+        Ok(list)
     }
 
     /// Waits until the server has accepted or refused an event: one just enqueued, or one of up to 7 days ago.
     pub async fn delivered(&self, id: &EventId) -> Result<Delivery, Fault> {
-        awaited(|settle| self.wait_for(id.clone(), settle)).await
+        let settle = |settle: Settle<Delivery>| -> SettleDelivery {
+            Box::new(|outcome| settle(outcome.map(Delivery::from)))
+        };
+        awaited(|settled| self.wait_for(id.clone(), settle(settled))).await
     }
 
-    pub(crate) fn wait_for(&self, id: EventId, settle: Settle<Delivery>) {
+    pub(crate) fn wait_for(&self, id: EventId, settle: SettleDelivery) {
         if self.driver().closed.get() {
             return settle(Err(closed()));
         }
@@ -260,12 +266,7 @@ impl Bellwether {
         identity: Identity,
         token: Option<AskToken>,
     ) -> Result<(), Fault> {
-        Options {
-            session: Some(identity.session.clone()),
-            user: identity.user.clone(),
-            ..self.driver().options.clone()
-        }
-        .check()?;
+        self.driver().options.check(&identity)?;
         self.driver().identify(identity, token);
         Ok(())
     }

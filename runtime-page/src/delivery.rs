@@ -8,8 +8,6 @@ use core::{fmt, mem};
 use bellwether_shared::base::{EventId, Fault, SortedMap};
 use bellwether_shared::rows::{DoneEntry, DoneRow, Key, read};
 
-use crate::group::Settle;
-
 /// What became of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
@@ -42,16 +40,19 @@ impl From<&DoneEntry> for Delivery {
     }
 }
 
+/// Told what became of an event.
+pub(crate) type SettleDelivery = Box<dyn FnOnce(Result<&DoneEntry, Fault>)>;
+
 /// Those who wait.
 #[derive(Default)]
 pub(crate) struct Deliveries {
-    awaited: RefCell<SortedMap<EventId, Vec<Settle<Delivery>>>>,
+    awaited: RefCell<SortedMap<EventId, Vec<SettleDelivery>>>,
     /// The newest outcome that everybody who waits has been compared with.
     through: Cell<u64>,
 }
 
 impl Deliveries {
-    pub(crate) fn wait(&self, id: EventId, settle: Settle<Delivery>) {
+    pub(crate) fn wait(&self, id: EventId, settle: SettleDelivery) {
         self.awaited.borrow_mut().get_or_insert_with(id, Vec::new).push(settle);
         // The outcome may be an old one.
         self.through.set(0);
@@ -69,7 +70,7 @@ impl Deliveries {
             for entry in &row.entries {
                 let waiting = self.awaited.borrow_mut().get_mut(&entry.id).map(mem::take);
                 for settle in waiting.into_iter().flatten() {
-                    settle(Ok(Delivery::from(entry)));
+                    settle(Ok(entry));
                 }
             }
             // Thousands may wait; taken out one by one, each would move all that follow.

@@ -3,7 +3,6 @@
 use core::cell::{Cell, RefCell};
 use core::fmt;
 use core::time::Duration;
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 use bellwether_shared::base::{Culprit, Fault, Hlc, PageId, RequestId, SortedMap, limits};
@@ -41,7 +40,7 @@ pub(crate) struct Driver {
     status: RefCell<Status>,
     /// Events made durable here that the coordinator has not counted yet: the last position of each transaction, and
     /// how many it wrote.
-    fresh: RefCell<VecDeque<(u64, u64)>>,
+    fresh: RefCell<Vec<(u64, u64)>>,
     hear: RefCell<Vec<Hear>>,
     answers: RefCell<SortedMap<RequestId, Settle<Reply>>>,
     ready: Cell<bool>,
@@ -163,7 +162,7 @@ impl Driver {
     }
 
     fn on_written(self: &Rc<Self>, written: &Written) {
-        self.fresh.borrow_mut().push_back((written.last, written.count));
+        self.fresh.borrow_mut().push((written.last, written.count));
         self.handle(Input::Appended { urgent: written.urgent });
         self.tell(&Happening::Status(self.status()));
     }

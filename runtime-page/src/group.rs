@@ -103,9 +103,11 @@ impl Group {
 
     /// Rows that this page has not seen written.
     pub(crate) fn unwritten(&self) -> Vec<ByteVec> {
-        let unsure = Rc::clone(&self.unsure.borrow());
-        let rows = self.rows.borrow();
-        unsure.iter().chain(rows.iter()).map(|row| ByteVec::from(row.clone())).collect()
+        let mut unwritten = Vec::new();
+        for rows in [&**self.unsure.borrow(), &*self.rows.borrow()] {
+            unwritten.extend(rows.iter().map(|row| ByteVec::from(row.clone())));
+        }
+        unwritten
     }
 
     fn take(&self) -> Vec<Vec<u8>> {
@@ -119,8 +121,7 @@ impl Group {
         let mut waiting = self.waiting.borrow_mut();
         let (later, left) = (rows.split_off(count), waiting.split_off(count));
         *self.written.borrow_mut() = core::mem::replace(&mut *waiting, left);
-        let taken = core::mem::replace(&mut *rows, later);
-        taken
+        core::mem::replace(&mut *rows, later)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is on disk, read by the page itself: events that wait, and dead letters.
 
-use bellwether_shared::rows::{DeadRow, FlightRow, JournalRow, Key, Reason, read};
+use bellwether_shared::rows::{DeadRow, FlightSource, JournalRow, Key, Reason, read};
 use bellwether_shared::wire::{self, Event, Lane};
 
 /// How far an event has come.
@@ -64,58 +64,88 @@ pub struct Content {
 /// Rows of a store, with their keys.
 pub(crate) type Rows = Vec<(Key, Vec<u8>)>;
 
-/// The events that wait, in the order of appending.
-pub(crate) fn pending(flights: &[(Key, Vec<u8>)], found: &[(Key, Vec<u8>)]) -> Vec<QueuedEvent> {
-    let flights: Vec<FlightRow> = flights.iter().filter_map(|(_, row)| read(row).ok()).collect();
-    let queued = |(key, bytes): &(Key, Vec<u8>)| {
-        let Key::Number(position) = *key else { return None };
-        let row: JournalRow<'_> = read(bytes).ok()?;
-        let event: Event<'_> = wire::decode(row.sealed).ok()?;
-        let sealed = flights.iter().any(|flight| flight.covers(position));
-        Some(QueuedEvent {
-            id: event.id.as_str().into(),
-            position,
-            journey: if sealed { Journey::Sending } else { Journey::Durable },
-            content: content(&event, row.session, row.user, row.lane),
-        })
-    };
-    found.iter().filter_map(queued).collect()
+/// A row that is listed, as it lies on disk.
+pub(crate) struct Listed<'r> {
+    pub(crate) session: &'r str,
+    pub(crate) user: &'r str,
+    pub(crate) lane: Lane,
+    pub(crate) event: Event<'r>,
 }
 
-/// The dead letters, the oldest first.
-pub(crate) fn failed(found: &[(Key, Vec<u8>)]) -> Vec<DeadLetter> {
-    let letter = |(key, bytes): &(Key, Vec<u8>)| {
-        let Key::Text(id) = key else { return None };
-        let row: DeadRow = read(bytes).ok()?;
-        let event = wire::decode::<Event<'_>>(&row.sealed).ok();
-        let content = event.map(|event| content(&event, &row.session, &row.user, row.lane));
-        Some(DeadLetter {
-            id: id.clone(),
-            reason: row.reason,
+/// Shows the events that wait, in the order of appending.
+pub(crate) fn pending(
+    flights: &[(Key, Vec<u8>)],
+    found: &[(Key, Vec<u8>)],
+    mut show: impl FnMut(u64, Journey, &Listed<'_>),
+) {
+    let flights: Vec<FlightSource> = flights.iter().filter_map(|(_, row)| read(row).ok()).collect();
+    for (key, bytes) in found {
+        let (Key::Number(position), Ok(row)) = (key, read::<JournalRow<'_>>(bytes)) else {
+            continue;
+        };
+        let Ok(event) = wire::decode(row.sealed) else { continue };
+        let sealed = flights.iter().any(|flight| flight.source.covers(*position));
+        let journey = if sealed { Journey::Sending } else { Journey::Durable };
+        let listed = Listed { session: row.session, user: row.user, lane: row.lane, event };
+        show(*position, journey, &listed);
+    }
+}
+
+/// Shows the dead letters, in the order of their ids.
+pub(crate) fn failed(
+    found: &[(Key, Vec<u8>)],
+    mut show: impl FnMut(&str, &DeadRow, Option<&Listed<'_>>),
+) {
+    for (key, bytes) in found {
+        let (Key::Text(id), Ok(row)) = (key, read::<DeadRow>(bytes)) else { continue };
+        let listed = wire::decode(&row.sealed).ok().map(|event| Listed {
+            session: &row.session,
+            user: &row.user,
+            lane: row.lane,
+            event,
+        });
+        show(id, &row, listed.as_ref());
+    }
+}
+
+impl Listed<'_> {
+    /// The event's body.
+    pub(crate) fn data(&self) -> Option<&str> {
+        self.event.data.and_then(|data| core::str::from_utf8(data).ok())
+    }
+}
+
+impl QueuedEvent {
+    pub(crate) fn new(position: u64, journey: Journey, listed: &Listed<'_>) -> Self {
+        let id = listed.event.id.as_str().into();
+        Self { id, position, journey, content: listed.into() }
+    }
+}
+
+impl DeadLetter {
+    pub(crate) fn new(id: &str, row: &DeadRow, listed: Option<&Listed<'_>>) -> Self {
+        Self {
+            id: id.into(),
+            reason: row.reason.clone(),
             tries: row.tries,
             buried_at_ms: row.buried_at.0,
-            content: content.unwrap_or_default(),
-        })
-    };
-    // By hand: they are few, and the standard sort is large.
-    let mut letters: Vec<DeadLetter> = Vec::new();
-    for letter in found.iter().filter_map(letter) {
-        let at = letters.partition_point(|before| before.buried_at_ms <= letter.buried_at_ms);
-        letters.insert(at, letter);
+            content: listed.map(Content::from).unwrap_or_default(),
+        }
     }
-    letters
 }
 
-fn content(event: &Event<'_>, session: &str, user: &str, lane: Lane) -> Content {
-    let text = |bytes| core::str::from_utf8(bytes).ok().map(Box::from);
-    Content {
-        type_: event.type_.into(),
-        key: event.key.map(Box::from),
-        data: event.data.and_then(text),
-        correlation: event.correlation.map(Box::from),
-        lane,
-        at_ms: event.at.0,
-        session: session.into(),
-        user: user.into(),
+impl From<&Listed<'_>> for Content {
+    fn from(listed: &Listed<'_>) -> Self {
+        let event = &listed.event;
+        Self {
+            type_: event.type_.into(),
+            key: event.key.map(Box::from),
+            data: listed.data().map(Box::from),
+            correlation: event.correlation.map(Box::from),
+            lane: listed.lane,
+            at_ms: event.at.0,
+            session: listed.session.into(),
+            user: listed.user.into(),
+        }
     }
 }

@@ -81,10 +81,10 @@ impl Options {
         Identity { session, user: self.user.clone() }
     }
 
-    /// Checks every bound.
-    pub(crate) fn check(&self) -> Result<(), Fault> {
-        let Identity { session, user } = self.identity();
-        let named = [("channel", &self.channel), ("session", &session)];
+    /// Checks every bound, with `identity` in the place of the one that is asked for here.
+    pub(crate) fn check(&self, identity: &Identity) -> Result<(), Fault> {
+        let Identity { session, user } = identity;
+        let named = [("channel", &self.channel), ("session", session)];
         if let Some((name, _)) = named.iter().find(|(_, value)| value.is_empty()) {
             return Err(unfit(&["`", name, "` is empty: leave it out, or give it a name"]));
         }

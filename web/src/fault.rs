@@ -38,35 +38,26 @@ impl StoreFault {
     /// Stable name for the JavaScript side; part of the public API, so never reused for another meaning.
     #[must_use]
     pub fn code(&self) -> &'static str {
-        match self {
-            Self::Quota => "store-quota",
-            Self::Timeout => "store-timeout",
-            Self::Blocked => "store-blocked",
-            Self::Closed => "store-closed",
-            Self::Fenced { .. } => "fenced",
-            Self::Unavailable(_) => "store-unavailable",
-            Self::Failed { .. } => "store-failed",
-        }
+        self.told().0
     }
 
     /// The same, to be stored, sent and shown.
     #[must_use]
     pub fn to_fault(&self) -> Fault {
-        let culprit = match self {
-            Self::Fenced { .. } | Self::Blocked => Culprit::Peer,
-            Self::Quota
-            | Self::Timeout
-            | Self::Closed
-            | Self::Unavailable(_)
-            | Self::Failed { .. } => Culprit::Browser,
+        let (code, culprit, sentence) = self.told();
+        let details: [&str; 2] = match self {
+            Self::Unavailable(why) => [why, ""],
+            Self::Failed { name, message } => [name, message],
+            Self::Quota | Self::Timeout | Self::Blocked | Self::Closed | Self::Fenced { .. } => {
+                [""; 2]
+            }
         };
-        let (sentence, detail) = self.words();
         let mut message = String::from(sentence);
-        for detail in detail.into_iter().filter(|detail| !detail.is_empty()) {
+        for detail in details.into_iter().filter(|detail| !detail.is_empty()) {
             message.push_str(": ");
             message.push_str(detail);
         }
-        Fault::new(self.code(), culprit, message)
+        Fault::new(code, culprit, message)
     }
 
     /// What a browser threw, as a fault of the store.
@@ -103,15 +94,18 @@ impl StoreFault {
         }
     }
 
-    fn words(&self) -> (&'static str, [&str; 2]) {
+    fn told(&self) -> (&'static str, Culprit, &'static str) {
+        use Culprit::{Browser, Peer};
         match self {
-            Self::Quota => ("the disk is full", [""; 2]),
-            Self::Timeout => ("the database did not open in time", [""; 2]),
-            Self::Blocked => ("another page keeps the database from being opened", [""; 2]),
-            Self::Closed => ("the browser closed the database", [""; 2]),
-            Self::Fenced { .. } => ("another coordinator has taken over", [""; 2]),
-            Self::Unavailable(why) => ("there is no database", [why, ""]),
-            Self::Failed { name, message } => ("the database failed", [name, message]),
+            Self::Quota => ("store-quota", Browser, "the disk is full"),
+            Self::Timeout => ("store-timeout", Browser, "the database did not open in time"),
+            Self::Blocked => {
+                ("store-blocked", Peer, "another page keeps the database from being opened")
+            }
+            Self::Closed => ("store-closed", Browser, "the browser closed the database"),
+            Self::Fenced { .. } => ("fenced", Peer, "another coordinator has taken over"),
+            Self::Unavailable(_) => ("store-unavailable", Browser, "there is no database"),
+            Self::Failed { .. } => ("store-failed", Browser, "the database failed"),
         }
     }
 }

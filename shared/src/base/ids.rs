@@ -26,6 +26,12 @@ macro_rules! id16 {
         }
 
         impl $name {
+            /// The hyphenated form, as [`Display`](fmt::Display) writes it.
+            #[must_use]
+            pub fn text(self) -> String {
+                uuid_text(self.0)
+            }
+
             /// Reads the hyphenated form that [`Display`](fmt::Display) writes.
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {

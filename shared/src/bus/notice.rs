@@ -3,10 +3,12 @@
 use super::BusFault;
 use super::envelope::Envelope;
 use super::request::Identity;
-use crate::base::codec::{Decode, Encode, Fields, Reader, array, begin_array, index, write_uint};
+use crate::base::codec::{
+    Decode, Encode, Fields, Reader, array, begin_array, index, read_one, write_uint,
+};
 use crate::base::{Epoch, Fault, LogEpoch, PageId, RequestId, Wall, limits};
 use crate::rows::{HostKind, Reason};
-use crate::wire::{from_cbor, to_cbor};
+use crate::wire::to_cbor;
 
 /// How it stands with delivery, in one word (OUT-18).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -162,22 +164,12 @@ impl<'b> Decode<'b> for Reply {
 
 fn read_reply(kind: u64, from: &mut Reader<'_>) -> Reply {
     match kind {
-        0 => {
-            let mut done = Done::blank();
-            done.read(from);
-            Reply::Done(done.letters)
-        }
+        0 => Reply::Done(read_one::<Done>(from).letters),
         1 => {
-            let mut flushed = Flushed::blank();
-            flushed.read(from);
-            let Flushed { delivered, pending, dead } = flushed;
+            let Flushed { delivered, pending, dead } = read_one(from);
             Reply::Flushed { delivered, pending, dead }
         }
-        2 => {
-            let mut failed = Failed::blank();
-            failed.read(from);
-            Reply::Failed(failed.fault)
-        }
+        2 => Reply::Failed(read_one::<Failed>(from).fault),
         _ => {
             from.refuse_kind();
             Reply::blank()
@@ -263,7 +255,7 @@ impl Notice {
     /// What a message of this kind is called in a log.
     #[must_use]
     pub fn name(kind: u8) -> &'static str {
-        let names = [
+        const NAMES: &[&str] = &[
             "welcome",
             "status",
             "reply",
@@ -274,7 +266,7 @@ impl Notice {
             "trouble",
             "reload-needed",
         ];
-        names.get(usize::from(kind).wrapping_sub(1)).copied().unwrap_or("unknown")
+        NAMES.get(usize::from(kind).wrapping_sub(1)).copied().unwrap_or("unknown")
     }
 
     /// The message with its header.
@@ -302,27 +294,29 @@ impl Notice {
 
     /// Reads the body; `None` for a kind that this build does not know.
     pub fn open(envelope: &Envelope<'_>) -> Result<Option<Self>, BusFault> {
-        fn body<'b, T: Decode<'b>>(bytes: &'b [u8]) -> Result<T, BusFault> {
-            from_cbor(bytes, limits::BUS_BYTES_MAX).map_err(|_| BusFault::Malformed)
+        if envelope.body.len() > limits::BUS_BYTES_MAX {
+            return Err(BusFault::Malformed);
         }
-        let bytes = envelope.body;
-        Ok(Some(match envelope.kind {
-            Self::WELCOME => Self::Welcome(body(bytes)?),
-            Self::STATUS => Self::Status(body(bytes)?),
-            Self::REPLY => Self::Reply(body(bytes)?),
+        let mut from = Reader::new(envelope.body);
+        let from = &mut from;
+        let read = match envelope.kind {
+            Self::WELCOME => Self::Welcome(read_one(from)),
+            Self::STATUS => Self::Status(read_one(from)),
+            Self::REPLY => Self::Reply(read_one(from)),
             Self::BURIED => {
-                let Buried { id, type_, reason, tries } = body(bytes)?;
+                let Buried { id, type_, reason, tries } = read_one(from);
                 Self::Buried { id, type_, reason, tries }
             }
             Self::STATE_LOST => {
-                let StateLost { what, session, from, to } = body(bytes)?;
+                let StateLost { what, session, from, to } = read_one(from);
                 Self::StateLost { what, session, from, to }
             }
-            Self::TOKEN_WANTED => Self::TokenWanted(body(bytes)?),
-            Self::HOSTED_BY => Self::HostedBy { kind: body(bytes)? },
-            Self::TROUBLE => Self::Trouble(body(bytes)?),
+            Self::TOKEN_WANTED => Self::TokenWanted(read_one(from)),
+            Self::HOSTED_BY => Self::HostedBy { kind: read_one(from) },
+            Self::TROUBLE => Self::Trouble(read_one(from)),
             Self::RELOAD_NEEDED => Self::ReloadNeeded,
             _ => return Ok(None),
-        }))
+        };
+        from.finish().map(|()| Some(read)).map_err(|_| BusFault::Malformed)
     }
 }

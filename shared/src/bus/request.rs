@@ -4,11 +4,11 @@ use minicbor::bytes::ByteVec;
 
 use super::BusFault;
 use super::envelope::Envelope;
-use crate::base::codec::{Decode, array};
+use crate::base::codec::{Reader, array, read_one};
 use crate::base::{Epoch, EventId, PageId, RequestId, limits};
 use crate::rows::Options;
 use crate::tape::Recording;
-use crate::wire::{from_cbor, to_cbor};
+use crate::wire::to_cbor;
 
 /// Whose events a page makes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -139,9 +139,9 @@ impl Request {
     /// What a message of this kind is called in a log.
     #[must_use]
     pub fn name(kind: u8) -> &'static str {
-        let names =
-            ["hello", "nudge", "farewell", "token", "retry", "discard", "pause", "flush", "record"];
-        names.get(usize::from(kind).wrapping_sub(1)).copied().unwrap_or("unknown")
+        const NAMES: &[&str] =
+            &["hello", "nudge", "farewell", "token", "retry", "discard", "pause", "flush", "record"];
+        NAMES.get(usize::from(kind).wrapping_sub(1)).copied().unwrap_or("unknown")
     }
 
     /// The message with its header.
@@ -165,23 +165,25 @@ impl Request {
 
     /// Reads the body; `None` for a kind that this build does not know.
     pub fn open(envelope: &Envelope<'_>) -> Result<Option<Self>, BusFault> {
-        fn body<'b, T: Decode<'b>>(bytes: &'b [u8]) -> Result<T, BusFault> {
-            from_cbor(bytes, limits::BUS_BYTES_MAX).map_err(|_| BusFault::Malformed)
+        if envelope.body.len() > limits::BUS_BYTES_MAX {
+            return Err(BusFault::Malformed);
         }
-        let bytes = envelope.body;
-        Ok(Some(match envelope.kind {
-            Self::HELLO => Self::Hello(body(bytes)?),
-            Self::NUDGE => Self::Nudge { hurry: body::<Switch>(bytes)?.on },
-            Self::FAREWELL => Self::Farewell(body(bytes)?),
-            Self::TOKEN => Self::Token(body(bytes)?),
-            Self::RETRY => Self::Retry { id: body::<Letter>(bytes)?.id },
+        let mut from = Reader::new(envelope.body);
+        let from = &mut from;
+        let read = match envelope.kind {
+            Self::HELLO => Self::Hello(read_one(from)),
+            Self::NUDGE => Self::Nudge { hurry: read_one::<Switch>(from).on },
+            Self::FAREWELL => Self::Farewell(read_one(from)),
+            Self::TOKEN => Self::Token(read_one(from)),
+            Self::RETRY => Self::Retry { id: read_one::<Letter>(from).id },
             Self::DISCARD => {
-                Self::Discard { id: body::<Letter>(bytes)?.id.ok_or(BusFault::Malformed)? }
+                Self::Discard { id: read_one::<Letter>(from).id.ok_or(BusFault::Malformed)? }
             }
-            Self::PAUSE => Self::Pause { on: body::<Switch>(bytes)?.on },
+            Self::PAUSE => Self::Pause { on: read_one::<Switch>(from).on },
             Self::FLUSH => Self::Flush,
-            Self::RECORD => Self::Record { recording: body::<Recorder>(bytes)?.recording },
+            Self::RECORD => Self::Record { recording: read_one::<Recorder>(from).recording },
             _ => return Ok(None),
-        }))
+        };
+        from.finish().map(|()| Some(read)).map_err(|_| BusFault::Malformed)
     }
 }

@@ -235,8 +235,8 @@ impl Stream {
     /// A row of this stream, as the journal is read forward. `true` if its id is queued already.
     pub(super) fn on_row(&mut self, held: Held) -> bool {
         let sealed = match &mut self.gathering {
-            Some(batch) if batch.row.covers(held.position) => Some(batch),
-            Some(_) => self.ahead.as_mut().filter(|ahead| ahead.row.covers(held.position)),
+            Some(batch) if batch.row.source.covers(held.position) => Some(batch),
+            Some(_) => self.ahead.as_mut().filter(|ahead| ahead.row.source.covers(held.position)),
             None => None,
         };
         let Some(batch) = sealed else {

@@ -48,6 +48,19 @@ struct Kept {
 
 array!(Kept { 0: keys, 1: skip });
 
+impl Source {
+    /// Whether the journal row at `position` is there.
+    #[must_use]
+    pub fn covers(&self, position: u64) -> bool {
+        match self {
+            Self::Journal(spans) => {
+                spans.iter().any(|span| (span.from..=span.through).contains(&position))
+            }
+            Self::Retained { .. } => false,
+        }
+    }
+}
+
 // An array of the kind's number and an array of what belongs to it.
 impl Encode for Source {
     fn write(&self, to: &mut Vec<u8>) {
@@ -178,6 +191,17 @@ pub struct Ahead {
 
 map!(Ahead { 0: count, 1: spans, 2: head, 3: signature });
 
+/// What a page reads of a [`FlightRow`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlightSource {
+    /// Version of the row.
+    pub version: u16,
+    /// Where the batch's events lie.
+    pub source: Source,
+}
+
+map!(FlightSource { 0: version, 7: source });
+
 impl FlightRow {
     /// Which stream it belongs to.
     #[must_use]
@@ -207,16 +231,5 @@ impl FlightRow {
         let Source::Journal(spans) = &self.source else { return None };
         let (spans, signature) = (spans.clone(), self.signature.clone());
         Some(Ahead { count: self.count, spans, head: self.head, signature })
-    }
-
-    /// Whether the journal row at `position` is part of it.
-    #[must_use]
-    pub fn covers(&self, position: u64) -> bool {
-        match &self.source {
-            Source::Journal(spans) => {
-                spans.iter().any(|span| (span.from..=span.through).contains(&position))
-            }
-            Source::Retained { .. } => false,
-        }
     }
 }

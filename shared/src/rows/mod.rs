@@ -23,7 +23,7 @@ pub use config::{Config, Options, Overflow};
 pub use dead::{DeadRow, Reason};
 pub use device::DeviceRow;
 pub use done::{DoneEntry, DoneRow, RetainedRow};
-pub use flight::{Ahead, FlightRow, Source, Span};
+pub use flight::{Ahead, FlightRow, FlightSource, Source, Span};
 pub use journal::JournalRow;
 pub use lease::{HostKind, LeaseRow};
 pub use migrate::{RowFault, read};

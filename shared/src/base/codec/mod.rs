@@ -55,9 +55,9 @@ pub fn encode<T: Encode + ?Sized>(value: &T) -> Vec<u8> {
 
 /// The value that `bytes` begin with.
 pub fn decode<'b, T: Decode<'b>>(bytes: &'b [u8]) -> Result<T, Unreadable> {
-    let mut value = T::blank();
-    fill(&mut value, bytes)?;
-    Ok(value)
+    let mut reader = Reader::new(bytes);
+    let value = read_one(&mut reader);
+    reader.finish().map(|()| value)
 }
 
 /// Reads into a blank the value that `bytes` begin with. At a fault it may be left in any state.
@@ -65,6 +65,13 @@ pub fn fill<'b, T: Decode<'b>>(blank: &mut T, bytes: &'b [u8]) -> Result<(), Unr
     let mut reader = Reader::new(bytes);
     blank.read(&mut reader);
     reader.finish()
+}
+
+/// The value that comes next; at a fault any, and the reader has it.
+pub(crate) fn read_one<'b, T: Decode<'b>>(from: &mut Reader<'b>) -> T {
+    let mut value = T::blank();
+    value.read(from);
+    value
 }
 
 /// The bit of a field that must be there. A function, because a macro does not see the field's type.
