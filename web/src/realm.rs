@@ -22,13 +22,6 @@ extern "C" {
     #[wasm_bindgen(method, getter, js_name = onLine)]
     pub(crate) fn on_line(this: &Navigator) -> Option<bool>;
 
-    // https://w3c.github.io/ServiceWorker/#navigator-serviceworker; throws in a sandboxed frame.
-    #[cfg(feature = "page")]
-    #[wasm_bindgen(method, getter, catch, js_name = serviceWorker)]
-    pub(crate) fn service_worker(
-        this: &Navigator,
-    ) -> Result<Option<web_sys::ServiceWorkerContainer>, JsValue>;
-
     // https://w3c.github.io/ServiceWorker/#self-caches; throws where storage is switched off.
     #[cfg(feature = "worker")]
     #[wasm_bindgen(method, getter, catch)]
