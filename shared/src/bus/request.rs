@@ -139,8 +139,9 @@ impl Request {
     /// What a message of this kind is called in a log.
     #[must_use]
     pub fn name(kind: u8) -> &'static str {
-        const NAMES: &[&str] =
-            &["hello", "nudge", "farewell", "token", "retry", "discard", "pause", "flush", "record"];
+        const NAMES: &[&str] = &[
+            "hello", "nudge", "farewell", "token", "retry", "discard", "pause", "flush", "record",
+        ];
         NAMES.get(usize::from(kind).wrapping_sub(1)).copied().unwrap_or("unknown")
     }
 
