@@ -1,0 +1,349 @@
+//! The coordinator between a disk, a server and a model of both, and whatever befalls them.
+//!
+//! The model knows what was appended and what the server took. It never asks the coordinator how it stands.
+
+mod chain;
+mod disk;
+mod server;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bellwether_shared::base::{Culprit, Fault, Mono, Now, PageId, RequestId, Wall, limits};
+use bellwether_shared::bus::Request;
+use bellwether_shared::coordinator::{Client, Coordinator, Effect, Input, Trigger};
+use bellwether_shared::rows::{DoneRow, JournalRow, Options, Store, StreamKey, read};
+use bellwether_shared::wire::{Lane, Outcome, Push, from_cbor, to_cbor};
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use self::disk::Disk;
+use self::server::{Mood, Server, id_of, sealed};
+
+/// One thing that befalls the device. Listed in the order in which a failing case is simplest.
+#[derive(Debug, Clone)]
+enum Step {
+    /// A page appends an event to one of the streams; its type says what the server will think of it.
+    Append { stream: usize, type_: &'static str },
+    /// What is under way goes on until nothing is left.
+    Settle,
+    /// One thing that is under way is done.
+    Do(Index),
+    /// Time passes, and the alarm rings.
+    Pass { ms: u64 },
+    /// How the server is from here on.
+    Become(Mood),
+    /// The next transaction is refused.
+    RefuseCommit,
+    /// The worker is killed. Perhaps the transaction under way completes, and what is on the wire arrives.
+    Kill { commits: bool, arrives: bool },
+    /// The server loses everything.
+    Wipe,
+    /// A row that nobody can read.
+    AppendGarbage,
+    /// A page asks for something.
+    Ask(Ask),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Ask {
+    Pause(bool),
+    Flush,
+    RetryAll,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let type_ = prop::sample::select(vec![
+        "plain", "plain", "plain", "plain", "plain", "refuse", "later", "poison",
+    ]);
+    prop_oneof![
+        8 => (0..STREAMS.len(), type_).prop_map(|(stream, type_)| Step::Append { stream, type_ }),
+        4 => Just(Step::Settle),
+        8 => any::<Index>().prop_map(Step::Do),
+        3 => (0..40_000_u64).prop_map(|ms| Step::Pass { ms }),
+        4 => server::mood().prop_map(Step::Become),
+        1 => Just(Step::RefuseCommit),
+        2 => any::<(bool, bool)>().prop_map(|(commits, arrives)| Step::Kill { commits, arrives }),
+        1 => Just(Step::Wipe),
+        1 => Just(Step::AppendGarbage),
+        1 => any::<bool>().prop_map(|on| Step::Ask(Ask::Pause(on))),
+        1 => Just(Step::Ask(Ask::Flush)),
+        1 => Just(Step::Ask(Ask::RetryAll)),
+    ]
+}
+
+const STREAMS: [(&str, &str, Lane); 4] = [
+    ("s", "ann", Lane::Normal),
+    ("s", "ann", Lane::Bulk),
+    ("s", "ben", Lane::Normal),
+    ("t", "", Lane::Critical),
+];
+
+fn stream(at: usize) -> StreamKey {
+    let (session, user, lane) = STREAMS[at];
+    StreamKey { session: session.into(), user: user.into(), lane }
+}
+
+struct World {
+    coordinator: Coordinator,
+    disk: Disk,
+    server: Server,
+    /// What was asked for and is not done.
+    under_way: Vec<Effect>,
+    at_ms: u64,
+    refuse_commit: bool,
+    appended: BTreeMap<String, StreamKey>,
+    requests: u64,
+    /// Letters were sent again, and so are behind what was appended after them.
+    retried: bool,
+    batch_events: u32,
+}
+
+impl World {
+    fn new(batch_events: u32) -> Self {
+        let mut disk = Disk::new(Options { batch_events, ..Options::default() });
+        Self {
+            coordinator: disk.boot(at(0)),
+            disk,
+            server: Server::new(),
+            under_way: Vec::new(),
+            at_ms: 0,
+            refuse_commit: false,
+            appended: BTreeMap::new(),
+            requests: 0,
+            retried: false,
+            batch_events,
+        }
+    }
+
+    fn play(&mut self, step: Step) {
+        match step {
+            Step::Append { stream: at, type_ } => self.append(&stream(at), type_),
+            Step::Settle => self.settle(),
+            Step::Do(_) if self.under_way.is_empty() => {}
+            Step::Do(which) => self.do_one(which.index(self.under_way.len())),
+            Step::Pass { ms } => {
+                self.at_ms += ms;
+                self.tell(Input::Timeout);
+            }
+            Step::Become(mood) => self.server.mood = mood,
+            Step::RefuseCommit => self.refuse_commit = true,
+            Step::Kill { commits, arrives } => self.kill(commits, arrives),
+            Step::Wipe => self.server.wipe(),
+            Step::AppendGarbage => {
+                self.disk.append(vec![0xa1, 0x00]);
+                self.tell(Input::Trigger(Trigger::Start));
+            }
+            Step::Ask(ask) => self.ask(ask),
+        }
+    }
+
+    fn append(&mut self, stream: &StreamKey, type_: &str) {
+        let id = format!("{:03}-{type_}", self.appended.len());
+        let sealed = sealed(&id, type_, 10);
+        let row = to_cbor(&JournalRow::new(stream, &sealed, at(self.at_ms).wall));
+        self.disk.append(row);
+        self.appended.insert(id, stream.clone());
+        self.tell(Input::Trigger(Trigger::Start));
+    }
+
+    fn ask(&mut self, ask: Ask) {
+        let request = match ask {
+            Ask::Pause(on) => Request::Pause { on },
+            Ask::Flush => Request::Flush,
+            Ask::RetryAll => Request::Retry { id: None },
+        };
+        self.retried |= matches!(ask, Ask::RetryAll);
+        self.requests += 1;
+        let epoch = self.coordinator.epoch();
+        let bytes = request.seal("test", PageId([5; 16]), RequestId(self.requests), epoch);
+        self.tell(Input::Message { from: Client("page".into()), bytes });
+    }
+
+    fn tell(&mut self, input: Input) {
+        self.coordinator.handle(at(self.at_ms), input);
+        while let Some(effect) = self.coordinator.poll_effect() {
+            if let Some(push) = pushed(&effect) {
+                self.check(&push);
+                let others = self.under_way.iter().filter_map(pushed);
+                let same = others.filter(|other| other.stream == push.stream).count();
+                assert_eq!(same, 0, "two batches of one stream are on the wire");
+            }
+            if !matches!(effect, Effect::Send { .. } | Effect::AskForSync | Effect::StartOver) {
+                self.under_way.push(effect);
+            }
+        }
+    }
+
+    /// What must hold of any push that leaves, whatever has happened before.
+    fn check(&self, push: &Push) {
+        if push.events.is_empty() {
+            return;
+        }
+        // What the server lost is sent again in batches of its own measure.
+        let most = if push.former.is_some() {
+            limits::BATCH_EVENTS_MAX
+        } else {
+            self.batch_events as usize
+        };
+        assert!(push.events.len() <= most, "more events than the app allows");
+        let bytes: usize = push.events.iter().map(|event| event.len()).sum();
+        assert!(bytes <= limits::BATCH_BYTES_MAX || push.events.len() == 1, "too many bytes");
+        assert_eq!(*push.head, chain::head_after(*push.previous, &push.events));
+        assert_eq!(&push.signature[..], chain::signature(&chain::statement(push)));
+        assert!(self.disk.has_sealed(&push.head[..]), "a batch leaves before it is on disk");
+        let key = StreamKey {
+            session: push.stream.session.clone(),
+            user: push.stream.user.clone(),
+            lane: push.stream.lane,
+        };
+        for sealed in &push.events {
+            assert_eq!(self.appended.get(&id_of(sealed)), Some(&key), "not of this stream");
+        }
+    }
+
+    /// Does one thing that is under way. Transactions are done in the order of asking.
+    fn do_one(&mut self, which: usize) {
+        let mut at = which;
+        if matches!(self.under_way[at], Effect::Commit { .. }) {
+            let first = self.under_way.iter().position(|it| matches!(it, Effect::Commit { .. }));
+            at = first.expect("there is one");
+        }
+        let effect = self.under_way.remove(at);
+        let fact = self.perform(effect);
+        self.tell(fact);
+    }
+
+    fn settle(&mut self) {
+        for _ in 0..SETTLES_MAX {
+            if self.under_way.is_empty() {
+                assert!(self.coordinator.is_quiet(), "it waits for what will not come");
+                return;
+            }
+            self.do_one(0);
+        }
+        panic!("it does not come to rest: {:?}", self.under_way);
+    }
+
+    fn perform(&mut self, effect: Effect) -> Input {
+        match effect {
+            Effect::Commit { ticket, batch } => {
+                assert_eq!(batch.epoch, self.coordinator.epoch());
+                if core::mem::take(&mut self.refuse_commit) {
+                    let fault = Fault::new("store-quota", Culprit::Browser, "the disk is full");
+                    return Input::CommitFailed { ticket, fault };
+                }
+                batch.ops.into_iter().for_each(|op| self.disk.write(op));
+                Input::Committed(ticket)
+            }
+            Effect::Sign { ticket, statement } => {
+                Input::Signed { ticket, signature: Some(chain::signature(&statement).to_vec()) }
+            }
+            Effect::Push { ticket, ref body, .. } => {
+                let push = from_cbor(body, limits::PUSH_BYTES_MAX).expect("it was checked");
+                let response = self.server.handle(&push, at(self.at_ms).wall);
+                Input::Response { ticket, response }
+            }
+            Effect::ReadJournal { after, limit } => {
+                // In small pages, so that a page ends in the middle of anything.
+                let (rows, ended) = self.disk.journal_after(after, limit.min(3));
+                Input::Journal { rows, ended }
+            }
+            Effect::ReadRetained { ticket, after, limit } => {
+                Input::Retained { ticket, rows: self.disk.numbered(Store::Retained, after, limit) }
+            }
+            Effect::ReadOld { store, limit } => {
+                Input::Old { store, rows: self.disk.numbered(store, 0, limit) }
+            }
+            Effect::ListClients => Input::Clients(Vec::new()),
+            Effect::Send { .. } | Effect::AskForSync | Effect::StartOver => {
+                unreachable!("nobody waits for these")
+            }
+        }
+    }
+
+    fn kill(&mut self, commits: bool, arrives: bool) {
+        let under_way = core::mem::take(&mut self.under_way);
+        let mut commits = commits;
+        for effect in under_way {
+            if let (Some(push), true) = (pushed(&effect), arrives) {
+                self.server.handle(&push, at(self.at_ms).wall);
+            } else if let (Effect::Commit { batch, .. }, true) = (effect, commits) {
+                commits = false;
+                batch.ops.into_iter().for_each(|op| self.disk.write(op));
+            }
+        }
+        self.coordinator = self.disk.boot(at(self.at_ms));
+        self.tell(Input::Device(self.disk.device()));
+    }
+
+    /// The weather clears, and time passes until there is nothing left to wait for.
+    fn clear_up(&mut self) {
+        self.server.mood = Mood::Well;
+        self.server.takes_all = true;
+        self.refuse_commit = false;
+        self.ask(Ask::Pause(false));
+        // Each session is pushed to once more, so that it is learnt whether its log still lives.
+        (0..STREAMS.len()).for_each(|at| self.append(&stream(at), "plain"));
+        for _ in 0..WAITS_MAX {
+            self.settle();
+            let now = at(self.at_ms);
+            let Some(next) = self.coordinator.poll_timeout(now) else { break };
+            self.at_ms = self.at_ms.max(next.0);
+            self.tell(Input::Timeout);
+        }
+    }
+}
+
+/// The push that an effect asks for.
+fn pushed(effect: &Effect) -> Option<Push> {
+    let Effect::Push { body, .. } = effect else { return None };
+    Some(from_cbor(body, limits::PUSH_BYTES_MAX).expect("a push within its bound can be read"))
+}
+
+fn at(ms: u64) -> Now {
+    Now { mono: Mono(ms), wall: Wall(1_790_000_000_000 + ms) }
+}
+
+const SETTLES_MAX: usize = 5_000;
+const WAITS_MAX: usize = 400;
+
+proptest! {
+    #![proptest_config(crate::cases(128))]
+
+    /// Whatever is killed, lost, refused, wiped or lied about: what leaves is sealed on disk, chained and signed; one
+    /// batch of a stream is on the wire; and once the weather clears, each event is in the log once and in order, or a
+    /// letter, and its outcome was filed once.
+    #[test]
+    fn each_event_ends_once_whatever_befalls_the_device(
+        steps in prop::collection::vec(step(), 1..60), batch_events in 1..7_u32,
+    ) {
+        let mut world = World::new(batch_events);
+        world.tell(Input::Device(world.disk.device()));
+        steps.into_iter().for_each(|step| world.play(step));
+        world.clear_up();
+        // What was to be set aside, and the disk refused to, is found again by the next boot.
+        world.kill(false, false);
+        world.clear_up();
+
+        prop_assert_eq!(world.disk.journal_after(0, 9).0, Vec::new(), "the journal is empty");
+        let letters: BTreeSet<String> = world.disk.dead_ids();
+        for (id, key) in &world.appended {
+            let times = world.server.log(&key.session).filter(|logged| *logged == id).count();
+            let is_letter = letters.contains(id);
+            prop_assert!(times == 1 || (times == 0 && is_letter), "{} is there {} times", id, times);
+        }
+        for key in (0..STREAMS.len()).map(stream).filter(|_| !world.retried) {
+            let of_stream = |id: &&String| world.appended.get(*id) == Some(&key);
+            let log: Vec<&String> = world.server.log(&key.session).filter(of_stream).collect();
+            prop_assert!(log.is_sorted(), "out of order: {:?}", log);
+        }
+        let mut filed = BTreeSet::new();
+        for (_, row) in world.disk.numbered(Store::Done, 0, u32::MAX) {
+            let row: DoneRow = read(&row).expect("our own row");
+            for entry in row.entries.iter().filter(|entry| entry.outcome != Outcome::REFUSED) {
+                let first = filed.insert(entry.id.as_str().to_owned());
+                prop_assert!(first, "{} was filed twice", entry.id);
+            }
+        }
+    }
+}
