@@ -82,7 +82,7 @@ fn a_fact_that_was_not_told_shows_where_it_is_missing() {
     facts.remove(spoiled.expect("a batch was signed"));
     let played = play(&lives[0], usize::MAX, &mut |_| {});
     let difference = played.difference.expect("it cannot go on without").to_string();
-    assert!(difference.starts_with("fact 7: effect 1 was push ("), "{difference}");
+    assert!(difference.contains(": effect 1 was push ("), "{difference}");
     assert!(difference.ends_with("), and is nothing"), "{difference}");
 }
 

@@ -83,6 +83,14 @@ fn until_pushed(coordinator: &mut Coordinator) -> Ticket {
 }
 
 #[test]
+fn a_boot_asks_once_which_pages_are_there() {
+    let mut coordinator = Coordinator::restore(at(0), &restored(OutboxRows::default()), 7);
+    coordinator.handle(at(0), Input::Device(device()));
+    let asked = effects(&mut coordinator);
+    assert_eq!(asked.iter().filter(|effect| **effect == Effect::ListClients).count(), 1);
+}
+
+#[test]
 fn no_push_leaves_before_its_seal_is_on_disk() {
     let mut coordinator = Coordinator::restore(at(0), &restored(OutboxRows::default()), 7);
     coordinator.handle(at(1), Input::Device(device()));
