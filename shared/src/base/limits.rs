@@ -31,6 +31,8 @@ pub const PUSH_BYTES_MAX: usize = 2 * 1024 * 1024;
 pub const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// One message between a page and the coordinator.
 pub const BUS_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Items of a list, in whatever row or message: an item of one byte takes a hundred in memory.
+pub const LIST_ITEMS_MAX: usize = 64 * 1024;
 /// A result that the app's effect gives back for one event, as JSON text.
 pub const RESULT_BYTES_MAX: usize = 16 * 1024;
 
@@ -104,6 +106,9 @@ pub const TAPE_PAGE_BYTES_MAX: usize = 1024 * 1024;
 
 const _: () = assert!(PUSH_TIMEOUT_MS as u64 <= SLICE_MS_MAX);
 const _: () = assert!(BATCH_BYTES_MAX + EVENT_BYTES_MAX <= PUSH_BYTES_MAX);
+const _: () = assert!(BATCH_EVENTS_MAX <= LIST_ITEMS_MAX);
+// A farewell is cut at half of a message, and a journal row has more than 32 bytes.
+const _: () = assert!(BUS_BYTES_MAX / 2 <= 32 * LIST_ITEMS_MAX);
 const _: () = assert!(EVENT_BYTES_MAX <= BACKLOG_BYTES_MAX);
 const _: () = assert!(RETAINED_EVENTS_MAX <= DONE_EVENTS_MAX);
 const _: () = assert!(RETAINED_AGE_MS_MAX <= DONE_AGE_MS_MAX);

@@ -2,6 +2,7 @@
 
 use minicbor::bytes::{ByteArray, ByteVec};
 
+use super::super::limits::LIST_ITEMS_MAX;
 use super::reader::NULL;
 use super::writer::{begin_array, write_bytes, write_text, write_uint};
 use super::{Decode, Encode, Fields, Reader};
@@ -197,6 +198,9 @@ impl<'b, T: Decode<'b>> Decode<'b> for Vec<T> {
     fn read(&mut self, from: &mut Reader<'b>) {
         let mut items = from.open_array();
         while items.next(from) != Fields::END {
+            if self.len() == LIST_ITEMS_MAX {
+                return from.refuse();
+            }
             let mut item = T::blank();
             item.read(from);
             self.push(item);

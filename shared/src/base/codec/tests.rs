@@ -115,6 +115,18 @@ fn millions_of_arrays_in_one_another_are_passed_over_or_refused() {
     assert!(decode::<Outer<'_>>(&deep(0x9f, 2_000_000)).is_err());
 }
 
+#[test]
+fn a_list_of_more_items_than_any_message_has_is_refused() {
+    let most = crate::base::limits::LIST_ITEMS_MAX;
+    for (items, taken) in [(most, true), (most + 1, false)] {
+        let list = vec![7_u8; items];
+        let open = [&[0x9f], &list[..], &[0xff]].concat();
+        for bytes in [encode(&list), open] {
+            assert_eq!(decode::<Vec<u8>>(&bytes).is_ok(), taken, "{items}");
+        }
+    }
+}
+
 type Drawn = (u8, Option<(u64, String)>, Vec<u8>, Vec<(u64, String)>);
 
 fn values() -> impl Strategy<Value = Drawn> {
