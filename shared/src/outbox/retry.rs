@@ -105,13 +105,14 @@ pub(super) fn hear(response: Response) -> Heard {
         }
     };
     let media = content_type.split(';').next().unwrap_or_default().trim();
+    let is = |known: &str| media.eq_ignore_ascii_case(known);
     if status == 200
-        && media == crate::wire::CBOR
+        && is(crate::wire::CBOR)
         && let Ok(answer) = from_cbor::<Answer>(&body, limits::ANSWER_BYTES_MAX)
     {
         return Heard::Answer(Box::new(answer));
     }
-    let problem = (media == crate::wire::PROBLEM_CBOR)
+    let problem = is(crate::wire::PROBLEM_CBOR)
         .then(|| from_cbor::<Problem>(&body, limits::ANSWER_BYTES_MAX).ok())
         .flatten();
     let wait = problem.as_ref().and_then(|problem| problem.retry_after_ms).or(retry_after_ms);
@@ -187,16 +188,19 @@ mod tests {
         }
     }
 
-    fn problem(status: u16, code: &str, wait: Option<u32>) -> Response {
-        let problem = Problem {
+    fn problem_of(status: u16, code: &str, wait: Option<u32>) -> Problem {
+        Problem {
             code: code.into(),
             status,
             culprit: Culprit::Server,
             retryable: true,
             retry_after_ms: wait,
             detail: "".into(),
-        };
-        http(status, PROBLEM_CBOR, &to_cbor(&problem))
+        }
+    }
+
+    fn problem(status: u16, code: &str, wait: Option<u32>) -> Response {
+        http(status, PROBLEM_CBOR, &to_cbor(&problem_of(status, code, wait)))
     }
 
     #[test]
@@ -209,6 +213,7 @@ mod tests {
             ("nothing came back",        Response::Unreachable,                        Unreachable),
             ("a proxy's page",           http(404, "text/html", b"<h1>no</h1>"),       Ill),
             ("a captive portal",         http(200, "text/html", b"<h1>hi</h1>"),       Ill),
+            ("ours, shouted",            http(413, "Application/Problem+CBOR", &to_cbor(&problem_of(400, "malformed", None))), Rejected),
             ("ours cut short",           http(200, "application/cbor", &[0x89]),       Ill),
             ("the server is ill",        problem(500, "internal", None),               Ill),
             ("a gateway is ill",         http(502, "", b""),                           Ill),
@@ -233,21 +238,86 @@ mod tests {
         }
     }
 
+    fn any_response() -> impl Strategy<Value = (Response, u16, Option<String>, Option<u32>)> {
+        const CODES: &[&str] =
+            &["malformed", "host-superseded", "throttled", "internal", "of-the-future"];
+        let ours = (prop::sample::select(CODES), prop::option::of(any::<u32>()));
+        let header = prop::option::of(any::<u32>());
+        (200..600_u16, prop::option::of(ours), header, any::<Vec<u8>>()).prop_map(
+            |(status, ours, header, page)| {
+                let (media, body) = match ours {
+                    Some((code, wait)) => (PROBLEM_CBOR, to_cbor(&problem_of(status, code, wait))),
+                    None => ("text/html", page),
+                };
+                let wait = ours.and_then(|(_, wait)| wait).or(header);
+                let response = Response::Http {
+                    status,
+                    content_type: media.into(),
+                    retry_after_ms: header,
+                    body,
+                };
+                (response, status, ours.map(|(code, _)| code.to_owned()), wait)
+            },
+        )
+    }
+
     proptest! {
+        /// A try may be spent only for an answer that blames the request: never for a cut connection, a credential, a
+        /// server that asks for time, or one that a newer host has spoken to. And whoever waits is not kept waiting for
+        /// longer than is believed.
+        #[test]
+        fn tries_are_spent_only_where_the_request_is_to_blame(drawn in any_response()) {
+            let (response, status, code, wait) = drawn;
+            let Heard::Failure(failure) = hear(response) else { panic!("taken for an answer") };
+            let Failure { kind, fault, retry_after_ms } = failure;
+            prop_assert_eq!(retry_after_ms, wait.map(|wait| wait.min(limits::RETRY_AFTER_MS_MAX)));
+            prop_assert!(!fault.code.is_empty());
+            let asks_for_time = matches!(status, 408 | 425 | 429) || (status == 503 && wait.is_some());
+            let is_ours = code.is_some();
+            let superseded = status == 409 && code.as_deref() == Some("host-superseded");
+            let about_somebody = status == 401 || (status == 403 && is_ours);
+            prop_assert_eq!(kind.spends(), !asks_for_time && !superseded && !about_somebody);
+            prop_assert_eq!(kind.blocks(), about_somebody);
+            // Only what can cost a try, or what a smaller batch may mend, is worth asking the server for.
+            prop_assert_eq!(kind.patience().is_some(), kind.spends());
+            // A stranger's refusal is no verdict over the batch: it takes as many of them as an ill server does.
+            let refuses = (400..500).contains(&status) && (is_ours || status == 413);
+            prop_assert_eq!(kind == FailureKind::Rejected, refuses && kind.spends());
+        }
+
         #[test]
         fn no_bytes_are_too_strange_to_be_heard(status in any::<u16>(), body: Vec<u8>, ours: bool) {
             let media = if ours { crate::wire::CBOR } else { PROBLEM_CBOR };
             let _ = hear(http(status, media, &body));
         }
 
+        /// Through an outage of any length, under any options: each delay is within a quarter of one that doubles up to
+        /// its bound, never shorter than the server asked for, and never beyond what is believed on a restart.
         #[test]
-        fn delays_grow_to_their_bound_and_honour_the_servers(failures in 1u32..100, wait in prop::option::of(0u32..100_000), seed: u64) {
-            let options = Options::default();
-            let due = due(Wall(0), failures, wait, &options, &mut crate::base::Rng::new(seed)).0;
-            let wished = (1_000u64 << (failures - 1).min(20)).min(30_000);
-            prop_assert!(due >= u64::from(wait.unwrap_or(0)));
-            prop_assert!(due >= wished - wished / 4);
-            prop_assert!(due <= (wished + wished / 4).max(wait.unwrap_or(0).into()));
+        fn delays_grow_to_their_bound_and_honour_the_servers(
+            base: u32, max: u32, waits in prop::collection::vec(prop::option::of(any::<u32>()), 1..50), seed: u64,
+            now in 0..1_u64 << 53,
+        ) {
+            let options = Options { base_delay_ms: base, max_delay_ms: max, ..Options::default() }.bounded();
+            let (base, max) = (u64::from(options.base_delay_ms), u64::from(options.max_delay_ms));
+            let mut rng = crate::base::Rng::new(seed);
+            let mut before = 0;
+            for (failures, wait) in (1..).zip(waits) {
+                let wait = wait.map(|wait| wait.min(limits::RETRY_AFTER_MS_MAX));
+                let due = due(Wall(now), failures, wait, &options, &mut rng);
+                let delay = due.0 - now;
+                let wished = (base << (failures - 1).min(30)).min(max);
+                prop_assert!(wished >= before, "an outage does not shorten its delays");
+                before = wished;
+                let asked = u64::from(wait.unwrap_or(0));
+                prop_assert!(delay >= asked.max(wished - wished / 4));
+                prop_assert!(delay <= asked.max(wished + wished / 4));
+                prop_assert!(base - base / 4 <= delay && delay <= asked.max(max + max / 4));
+                // A clock that has been put back by a year does not make it wait for one.
+                let later = Wall(now.saturating_sub(365 * 24 * 3_600_000));
+                prop_assert!(clamp_due(due, later).since(later) <= Duration::from_millis(limits::RETRY_AFTER_MS_MAX.into()));
+                prop_assert!(clamp_due(due, due) == due && clamp_due(due, Wall(now)) <= due);
+            }
         }
     }
 }
