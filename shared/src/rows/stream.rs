@@ -71,7 +71,7 @@ impl Replay {
     /// What is left once another event of the row `key` is done with.
     #[must_use]
     pub fn past(self, key: u64) -> Self {
-        let skip = if self.from == key { self.skip + 1 } else { 1 };
+        let skip = if self.from == key { self.skip.saturating_add(1) } else { 1 };
         Self { from: key, skip, ..self }
     }
 }
@@ -161,6 +161,21 @@ map!(CursorRow { 0: version, 1: session, 2: epoch, 3: offset });
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_replay_goes_on_event_by_event_and_row_by_row() {
+        let replay = |from, skip| Replay { from, through: 9, skip };
+        #[rustfmt::skip]
+        let cases = [
+            ("the first of a row",                replay(3, 0),        3, replay(3, 1)),
+            ("another of the same row",           replay(3, 1),        3, replay(3, 2)),
+            ("the first of a later row",          replay(3, 2),        5, replay(5, 1)),
+            ("a count that nobody has written",   replay(3, u64::MAX), 3, replay(3, u64::MAX)),
+        ];
+        for (shows, replay, key, expected) in cases {
+            assert_eq!(replay.past(key), expected, "{shows}");
+        }
+    }
 
     #[test]
     fn no_two_streams_share_a_key() {
