@@ -11,6 +11,7 @@ pub mod browser;
 mod bus;
 pub mod check;
 pub mod choice;
+pub mod decoders;
 pub mod disk;
 mod driver;
 pub mod fault;

@@ -7,7 +7,7 @@ use crate::repo::Repo;
 use crate::step::run;
 
 /// Workspaces other than the main one, which the formatter must be led to.
-const BESIDE: &[&str] = &["tools/Cargo.toml", "bench/core/Cargo.toml"];
+const BESIDE: &[&str] = &["tools/Cargo.toml", "bench/core/Cargo.toml", "tests/fuzz/Cargo.toml"];
 
 /// The crates that browsers run; what they build on is linted with them.
 const FOR_WASM: &[&str] = &["bellwether-web", "bellwether-runtime-sw", "bellwether-runtime-page"];

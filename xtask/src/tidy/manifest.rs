@@ -21,6 +21,8 @@ pub(super) fn check(source: &Source) -> Vec<Finding> {
     let mut found = Vec::new();
     for Dependency { name, line, is_for_tests } in dependencies(&source.text) {
         let why = match member {
+            // The targets are the tests' own, in a workspace beside.
+            "tests/fuzz" if name == "bellwether-tests" => None,
             _ if LEAVES.contains(&name) => Some("nothing may depend on it"),
             "shared" if !is_for_tests && !SHARED.contains(&name) => {
                 Some("shared may depend on minicbor, sha2, thiserror and serde only")
@@ -101,6 +103,8 @@ mod tests {
             ("runtime-page/Cargo.toml", "[dependencies]\nbellwether-runtime-sw = { path = \"x\" }",     1),
             ("server/Cargo.toml",       "[dependencies]\nbellwether-web.workspace = true",              1),
             ("server/Cargo.toml",       "[dev-dependencies]\nbellwether-tests = { path = \"../tests\" }", 1),
+            ("tests/fuzz/Cargo.toml",   "[dependencies]\nbellwether-tests = { path = \"..\" }",         0),
+            ("bench/core/Cargo.toml",   "[dependencies]\nbellwether-tests = { path = \"../../tests\" }", 1),
             ("Cargo.toml",              "[workspace.dependencies]\nrexie = \"0.6\"",                    0),
         ];
         for (path, text, expected) in cases {
