@@ -90,7 +90,7 @@ fn row(names: &mut Names, begun: Wall, store: Store, key: &Key, bytes: &[u8]) ->
             let fault = row.last_fault.map(|fault| format!(", {}", fault.code));
             let (previous, head) = (names.hash(*row.previous), names.hash(*row.head));
             let ahead = row.ahead.map(|ahead| {
-                let from = self::spans(&ahead.spans);
+                let from = spans(&ahead.spans);
                 format!(
                     "; behind it {}, from journal {from}, to {}",
                     ahead.count,
