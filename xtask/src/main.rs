@@ -12,6 +12,7 @@ mod hash;
 mod lint;
 mod need;
 mod package;
+mod replay;
 mod repo;
 mod section;
 mod site;
@@ -38,6 +39,8 @@ cargo xtask <command>
   test [--only PART]          run all checks and tests; PART is unit, wasm or e2e
   ci                          what CI runs: test, and the licence audit where cargo-deny is there
   size [--what]               measure worker and page against their budgets; --what: by crate
+  replay FILE [--step] [--until N] [--quiet]
+                              play a flight recording again, and show each fact and what came of it
   bench [arguments]           run the benchmarks
   fmt                         format all Rust sources
   lint                        run clippy, native and wasm
@@ -77,6 +80,7 @@ fn command(arguments: &[String]) -> Outcome {
         ["ci"] => test::run_ci(&repo),
         ["size"] => size::check(&repo),
         ["size", "--what"] => size::what(&repo),
+        ["replay", ..] => replay::run_replay(&repo, &arguments[1..]),
         ["bench", ..] => bench::run_bench(&repo, &arguments[1..]),
         ["fmt"] => lint::format(&repo),
         ["lint"] => lint::lint(&repo),
