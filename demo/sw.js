@@ -25,6 +25,7 @@ const SHELL = [
   "/src/log.js",
   "/src/main.js",
   "/src/notes.js",
+  "/src/recorder.js",
   "/src/status.js",
   "/src/tab.js",
   "/src/theme.js",

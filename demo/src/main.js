@@ -9,6 +9,7 @@ import { Explain } from "./explain.js";
 import { Ledger } from "./ledger.js";
 import { Log } from "./log.js";
 import { Notes } from "./notes.js";
+import { Recorder } from "./recorder.js";
 import { showNextAttempt, showStatus, showWay, waits } from "./status.js";
 import { tabName } from "./tab.js";
 import { Weather } from "./weather.js";
@@ -127,6 +128,10 @@ function follow(bw) {
   });
   button("flush").addEventListener("click", () => attempt(() => bw.flush()));
   for (const id of ["pause", "flush"]) button(id).disabled = false;
+  const recorder = new Recorder(bw, attempt);
+  recorder.addEventListener("said", (event) => {
+    explain.say("record", /** @type {CustomEvent<string>} */ (event).detail);
+  });
 
   // 3. What time does.
   setInterval(() => showNextAttempt(bw.status), 1000);

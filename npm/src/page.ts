@@ -7,7 +7,14 @@ import { appFault, named, naming, settled } from "./errors.js";
 import { checkIdentity, text } from "./options.js";
 import type { Asked } from "./options.js";
 import { PageOutbox } from "./outbox.js";
-import type { Bellwether, BellwetherEventMap, FlushReport, Identity, Status } from "./types.js";
+import type {
+  Bellwether,
+  BellwetherEventMap,
+  FlushReport,
+  Identity,
+  RecordOptions,
+  Status,
+} from "./types.js";
 import type { Client, ClientClass, Happenings, RawStatus, Sink } from "./wasm.js";
 
 export class Page extends EventTarget implements Bellwether {
@@ -62,6 +69,15 @@ export class Page extends EventTarget implements Bellwether {
 
   flush(): Promise<FlushReport> {
     return settled((settle) => this.#client.ask("flush", undefined, settle));
+  }
+
+  record(on: boolean, { bodies = false }: RecordOptions = {}): void {
+    this.#client.record(on, bodies);
+  }
+
+  recording(): Promise<Blob> {
+    const file = settled<Uint8Array<ArrayBuffer>>((settle) => this.#client.recording(settle));
+    return file.then((bytes) => new Blob([bytes]));
   }
 
   setIdentity(to: Identity): Promise<void> {

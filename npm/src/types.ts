@@ -122,6 +122,26 @@ export interface Bellwether extends EventTarget {
   flush(): Promise<FlushReport>;
 
   /**
+   * Writes down what happens, or does so no more: a flight recorder, to be replayed step by step by
+   * those who can mend it. Off until asked for.
+   *
+   * This page writes down its own part from here on, and forgets what it had. The coordinator
+   * starts over, in all tabs unnoticed, and writes down each of its lives until `record(false)`,
+   * through restarts, too; of the last eight there is a part on this device's disk.
+   *
+   * Types, keys, ids, users and the server's words are in it. Tokens never are. The data of events
+   * and what the server gave back for them are left out unless asked for; a hash of each event
+   * stands for it, by which a good guess at the whole of an event could be confirmed.
+   */
+  record(on: boolean, options?: RecordOptions): void;
+
+  /**
+   * What was recorded by this page, and by the coordinator up to when it was last at rest: one
+   * file for `cargo xtask replay`. Empty of facts if nothing was.
+   */
+  recording(): Promise<Blob>;
+
+  /**
    * Says who is at work from here on. Events enqueued earlier stay their maker's, and wait for a
    * token of that user; they are never sent under another's.
    *
@@ -221,6 +241,12 @@ export interface Status {
   readonly build: string;
   /** Version of the protocol spoken with the coordinator; 0 until one has answered. */
   readonly protocol: number;
+}
+
+/** How much {@link Bellwether.record} writes down. */
+export interface RecordOptions {
+  /** Whether events' data, and what the server gave back for them, are part of it. Default: no. */
+  bodies?: boolean;
 }
 
 /** What {@link Bellwether.flush} came to. */

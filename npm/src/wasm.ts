@@ -96,6 +96,8 @@ export interface Client {
     id: string | undefined,
     settle: Settle<any>,
   ): void;
+  record(on: boolean, bodies: boolean): void;
+  recording(settle: Settle<Uint8Array<ArrayBuffer>>): void;
   token(user: string, session: string, token: string | undefined): void;
   /** With a sink if there are tokens to be had. */
   identify(user: string, session: string, sink: Sink | undefined): void;

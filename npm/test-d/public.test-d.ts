@@ -74,6 +74,12 @@ async function page(bw: Bellwether): Promise<void> {
   holds<Same<typeof bw.outbox, Outbox>>();
   holds<Same<ReturnType<typeof bw.flush>, Promise<FlushReport>>>();
   holds<Same<FlushReport, { delivered: number; pending: number; dead: number }>>();
+  holds<Same<ReturnType<typeof bw.record>, void>>();
+  bw.record(true);
+  bw.record(true, { bodies: true });
+  // @ts-expect-error: no such option
+  bw.record(true, { tokens: true });
+  holds<Same<ReturnType<typeof bw.recording>, Promise<Blob>>>();
   await bw.setIdentity({ user: "ben", session: "s", token: () => "t" });
   await bw.setIdentity({});
   holds<Same<ReturnType<typeof bw.close>, Promise<void>>>();

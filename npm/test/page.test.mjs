@@ -161,6 +161,20 @@ test("flush tells what it came to", async () => {
   assert.deepEqual(await page.flush(), { delivered: 1, pending: 2, dead: 3 });
 });
 
+test("a recording is without bodies unless they are asked for, and a file", async () => {
+  const { page, client } = await open();
+  page.record(true);
+  page.record(true, { bodies: true });
+  page.record(false);
+  assert.deepEqual(client.calls, [
+    ["record", true, false],
+    ["record", true, true],
+    ["record", false, false],
+  ]);
+  const file = await page.recording();
+  assert.deepEqual([...new Uint8Array(await file.arrayBuffer())], [1, 2, 3]);
+});
+
 /** What the client is given for each user and session that it asks for. */
 async function tokens(client, ...asked) {
   client.tokens = [];

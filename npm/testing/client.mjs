@@ -64,6 +64,14 @@ class FakeClient {
     settle(what === "flush" ? report : 3, this.fault);
   }
 
+  record(on, bodies) {
+    this.calls.push(["record", on, bodies]);
+  }
+
+  recording(settle) {
+    settle(new Uint8Array([1, 2, 3]));
+  }
+
   token(user, session, token) {
     this.tokens.push([user, session, token]);
   }

@@ -6,9 +6,10 @@ use std::rc::Rc;
 use bellwether_shared::base::{Culprit, EventId, Fault, LogEpoch, limits};
 use bellwether_shared::bus::{Identity, PROTOCOL_MAX, Reply, Request, Sync};
 use bellwether_shared::rows::{self, DoneEntry, Overflow, Store};
+use bellwether_shared::tape::Recording;
 use bellwether_shared::wire::Lane;
 use bellwether_web::members::Members;
-use js_sys::{Array, Function};
+use js_sys::{Array, Function, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 use crate::client::{Bellwether, NewEvent};
@@ -175,6 +176,18 @@ impl Client {
         };
         self.0.driver().ask(request, Box::new(settle));
         Ok(())
+    }
+
+    /// Writes down what happens, or ends it.
+    pub fn record(&self, on: bool, bodies: bool) {
+        let recording = if bodies { Recording::WithBodies } else { Recording::WithoutBodies };
+        self.0.record(on.then_some(recording));
+    }
+
+    /// Gives what was written down.
+    pub fn recording(&self, settle: Told) {
+        let given = move |file: Vec<u8>| give(&settle, Ok(Uint8Array::from(&file[..]).into()));
+        self.0.driver().recording(given);
     }
 
     /// Answers what the sink was told as `token`.

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use bellwether_shared::base::{Culprit, EventId, Fault, PageId};
 use bellwether_shared::bus::{Identity, Reply, Request};
 use bellwether_shared::rows::{JournalRow, Store, StreamKey};
+use bellwether_shared::tape::Recording;
 use bellwether_shared::wire::{Event, EventKind, EventUnfit, Lane, to_cbor};
 use bellwether_web::{clock, entropy, task};
 use futures::channel::{mpsc, oneshot};
@@ -254,6 +255,19 @@ impl Bellwether {
             Reply::Done(_) => Err(closed()),
             Reply::Failed(fault) => Err(fault),
         }
+    }
+
+    /// Writes down from here on what this page is told and what it asks for; and so does the coordinator, from its
+    /// next life on, which begins at once. `None` ends both. What was written before is forgotten in this page only.
+    pub fn record(&self, recording: Option<Recording>) {
+        self.driver().record(recording);
+    }
+
+    /// What this page, and the coordinator in its last lives, have written down, as a file to be replayed.
+    pub async fn recording(&self) -> Vec<u8> {
+        let (sender, receiver) = oneshot::channel();
+        self.driver().recording(|file| sender.send(file).unwrap_or_default());
+        receiver.await.unwrap_or_default()
     }
 
     /// From here on this page's events are another session's or user's. What was enqueued before stays theirs.

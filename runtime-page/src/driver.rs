@@ -9,6 +9,7 @@ use bellwether_shared::base::{Culprit, Fault, Hlc, PageId, RequestId, SortedMap,
 use bellwether_shared::bus::{Envelope, Identity, Notice, Reply, Request, Sync};
 use bellwether_shared::page::{Effect, Input, Page};
 use bellwether_shared::rows::Store;
+use bellwether_shared::tape::{self, Recording};
 use bellwether_web::fault::StoreFault;
 use bellwether_web::journal::Journal;
 use bellwether_web::link::{self, Heard, Link};
@@ -181,6 +182,24 @@ impl Driver {
         let id = self.page.borrow_mut().ask(clock::now(), request);
         self.answers.borrow_mut().insert(id, settle);
         self.pump();
+    }
+
+    /// Writes down from here on what happens, or ends it; and so does the coordinator.
+    pub(crate) fn record(self: &Rc<Self>, recording: Option<Recording>) {
+        self.page.borrow_mut().record(recording);
+        // Nobody waits for the answer.
+        self.ask(Request::Record { recording }, Box::new(drop));
+    }
+
+    /// What was written down. Without a disk there is what the page knows.
+    pub(crate) fn recording(self: &Rc<Self>, settle: impl FnOnce(Vec<u8>) + 'static) {
+        let driver = Rc::clone(self);
+        let done = move |found: Result<Rows, StoreFault>| {
+            let mut chunks = driver.page.borrow().recorded();
+            chunks.extend(found.unwrap_or_default().into_iter().map(|(_, row)| row));
+            settle(tape::file(chunks.iter().map(|chunk| &chunk[..]).collect()));
+        };
+        self.journal.read(Store::Kv, None, 0, Box::new(done));
     }
 
     pub(crate) fn identify(self: &Rc<Self>, identity: Identity, token: Option<AskToken>) {

@@ -95,7 +95,7 @@ fn what_was_acknowledged_arrives_once_after_the_whole_browser_was_killed() {
 }
 
 /// Begins to enqueue, one event after another; goes on in the page.
-async fn write(tab: &Tab, count: usize, pause_ms: u32) {
+pub(crate) async fn write(tab: &Tab, count: usize, pause_ms: u32) {
     let body = "
         window.written = [];
         const pause = () => new Promise((resolve) => setTimeout(resolve, args.pause));
@@ -113,13 +113,13 @@ async fn write(tab: &Tab, count: usize, pause_ms: u32) {
 }
 
 /// What the tab was told is on disk.
-async fn written_by(tab: &Tab) -> Vec<Receipt> {
+pub(crate) async fn written_by(tab: &Tab) -> Vec<Receipt> {
     let body = "if (window.writeFault) throw new Error(writeFault); return written";
     tab.ask(body, json!([])).await
 }
 
 /// The same, once it is all; in the order in which the tab was told, which is the order on disk.
-async fn all_written_by(tab: &Tab, count: usize) -> Vec<Receipt> {
+pub(crate) async fn all_written_by(tab: &Tab, count: usize) -> Vec<Receipt> {
     let receipts = until("the tab has written all", secs(20), async || {
         let receipts = written_by(tab).await;
         if receipts.len() == count { Ok(receipts) } else { Err(receipts.len().to_string()) }

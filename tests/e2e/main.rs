@@ -5,6 +5,7 @@
 //! the origin of the pages, so it being away is an origin that cannot be reached.
 
 mod browser;
+mod recording;
 mod scratch;
 mod server;
 mod site;
