@@ -45,7 +45,10 @@ fn recording_begins_with_a_new_life_and_ends_when_asked() {
     world.quiet();
     let before = world.coordinator(0).expect("it was woken").epoch();
     let page = world.open_page(0, "", None);
-    world.ask(0, page, Request::Record { recording: Some(Recording::WithoutBodies) });
+    let other = world.open_page(0, "", None);
+    for page in [page, other] {
+        world.ask(0, page, Request::Record { recording: Some(Recording::WithoutBodies) });
+    }
     world.quiet();
     assert!(world.coordinator(0).expect("it has started over").epoch() > before);
     world.append(0, &Draft::default());

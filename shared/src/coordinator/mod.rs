@@ -273,7 +273,9 @@ impl Coordinator {
                 let begins = recording.is_some() && recording != before.recording;
                 let config = Config { recording, ..before.clone() };
                 let ticket = self.store_config(now, config);
-                self.rebirth = begins.then_some(ticket);
+                // A second page's wish does not undo the first's.
+                let stays = self.rebirth.filter(|_| recording.is_some());
+                self.rebirth = begins.then_some(ticket).or(stays);
                 self.asks.wait_for(page, id, vec![ticket]);
             }
             Request::Flush => {

@@ -17,7 +17,7 @@ use crate::base::{Mono, Now, Wall};
 use crate::coordinator::{self, Coordinator};
 use crate::page::{self, Asked, Page};
 use crate::rules::chain::left_out::{Hashes, during};
-use crate::tape::{Recording, Scribe};
+use crate::tape::{Mark, Recording, Scribe};
 
 /// What a machine did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,6 +131,7 @@ fn learn(recorded: &Recorded, recording: Recording, hashes: &mut Hashes) {
         if let Some(hash) = known.next() {
             hashes.insert(sealed.to_vec(), *hash);
         }
+        Mark::default()
     };
     let mut scribe = Scribe::new(recording, &mut learn);
     match &recorded.fact {

@@ -9,6 +9,9 @@ use core::ops::Range;
 
 use crate::base::codec::{Fields, Reader};
 
+/// Tells events apart that differ in their bodies alone.
+pub type Mark = [u8; 8];
+
 /// A path: steps of these kinds, each with a place in its low bits. It ends at a byte string.
 pub type Path = &'static [u8];
 
@@ -41,8 +44,9 @@ pub(super) const TOKEN: Path = &[ARRAY | 8, INSIDE, ARRAY | 1, TEXT];
 /// All of a message's body.
 pub(super) const MESSAGE: Path = &[ARRAY | 8];
 
-/// Puts zeros where `path` leads. Each event that this changes is shown to `leave_out` before.
-pub(super) fn blank(bytes: &mut [u8], path: Path, leave_out: &mut dyn FnMut(&[u8])) {
+/// Puts zeros where `path` leads. Each event that this changes is shown to `leave_out` before, whose mark its body
+/// then begins with.
+pub(super) fn blank(bytes: &mut [u8], path: Path, leave_out: &mut dyn FnMut(&[u8]) -> Mark) {
     let mut found = Vec::new();
     walk(bytes, path, &mut found);
     let start = bytes.as_ptr() as usize;
@@ -50,17 +54,16 @@ pub(super) fn blank(bytes: &mut [u8], path: Path, leave_out: &mut dyn FnMut(&[u8
         let from = part.as_ptr() as usize - start;
         from..from + part.len()
     };
-    let mut ranges: Vec<Range<usize>> = Vec::new();
+    let mut ranges: Vec<(Range<usize>, Mark)> = Vec::new();
     for (part, event) in found {
-        if path.ends_with(&[BODY]) && !event.is_empty() {
-            leave_out(event);
-        }
-        ranges.push(range(part));
+        let is_event = path.ends_with(&[BODY]) && !event.is_empty();
+        let mark = if is_event { leave_out(event) } else { Mark::default() };
+        ranges.push((range(part), mark));
     }
-    for range in ranges {
-        if let Some(part) = bytes.get_mut(range) {
-            part.fill(0);
-        }
+    for (range, mark) in ranges {
+        let part = bytes.get_mut(range).unwrap_or_default();
+        part.fill(0);
+        part.iter_mut().zip(mark).for_each(|(byte, mark)| *byte = mark);
     }
 }
 
@@ -142,7 +145,10 @@ mod tests {
 
     fn blanked(mut bytes: Vec<u8>, path: Path) -> (Vec<u8>, Vec<Vec<u8>>) {
         let mut left_out = Vec::new();
-        blank(&mut bytes, path, &mut |event| left_out.push(event.to_vec()));
+        blank(&mut bytes, path, &mut |event| {
+            left_out.push(event.to_vec());
+            Mark::default()
+        });
         (bytes, left_out)
     }
 
@@ -155,6 +161,18 @@ mod tests {
 
         let none = row(&sealed("e2", None));
         assert_eq!(blanked(none.clone(), JOURNAL), (none, Vec::new()));
+    }
+
+    #[test]
+    fn events_that_differ_in_their_bodies_alone_still_do() {
+        let mut marks = [[1; 8], [2; 8]].into_iter();
+        let mut with_mark = |body: &[u8]| {
+            let mut bytes = row(&sealed("e", Some(body)));
+            blank(&mut bytes, JOURNAL, &mut |_| marks.next().expect("there are two"));
+            bytes
+        };
+        assert_eq!(with_mark(b"one"), row(&sealed("e", Some(&[1; 3]))));
+        assert_eq!(with_mark(b"two of it"), row(&sealed("e", Some(&[2, 2, 2, 2, 2, 2, 2, 2, 0]))));
     }
 
     #[test]

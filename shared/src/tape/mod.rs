@@ -9,9 +9,9 @@
 //!
 //! What always holds:
 //! - a token is never in it, nor is a key that signs;
-//! - unless asked for, neither are events' bodies and their results: they are zeros of the same length, and each
-//!   event's hash stands beside it, so that a replay comes to the same heads. Somebody who can guess the whole of an
-//!   event can confirm the guess by that hash;
+//! - unless asked for, neither are events' bodies and their results: they are zeros of the same length, but for a few
+//!   bytes of the event's hash, which stands beside it, so that a replay comes to the same heads. Somebody who can
+//!   guess the whole of an event can confirm the guess by that hash;
 //! - a chunk that is not there leaves a gap in the numbers, and the file says so.
 //!
 //! Not here: which facts and effects there are (`coordinator`, `page`), and replaying them (`replay`).
@@ -19,7 +19,7 @@
 mod blank;
 mod scribe;
 
-pub use blank::{DEAD, DONE, JOURNAL, Path, RETAINED};
+pub use blank::{DEAD, DONE, JOURNAL, Mark, Path, RETAINED};
 pub use scribe::{Scribe, Side, digest};
 
 use crate::base::codec::{array, encode, index, map};
@@ -147,8 +147,14 @@ impl Tape {
     /// The machine is told this fact, as `write` writes it. `hash` gives the hash of an event that is left out.
     pub fn begin(&mut self, now: Now, hash: Option<Hasher>, write: impl FnOnce(&mut Scribe<'_>)) {
         let mut hashes = Vec::new();
-        let mut leave_out =
-            |sealed: &[u8]| hashes.extend(hash.map(|hash| hash(sealed)).into_iter().flatten());
+        let mut leave_out = |sealed: &[u8]| {
+            let mut mark = Mark::default();
+            if let Some(hash) = hash.map(|hash| hash(sealed)) {
+                mark.copy_from_slice(&hash[..8]);
+                hashes.extend_from_slice(&hash);
+            }
+            mark
+        };
         let mut scribe = Scribe::new(self.recording, &mut leave_out);
         write(&mut scribe);
         let fact = scribe.into_bytes();

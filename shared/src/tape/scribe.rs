@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::Recording;
-use super::blank::{ANSWER, FAREWELL, MESSAGE, PUSH, Path, TOKEN, blank};
+use super::blank::{ANSWER, FAREWELL, MESSAGE, Mark, PUSH, Path, TOKEN, blank};
 use crate::base::codec::{Encode, begin_array, write_uint};
 use crate::bus::{Envelope, Notice, Request};
 
@@ -20,7 +20,7 @@ pub enum Side {
 pub struct Scribe<'a> {
     to: Vec<u8>,
     recording: Recording,
-    leave_out: &'a mut dyn FnMut(&[u8]),
+    leave_out: &'a mut dyn FnMut(&[u8]) -> Mark,
 }
 
 impl fmt::Debug for Scribe<'_> {
@@ -31,7 +31,7 @@ impl fmt::Debug for Scribe<'_> {
 
 impl<'a> Scribe<'a> {
     /// Has written nothing yet. `leave_out` is shown each event before its body is left out.
-    pub fn new(recording: Recording, leave_out: &'a mut dyn FnMut(&[u8])) -> Self {
+    pub fn new(recording: Recording, leave_out: &'a mut dyn FnMut(&[u8]) -> Mark) -> Self {
         Self { to: Vec::new(), recording, leave_out }
     }
 

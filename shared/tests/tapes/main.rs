@@ -6,11 +6,13 @@
 
 #![cfg(feature = "replay")]
 
-use bellwether_shared::replay::{play, read};
+use bellwether_shared::replay::{TapeFault, play, read};
+use bellwether_shared::tape::file;
+use proptest::prelude::*;
 
 #[test]
 fn the_kept_story_comes_to_the_same_effects() {
-    let lives = read(include_bytes!("story.tape")).expect("the recording can be read");
+    let lives = read(STORY).expect("the recording can be read");
     let played = lives.iter().map(|life| play(life, usize::MAX, &mut |_| {}));
     let told: Vec<String> = lives
         .iter()
@@ -24,3 +26,41 @@ fn the_kept_story_comes_to_the_same_effects() {
         include_str!("story.txt").lines().filter(|line| !line.starts_with('#')).collect();
     assert_eq!(told, kept, "\n{}", told.join("\n"));
 }
+
+#[test]
+fn what_is_no_recording_is_refused_in_words() {
+    #[rustfmt::skip]
+    let cases: [(&str, &[u8], TapeFault); 4] = [
+        ("nothing",             b"",                                   TapeFault::NotATape),
+        ("something else",      b"{\"json\": true}",                   TapeFault::NotATape),
+        ("a newer recording",   b"\x83\x6fbellwether-tape\x02\x80",    TapeFault::Newer { found: 2 }),
+        ("one that was cut",    b"\x83\x6fbellwether-tape\x01\x81",    TapeFault::NotATape),
+    ];
+    for (shows, bytes, fault) in cases {
+        assert_eq!(read(bytes).expect_err(shows), fault, "{shows}");
+    }
+    assert!(read(&file(Vec::new())).expect("it is one, though empty").is_empty());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Random bytes are seldom sound for long; bytes that were sound once get further.
+    #[test]
+    fn no_bytes_make_reading_or_playing_panic(
+        chunk in any::<Vec<u8>>(),
+        at in any::<prop::sample::Index>(),
+        to in any::<u8>(),
+    ) {
+        let _ = read(&chunk);
+        prop_assert!(read(&file(vec![&chunk])).is_err());
+        let mut bent = STORY.to_vec();
+        let at = at.index(bent.len());
+        bent[at] = to;
+        for life in read(&bent).unwrap_or_default() {
+            play(&life, usize::MAX, &mut |step| drop(step.to_string()));
+        }
+    }
+}
+
+const STORY: &[u8] = include_bytes!("story.tape");
