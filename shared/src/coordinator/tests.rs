@@ -1,5 +1,7 @@
 //! A driver in a few lines: facts in, effects out, by hand.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -216,6 +218,71 @@ proptest! {
         prop_assert!(!chunks.is_empty());
         replays(&chunks);
     }
+}
+
+#[test]
+fn of_a_long_life_the_first_part_is_kept_and_the_last() {
+    let mut coordinator = Coordinator::restore(at(0), &restored(OutboxRows::default()), 7);
+    let mut kept: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
+    for ms in 1..150 {
+        let bytes = vec![0xff; limits::TAPE_CHUNK_BYTES / 2 + 1];
+        coordinator.handle(at(ms), Input::Message { from: Client("page".into()), bytes });
+        for effect in effects(&mut coordinator) {
+            let Effect::Commit { ticket: TAPE, batch } = effect else { continue };
+            for op in batch.ops {
+                match op {
+                    Op::Put { key: Key::Number(key), row, .. } => drop(kept.insert(key, row)),
+                    Op::DeleteSpan { from, through, .. } => {
+                        kept.retain(|key, _| *key < from || *key > through);
+                    }
+                    Op::Put { .. } | Op::Append { .. } | Op::Delete { .. } => unreachable!(),
+                }
+            }
+            coordinator.handle(at(ms), Input::Committed(TAPE));
+        }
+    }
+    let bytes: usize = kept.values().map(Vec::len).sum();
+    assert!(bytes < limits::TAPE_LIFE_BYTES_MAX + 4 * limits::TAPE_CHUNK_BYTES, "{bytes}");
+    assert!(kept.contains_key(&first_key(1)));
+    assert!(kept.len() > 20 && !kept.contains_key(&(first_key(1) + 1)));
+    #[cfg(feature = "replay")]
+    {
+        let file = crate::tape::file(kept.values().map(|chunk| &chunk[..]).collect());
+        let lives = crate::replay::read(&file).expect("what was just written can be read");
+        let played = crate::replay::play(&lives[0], usize::MAX, &mut |_| {});
+        assert!(lives[0].missing() > 0 && played.facts > 0 && played.shown > 0);
+        assert_eq!(played.difference, None);
+    }
+}
+
+#[test]
+fn a_refused_part_ends_the_recording_and_nothing_else() {
+    let mut coordinator = Coordinator::restore(at(0), &restored(OutboxRows::default()), 7);
+    let mut refused = 0;
+    for ms in 1..60 {
+        for effect in effects(&mut coordinator) {
+            let fact = match effect {
+                Effect::Commit { ticket: TAPE, .. } => {
+                    refused += 1;
+                    Input::CommitFailed { ticket: TAPE, fault: letter_unknown() }
+                }
+                Effect::ReadJournal { .. } => Input::Journal { rows: Vec::new(), ended: true },
+                Effect::Commit { .. }
+                | Effect::Sign { .. }
+                | Effect::Push { .. }
+                | Effect::ReadRetained { .. }
+                | Effect::ReadOld { .. }
+                | Effect::ListClients
+                | Effect::Send { .. }
+                | Effect::AskForSync
+                | Effect::StartOver => continue,
+            };
+            coordinator.handle(at(ms), fact);
+        }
+    }
+    assert_eq!(refused, 1);
+    coordinator.handle(at(60), Input::Trigger(Trigger::Start));
+    until_pushed(&mut coordinator);
 }
 
 /// The part of the tape that an effect saves.

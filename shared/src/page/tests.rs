@@ -209,3 +209,32 @@ fn silence_after_a_nudge_is_followed_by_a_hello_and_a_word_is_not() {
         assert_eq!(wait(&mut page, 200, 2_000), expected);
     }
 }
+
+#[test]
+fn a_recording_is_bounded_and_what_is_left_of_it_replays() {
+    let mut page = page();
+    page.handle(at(0), Input::Linked);
+    let id = page.ask(at(0), Request::Flush);
+    page.record(Some(crate::tape::Recording::WithoutBodies));
+    for ms in 1..3_000 {
+        page.handle(at(ms), Input::Appended { urgent: ms % 7 == 0 });
+        page.handle(at(ms), Input::Message(vec![0xff; 1_000]));
+        if ms % 100 == 0 {
+            notice(&mut page, ms, ms, id, &Notice::Status(status(Some(ME), Some(ms + 500))));
+        }
+        page.handle(at(ms), Input::Timeout);
+    }
+    page.give_token(page.identity().clone(), Some("secret".into()));
+    let recorded = page.recorded();
+    let bytes: usize = recorded.iter().map(Vec::len).sum();
+    assert!((limits::TAPE_PAGE_BYTES_MAX / 2..limits::TAPE_PAGE_BYTES_MAX * 2).contains(&bytes));
+    let file = crate::tape::file(recorded.iter().map(|part| &part[..]).collect());
+    assert!(!file.windows(6).any(|part| part == b"secret"));
+    #[cfg(feature = "replay")]
+    {
+        let lives = crate::replay::read(&file).expect("what was just written can be read");
+        let played = crate::replay::play(&lives[0], usize::MAX, &mut |_| {});
+        assert_eq!((played.difference, played.shown), (None, 0));
+        assert!(lives[0].missing() > 0 && played.facts > 1_000);
+    }
+}
