@@ -1,7 +1,7 @@
 //! Where in a row or a message that stands which must not be recorded.
 //!
 //! A path leads through CBOR, and through byte strings that hold CBOR, to each such place. Bytes that it cannot be
-//! followed through hold who knows what, and are left out whole, but for their first three, which tell a row's version.
+//! followed through hold who knows what, and are left out whole, but for the version of a row.
 //!
 //! What always holds: zeros in those places change nothing that a machine decides, but for the hashes.
 
@@ -76,8 +76,16 @@ fn walk<'b>(bytes: &'b [u8], path: &[u8], found: &mut Found<'b>) {
     step(&mut from, bytes, path, found);
     if from.finish().is_err() {
         found.truncate(before);
-        found.push((bytes.split_at(KEPT.min(bytes.len())).1, &[]));
+        found.push((bytes.get(version(bytes)..).unwrap_or(bytes), &[]));
     }
+}
+
+// Where a row's version ends, by which a newer one is known even if nothing else of it is.
+fn version(bytes: &[u8]) -> usize {
+    let mut from = Reader::new(bytes);
+    from.open_map().next(&mut from);
+    from.uint(u64::MAX);
+    from.position()
 }
 
 // Reads one value.
@@ -108,9 +116,6 @@ fn step<'b>(from: &mut Reader<'b>, around: &'b [u8], path: &[u8], found: &mut Fo
         }
     }
 }
-
-/// Map, key 0, version.
-const KEPT: usize = 3;
 
 #[cfg(test)]
 mod tests {
@@ -196,8 +201,7 @@ mod tests {
         let (bytes, left_out) = blanked(odd, JOURNAL);
         assert!(left_out.is_empty());
         let read: JournalRow<'_> = read(&bytes).expect("the row itself is sound");
-        assert_eq!(&read.sealed[..3], b"no ");
-        assert!(read.sealed[3..].iter().all(|byte| *byte == 0));
+        assert!(read.sealed[1..].iter().all(|byte| *byte == 0));
         assert!(decode::<Event<'_>>(read.sealed).is_err());
     }
 

@@ -45,6 +45,12 @@ impl<'b> Reader<'b> {
         }
     }
 
+    /// How many bytes have been read.
+    #[must_use]
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
     /// Whether nothing is left to read.
     #[must_use]
     pub fn is_at_end(&self) -> bool {
