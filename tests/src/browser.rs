@@ -17,6 +17,7 @@ use crate::check;
 use crate::disk::{Disk, DiskFault};
 use crate::driver::{Event, What};
 use crate::tab::Tab;
+use crate::transcript::Digest;
 use crate::world::World;
 
 /// A browser profile.
@@ -122,6 +123,31 @@ impl Device {
             sync_asked: false,
             mail: Vec::new(),
         }
+    }
+
+    /// Adds everything on which the rest of a story depends.
+    pub(crate) fn digest(&self, digest: &mut Digest) {
+        let Self {
+            disk,
+            skew_ms,
+            realms,
+            current,
+            version,
+            pages,
+            heard,
+            discarded,
+            streams,
+            sentinel,
+            deleting,
+            sync_asked,
+            mail,
+        } = self;
+        disk.digest(digest);
+        // Of all that was said, only the last status is ever looked at again.
+        let status = heard.iter().rev().find(|notice| matches!(notice, Notice::Status(_)));
+        digest.add(&(skew_ms, realms, current, version, status, discarded, streams));
+        digest.add(&(sentinel, deleting, sync_asked, mail));
+        pages.iter().for_each(|page| page.digest(digest));
     }
 
     pub(crate) fn handle(&mut self, realm: PageId) -> Option<&mut Handle> {
@@ -295,12 +321,17 @@ impl World {
         }
     }
 
-    /// The browser is killed with everything in it.
-    pub fn kill_browser(&mut self, device: usize) {
-        self.kill(device);
+    /// Every page dies without a word.
+    pub fn kill_pages(&mut self, device: usize) {
         while !self.devices[device].pages.is_empty() {
             self.kill_page(device, 0);
         }
+    }
+
+    /// The browser is killed with everything in it.
+    pub fn kill_browser(&mut self, device: usize) {
+        self.kill(device);
+        self.kill_pages(device);
         let here = &mut self.devices[device];
         here.mail.clear();
         if std::mem::take(&mut here.deleting) {

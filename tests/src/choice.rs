@@ -19,6 +19,9 @@ pub struct Chooser {
     /// Where in `made` each happening began, and then the ending.
     marks: Vec<usize>,
     ended: bool,
+    /// How often something may still go wrong, where that is limited.
+    troubles: Option<u32>,
+    calm: bool,
 }
 
 /// A choice as it was made.
@@ -105,7 +108,14 @@ impl Chooser {
     }
 
     fn new(source: Source) -> Self {
-        Self { source, made: Vec::new(), marks: Vec::new(), ended: false }
+        Self {
+            source,
+            made: Vec::new(),
+            marks: Vec::new(),
+            ended: false,
+            troubles: None,
+            calm: false,
+        }
     }
 
     /// The choices made so far, in order.
@@ -140,6 +150,38 @@ impl Chooser {
         }
     }
 
+    /// From now on only so much goes wrong; then there is no choice but the harmless one.
+    pub fn allow_troubles(&mut self, troubles: u32) {
+        self.troubles = Some(troubles);
+    }
+
+    /// How often something may still go wrong, where that is limited.
+    #[must_use]
+    pub fn troubles_left(&self) -> Option<u32> {
+        self.troubles
+    }
+
+    /// From now on there is no choice but the most harmless.
+    pub fn calm_down(&mut self) {
+        self.calm = true;
+    }
+
+    /// What goes wrong, of so many things, 0 being nothing.
+    pub fn trouble(&mut self, of: u32) -> u32 {
+        self.troubled(of, |rng| (rng.next_u64() % u64::from(of)) as u32)
+    }
+
+    fn troubled(&mut self, of: u32, drawn: impl FnOnce(&mut Rng) -> u32) -> u32 {
+        if self.troubles == Some(0) {
+            return 0;
+        }
+        let chosen = self.choose(of, drawn);
+        if chosen > 0 {
+            self.troubles = self.troubles.map(|left| left - 1);
+        }
+        chosen
+    }
+
     /// Nothing more befalls the world.
     pub fn begin_ending(&mut self) {
         self.marks.push(self.made.len());
@@ -155,12 +197,12 @@ impl Chooser {
         u64::from(self.choose(bound, |rng| (rng.next_u64() % u64::from(bound)) as u32))
     }
 
-    /// Whether something of this chance in a hundred happens. At 0 and at 100 there is no choice.
+    /// Whether something bad of this chance in a hundred happens. At 0 and at 100 there is no choice.
     pub fn chance(&mut self, in_a_hundred: u64) -> bool {
         match in_a_hundred {
             0 => false,
             100.. => true,
-            _ => self.choose(2, |rng| u32::from(rng.next_u64() % 100 < in_a_hundred)) == 1,
+            _ => self.troubled(2, |rng| u32::from(rng.next_u64() % 100 < in_a_hundred)) == 1,
         }
     }
 
@@ -185,7 +227,7 @@ impl Chooser {
     }
 
     fn choose(&mut self, of: u32, drawn: impl FnOnce(&mut Rng) -> u32) -> u32 {
-        if of < 2 {
+        if of < 2 || self.calm {
             return 0;
         }
         let chosen = match &mut self.source {

@@ -19,6 +19,7 @@ use bellwether_shared::rows::{Key, LEASE_HOST, LeaseRow, Op, Store, WriteBatch, 
 
 use crate::choice::Chooser;
 use crate::fault::Planted;
+use crate::transcript::Digest;
 
 /// One database. A clone is a copied browser profile.
 #[derive(Debug, Clone, Default)]
@@ -321,6 +322,34 @@ impl Disk {
     #[must_use]
     pub fn public_key(&self) -> Vec<u8> {
         self.pair.as_ref().map(|pair| pair.public_key().as_ref().to_vec()).unwrap_or_default()
+    }
+}
+
+impl Disk {
+    /// Adds everything on which the rest of a story depends.
+    pub(crate) fn digest(&self, digest: &mut Digest) {
+        let Self {
+            tables,
+            relaxed,
+            begun,
+            last_tx,
+            life,
+            host,
+            pair: _,
+            troubles,
+            read_troubles,
+            rows_max,
+            failing,
+            planted: _,
+        } = self;
+        for (store, rows) in tables.rows.iter().enumerate() {
+            for (key, row) in rows {
+                digest.add(&(store, key));
+                digest.bytes(row);
+            }
+        }
+        digest.add(&(tables.last_position, begun, last_tx, life, host));
+        digest.add(&(relaxed, troubles, read_troubles, rows_max, failing));
     }
 }
 

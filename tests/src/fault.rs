@@ -11,6 +11,7 @@ macro_rules! faults {
         impl Planted {
             /// No fault.
             pub const NONE: Self = Self { $($name: false),+ };
+
             /// The names of all faults there are.
             pub const NAMES: &'static [&'static str] = &[$(stringify!($name)),+];
 

@@ -63,8 +63,7 @@ pub fn run(world: &mut World, plot: &Plot) {
 }
 
 fn begin(world: &mut World, plot: &Plot) {
-    world.planted = plot.planted;
-    world.server.planted = plot.planted;
+    world.plant(plot.planted);
     world.signed = world.chance(5);
     world.options.batch_events = world.chooser.pick([500, 1, 2, 3, 5]);
     world.options.tries_max = world.chooser.pick([4, 3, 2, 1]);

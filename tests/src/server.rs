@@ -18,6 +18,7 @@ use bellwether_shared::wire::{
 };
 
 use crate::fault::Planted;
+use crate::transcript::Digest;
 
 /// The server, its log, and what it is made to do.
 #[derive(Debug, Clone)]
@@ -58,6 +59,23 @@ impl Server {
             pushes: Vec::new(),
             failed_alone: BTreeMap::new(),
         }
+    }
+
+    /// Adds everything on which the rest of a story depends.
+    pub(crate) fn digest(&self, digest: &mut Digest) {
+        let Self {
+            tables,
+            before_last,
+            rng,
+            refused,
+            put_off,
+            poison,
+            planted: _,
+            ever,
+            pushes: _,
+            failed_alone,
+        } = self;
+        digest.add(&(tables, before_last, rng, refused, put_off, poison, ever, failed_alone));
     }
 
     /// A backup of the data directory.

@@ -20,7 +20,7 @@ use crate::check;
 use crate::disk::DiskFault;
 use crate::driver::What;
 use crate::model::Draft;
-use crate::transcript;
+use crate::transcript::{self, Digest};
 use crate::world::World;
 
 /// See the module.
@@ -319,6 +319,34 @@ impl World {
 }
 
 impl Tab {
+    /// Adds everything on which the rest of a story depends.
+    pub(crate) fn digest(&self, digest: &mut Digest) {
+        let Self {
+            id,
+            client,
+            machine,
+            said: _,
+            status,
+            posts: _,
+            token,
+            frozen,
+            late_ms,
+            protocol,
+            asks,
+            born_ms,
+            inbox,
+            worker,
+            port,
+            handle,
+            rows,
+            unsure,
+            writing,
+            posted,
+        } = self;
+        digest.add(&(id, client, machine, status, token, frozen, late_ms, protocol, asks));
+        digest.add(&(born_ms, inbox, worker, port, handle, rows, unsure, writing, posted));
+    }
+
     /// It has no right to be answered in time what it has asked.
     pub(crate) fn excuse(&mut self) {
         self.asks.iter_mut().for_each(|(_, fair)| *fair = false);

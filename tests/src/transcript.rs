@@ -83,6 +83,13 @@ impl Digest {
         let _ = writeln!(self, "{what:?}");
     }
 
+    /// Adds bytes.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+
     /// The digest so far.
     #[must_use]
     pub fn value(self) -> u64 {
@@ -92,9 +99,7 @@ impl Digest {
 
 impl fmt::Write for Digest {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for byte in text.bytes() {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
+        self.bytes(text.as_bytes());
         Ok(())
     }
 }

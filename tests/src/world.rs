@@ -84,7 +84,7 @@ pub struct World {
 
 /// Something that can happen now.
 #[derive(Debug, Clone, Copy)]
-enum Turn {
+pub(crate) enum Turn {
     Job(usize),
     Mail(usize, usize),
     Inbox(usize, usize),
@@ -143,6 +143,12 @@ impl World {
         world
     }
 
+    /// Plants faults; before any device is added.
+    pub fn plant(&mut self, planted: Planted) {
+        self.planted = planted;
+        self.server.planted = planted;
+    }
+
     /// A number below `bound`.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.chooser.below(bound)
@@ -168,8 +174,10 @@ impl World {
         self.now_ms += self.chooser.below(self.weather.pace_ms_max + 1);
         self.reap();
         let mut turns = self.turns();
-        if !self.strays.is_empty() && (turns.is_empty() || self.chance(20)) {
-            turns.extend((0..self.strays.len()).map(Turn::Stray));
+        // What was lost on the way does not come as often as what was not.
+        let strays = self.strays.len();
+        if turns.len() > strays && strays > 0 && !self.chance(20) {
+            turns.truncate(turns.len() - strays);
         }
         if turns.is_empty() {
             return false;
@@ -179,7 +187,8 @@ impl World {
         true
     }
 
-    fn turns(&self) -> Vec<Turn> {
+    /// What can happen now, in the order in which it would if nothing were in the way.
+    pub(crate) fn turns(&self) -> Vec<Turn> {
         let mut turns = Vec::new();
         for (at, job) in self.outstanding.iter().enumerate() {
             let here = &self.devices[job.device];
@@ -205,10 +214,12 @@ impl World {
                 }
             }
         }
+        turns.extend((0..self.strays.len()).map(Turn::Stray));
         turns
     }
 
-    fn take(&mut self, turn: Turn) {
+    /// This happens.
+    pub(crate) fn take(&mut self, turn: Turn) {
         match turn {
             Turn::Job(at) => {
                 let job = self.outstanding.remove(at);

@@ -1,7 +1,11 @@
 //! Tests of the core in a small world: direct scripts, stories from seeds, planted faults.
 
+mod explore_small;
+mod explore_succession;
+mod golden;
 mod happy;
 mod mutants;
+mod regress;
 mod rules;
 mod stories;
 mod tapes;
