@@ -340,6 +340,7 @@ impl Disk {
             read_troubles,
             rows_max,
             failing,
+            refused,
             planted: _,
         } = self;
         for (store, rows) in tables.rows.iter().enumerate() {
@@ -349,7 +350,7 @@ impl Disk {
             }
         }
         digest.add(&(tables.last_position, begun, last_tx, life, host));
-        digest.add(&(relaxed, troubles, read_troubles, rows_max, failing));
+        digest.add(&(relaxed, troubles, read_troubles, rows_max, failing, refused));
     }
 }
 

@@ -22,6 +22,7 @@
 //! same choices. What a kept story once showed is therefore also a test with a name.
 
 use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::choice::{Choices, Chooser};
 use crate::generate::{self, Plot};
@@ -83,7 +84,7 @@ impl Scenario {
     pub fn drawn(seed: u64, plot: Plot, detail: Detail) -> (Self, World) {
         let mut world = World::of(Chooser::random(seed), seed);
         world.transcript.detail = detail;
-        generate::run(&mut world, &plot);
+        run(&mut world, &plot);
         (Self::of(&world, plot, seed), world)
     }
 
@@ -99,7 +100,7 @@ impl Scenario {
     pub fn play(&self, detail: Detail) -> World {
         let mut world = World::of(Chooser::recorded(self.choices.clone()), self.ids);
         world.transcript.detail = detail;
-        generate::run(&mut world, &self.plot);
+        run(&mut world, &self.plot);
         world
     }
 
@@ -176,6 +177,16 @@ impl Scenario {
             _ => return Err(ScenarioFault::Field { line, name: name.to_owned() }),
         }
         Ok(())
+    }
+}
+
+// A panic is found like anything else, and the choices that led to it are not lost.
+fn run(world: &mut World, plot: &Plot) {
+    let played = catch_unwind(AssertUnwindSafe(|| generate::run(world, plot)));
+    if let Err(payload) = played {
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
+        world.violations.push(format!("panic: {}", text.unwrap_or("without a word")));
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::fault::{Fault, Outcome};
 use crate::package;
 use crate::repo::Repo;
-use crate::step::say;
+use crate::step::{say, watch};
 
 const PEERS: &str = "bench/peers";
 const CORE: &str = "bench/core/Cargo.toml";
@@ -25,13 +25,4 @@ pub(crate) fn run_bench(repo: &Repo, arguments: &[String]) -> Outcome {
         watch("the core's benchmark", &mut cargo)?;
     }
     Ok(())
-}
-
-/// Runs a program whose output is what one came for.
-fn watch(name: &str, command: &mut std::process::Command) -> Outcome {
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(Fault::new(format!("{name} ended with {status}"))),
-        Err(cause) => Err(Fault::new(format!("{name} cannot be started: {cause}"))),
-    }
 }

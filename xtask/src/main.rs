@@ -15,6 +15,7 @@ mod package;
 mod replay;
 mod repo;
 mod section;
+mod sim;
 mod site;
 mod size;
 mod step;
@@ -41,6 +42,11 @@ cargo xtask <command>
   size [--what]               measure worker and page against their budgets; --what: by crate
   replay FILE [--step] [--until N] [--quiet]
                               play a flight recording again, and show each fact and what came of it
+  sim --seed N                tell the story of one seed in the simulated world
+  sim --replay FILE           play a scenario file, and print its transcript
+  sim --count N [--from S]    play N stories; the first that goes wrong is made short and kept
+  sim --hours H [--from S]    play stories for so long
+  sim --small                 play all stories of small worlds
   bench [arguments]           run the benchmarks
   fmt                         format all Rust sources
   lint                        run clippy, native and wasm
@@ -81,6 +87,7 @@ fn command(arguments: &[String]) -> Outcome {
         ["size"] => size::check(&repo),
         ["size", "--what"] => size::what(&repo),
         ["replay", ..] => replay::run_replay(&repo, &arguments[1..]),
+        ["sim", ..] => sim::run_sim(&repo, &arguments[1..]),
         ["bench", ..] => bench::run_bench(&repo, &arguments[1..]),
         ["fmt"] => lint::format(&repo),
         ["lint"] => lint::lint(&repo),

@@ -47,6 +47,15 @@ pub(crate) fn run(name: &str, command: &mut Command) -> Outcome {
     Err(Fault::new(format!("{name} failed: `{}` ended with {status}", words_of(command))))
 }
 
+/// Runs a program whose output is what one came for.
+pub(crate) fn watch(name: &str, command: &mut Command) -> Outcome {
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(Fault::new(format!("{name} ended with {status}"))),
+        Err(cause) => Err(Fault::new(format!("{name} cannot be started: {cause}"))),
+    }
+}
+
 fn attend(name: &str, command: &mut Command, start: Instant) -> Outcome<(ExitStatus, String)> {
     let cannot = |cause: io::Error, command: &Command| {
         Fault::new(format!("{name}: cannot start `{}`: {cause}", words_of(command)))
