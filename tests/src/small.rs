@@ -40,25 +40,25 @@ impl Small {
         Self { events, page, troubles, takeover, strays: false, planted }
     }
 
-    /// Worlds whose stories are told within seconds.
-    pub const QUICK: [(&'static str, Self); 4] = [
+    /// Worlds whose stories are told within seconds, also where nothing is optimised.
+    pub const QUICK: [(&'static str, Self); 3] = [
         ("one event, woken by the browser, two troubles", Self::of(1, false, true, 2)),
         ("two events, woken by the browser, one trouble", Self::of(2, false, false, 1)),
-        ("one event of a page, one trouble", Self::of(1, true, false, 1)),
-        ("two events of a page, no trouble", Self::of(2, true, false, 0)),
+        ("one event of a page, no trouble", Self::of(1, true, false, 0)),
     ];
 
     /// Worlds whose stories take minutes to tell.
-    pub const LONG: [(&'static str, Self); 6] = [
-        ("two events of a page, one trouble", Self::of(2, true, true, 1)),
-        ("one event of a page, two troubles", Self::of(1, true, true, 2)),
-        ("two events, woken by the browser, two troubles", Self::of(2, false, true, 2)),
+    pub const LONG: [(&'static str, Self); 7] = [
+        ("one event of a page, one trouble", Self::of(1, true, true, 1)),
+        ("two events of a page, no trouble", Self::of(2, true, false, 0)),
+        ("two events of a page, one trouble", Self::of(2, true, false, 1)),
+        ("two events, woken by the browser, two troubles", Self::of(2, false, false, 2)),
+        ("two events, woken by the browser, a takeover", Self::of(2, false, true, 1)),
         ("one event, woken by the browser, three troubles", Self::of(1, false, true, 3)),
         (
-            "one event and requests that come late, two troubles",
+            "one event, requests that come late, two troubles",
             Self { strays: true, ..Self::of(1, false, true, 2) },
         ),
-        ("three events, woken by the browser, one trouble", Self::of(3, false, true, 1)),
     ];
 
     /// Plays all its stories, but no more than `stories_max`, and tells the first that goes wrong.
