@@ -1,8 +1,10 @@
 //! Looks for stories that go wrong, or tells one. `cargo xtask sim` starts it.
 //!
-//! What always holds: a story that goes wrong is made short, kept as a file and told, and the program ends with 1.
+//! What always holds: the first story of each way of going wrong is made short, kept as a file and told, and the
+//! program ends with 1.
 //! Worlds are played side by side, each by one thread alone.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -13,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bellwether_tests::explore::Report;
 use bellwether_tests::generate::Plot;
 use bellwether_tests::scenario::Scenario;
-use bellwether_tests::shrink::shrink;
+use bellwether_tests::shrink::{class, shrink};
 use bellwether_tests::small::Small;
 use bellwether_tests::transcript::Detail;
 
@@ -154,14 +156,15 @@ fn fresh() -> u64 {
     since.map_or(0, |since| since.as_secs()) << 20
 }
 
-/// Plays the stories of all seeds from `from`, before `to`, or as long as it may.
+/// Plays the stories of all seeds from `from`, before `to`, or as long as it may. Each way of going wrong is told once.
 fn search(from: u64, to: u64, long: Option<Duration>, keep: &Path) -> Result<bool, String> {
     let start = Instant::now();
     let (next, stop) = (AtomicU64::new(from), AtomicBool::new(false));
     let played = || next.load(Ordering::Relaxed).min(to) - from;
     let (finder, found) = mpsc::channel();
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    let first = thread::scope(|scope| {
+    let mut ways: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    thread::scope(|scope| {
         for _ in 0..threads {
             let finder = finder.clone();
             scope.spawn(|| {
@@ -172,37 +175,44 @@ fn search(from: u64, to: u64, long: Option<Duration>, keep: &Path) -> Result<boo
                         return;
                     }
                     let (scenario, world) = Scenario::drawn(seed, Plot::default(), Detail::Nothing);
-                    if !world.violations.is_empty() {
-                        let _ = finder.send((seed, scenario));
-                        return;
+                    if let Some(violation) = world.violations.first() {
+                        let _ = finder.send((seed, scenario, class(violation)));
                     }
                 }
             });
         }
         drop(finder);
+        let mut heard = start;
         loop {
-            let left = long.map(|long| long.saturating_sub(start.elapsed()));
-            match found.recv_timeout(left.unwrap_or(PROGRESS_EVERY).min(PROGRESS_EVERY)) {
-                Ok(first) => {
-                    stop.store(true, Ordering::Relaxed);
-                    return Some(first);
-                }
-                Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => {
-                    if long.is_some_and(|long| start.elapsed() >= long) {
-                        stop.store(true, Ordering::Relaxed);
-                    } else {
-                        progress(played(), start);
+            let ends = long.map_or(PROGRESS_EVERY, |long| long.saturating_sub(start.elapsed()));
+            match found.recv_timeout(ends.min(PROGRESS_EVERY)) {
+                Ok((seed, scenario, way)) => {
+                    let seeds = ways.entry(way).or_default();
+                    seeds.push(seed);
+                    if seeds.len() == 1 {
+                        let told = tell(seed, &scenario, keep);
+                        // The others are not waited for.
+                        stop.fetch_or(told.is_err(), Ordering::Relaxed);
+                        told?;
                     }
                 }
+                Err(RecvTimeoutError::Disconnected) => return Ok::<(), String>(()),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if long.is_some_and(|long| start.elapsed() >= long) {
+                stop.store(true, Ordering::Relaxed);
+            } else if heard.elapsed() >= PROGRESS_EVERY {
+                heard = Instant::now();
+                progress(played(), start);
             }
         }
-    });
+    })?;
     progress(played(), start);
-    match first {
-        Some((seed, scenario)) => tell(seed, &scenario, keep).map(|()| false),
-        None => Ok(true),
+    for (way, seeds) in &ways {
+        let shown: Vec<String> = seeds.iter().take(SEEDS_SHOWN).map(u64::to_string).collect();
+        print(&format!("{:>6} times: {way} (seeds {})\n", seeds.len(), shown.join(" ")));
     }
+    Ok(ways.is_empty())
 }
 
 fn progress(played: u64, start: Instant) {
@@ -236,5 +246,7 @@ fn print(text: &str) {
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }
 
+/// How many seeds are listed for each way of going wrong.
+const SEEDS_SHOWN: usize = 8;
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
-const PLAYS_MAX: u32 = 20_000;
+const PLAYS_MAX: u32 = 4_000;
