@@ -24,6 +24,8 @@ use self::server::{Mood, Server, id_of, sealed};
 enum Step {
     /// A page appends an event to one of the streams; its type says what the server will think of it.
     Append { stream: usize, type_: &'static str },
+    /// An event is appended once more, as when a closing page does not know that it was.
+    AppendAgain(Index),
     /// What is under way goes on until nothing is left.
     Settle,
     /// One thing that is under way is done.
@@ -57,6 +59,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]);
     prop_oneof![
         8 => (0..STREAMS.len(), type_).prop_map(|(stream, type_)| Step::Append { stream, type_ }),
+        1 => any::<Index>().prop_map(Step::AppendAgain),
         4 => Just(Step::Settle),
         8 => any::<Index>().prop_map(Step::Do),
         3 => (0..40_000_u64).prop_map(|ms| Step::Pass { ms }),
@@ -92,6 +95,8 @@ struct World {
     at_ms: u64,
     refuse_commit: bool,
     appended: BTreeMap<String, StreamKey>,
+    /// What was appended more than once, and may have been sent so.
+    repeated: BTreeSet<String>,
     requests: u64,
     /// Letters were sent again, and so are behind what was appended after them.
     retried: bool,
@@ -109,6 +114,7 @@ impl World {
             at_ms: 0,
             refuse_commit: false,
             appended: BTreeMap::new(),
+            repeated: BTreeSet::new(),
             requests: 0,
             retried: false,
             batch_events,
@@ -118,6 +124,8 @@ impl World {
     fn play(&mut self, step: Step) {
         match step {
             Step::Append { stream: at, type_ } => self.append(&stream(at), type_),
+            Step::AppendAgain(_) if self.appended.is_empty() => {}
+            Step::AppendAgain(which) => self.append_again(which.index(self.appended.len())),
             Step::Settle => self.settle(),
             Step::Do(_) if self.under_way.is_empty() => {}
             Step::Do(which) => self.do_one(which.index(self.under_way.len())),
@@ -139,10 +147,20 @@ impl World {
 
     fn append(&mut self, stream: &StreamKey, type_: &str) {
         let id = format!("{:03}-{type_}", self.appended.len());
-        let sealed = sealed(&id, type_, 10);
-        let row = to_cbor(&JournalRow::new(stream, &sealed, at(self.at_ms).wall));
+        self.appended.insert(id.clone(), stream.clone());
+        self.append_row(&id);
+    }
+
+    fn append_again(&mut self, which: usize) {
+        let id = self.appended.keys().nth(which).cloned().expect("it is one of them");
+        self.repeated.insert(id.clone());
+        self.append_row(&id);
+    }
+
+    fn append_row(&mut self, id: &str) {
+        let sealed = sealed(id, 10);
+        let row = to_cbor(&JournalRow::new(&self.appended[id], &sealed, at(self.at_ms).wall));
         self.disk.append(row);
-        self.appended.insert(id, stream.clone());
         self.tell(Input::Trigger(Trigger::Start));
     }
 
@@ -196,6 +214,9 @@ impl World {
             user: push.stream.user.clone(),
             lane: push.stream.lane,
         };
+        let ids: BTreeSet<String> = push.events.iter().map(|sealed| id_of(sealed)).collect();
+        let is_whole = ids.len() == push.events.len();
+        assert!(is_whole || push.former.is_some(), "an event twice in one batch");
         for sealed in &push.events {
             assert_eq!(self.appended.get(&id_of(sealed)), Some(&key), "not of this stream");
         }
@@ -341,7 +362,8 @@ proptest! {
         for (_, row) in world.disk.numbered(Store::Done, 0, u32::MAX) {
             let row: DoneRow = read(&row).expect("our own row");
             for entry in row.entries.iter().filter(|entry| entry.outcome != Outcome::REFUSED) {
-                let first = filed.insert(entry.id.as_str().to_owned());
+                let id = entry.id.as_str();
+                let first = filed.insert(id.to_owned()) || world.repeated.contains(id);
                 prop_assert!(first, "{} was filed twice", entry.id);
             }
         }

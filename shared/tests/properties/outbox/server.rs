@@ -209,12 +209,12 @@ impl Server {
     }
 }
 
-/// A sealed event of that id and type, with so many bytes of data.
-pub(super) fn sealed(id: &str, type_: &str, data: usize) -> Vec<u8> {
+/// A sealed event of that id, with so many bytes of data.
+pub(super) fn sealed(id: &str, data: usize) -> Vec<u8> {
     to_cbor(&Event {
         id: EventId::new(id).expect("tests use fit ids"),
         kind: EventKind::App,
-        type_,
+        type_: "any",
         key: None,
         data: Some(&vec![b'1'; data]),
         schema: 0,
