@@ -110,7 +110,7 @@ impl Scenario {
         let yes = |is| if is { "yes" } else { "no" };
         let Plot { length, server_loses, clones, culprits, device_loses, planted } = self.plot;
         let mut text = format!("{BEGINNING} {VERSION}\n");
-        for note in self.notes.iter().flat_map(|note| note.lines()) {
+        for note in self.notes.iter().flat_map(|note| note.split('\n')) {
             line(&mut text, &format!("# {note}"));
         }
         line(&mut text, &format!("length {length}"));
@@ -249,7 +249,7 @@ mod tests {
             planted.plant(Planted::NAMES[seed as usize % Planted::NAMES.len()]);
             let plot = Plot { clones: seed % 2 == 0, planted, ..Plot::default() };
             let (mut drawn, _) = Scenario::drawn(seed, plot, Detail::Nothing);
-            drawn.notes = vec!["a story".into(), "of two lines".into()];
+            drawn.notes = vec!["a story".into(), "".into(), "of two parts".into()];
             assert_eq!(Scenario::read(&drawn.write()), Ok(drawn));
         }
     }
