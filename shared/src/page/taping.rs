@@ -109,13 +109,13 @@ impl Page {
 
     /// A fact comes; the result is to be handed to [`taped`](Self::taped).
     #[inline(never)]
-    pub(super) fn tape(&mut self, now: Now, write: impl FnOnce(&mut Scribe<'_>)) -> usize {
+    pub(super) fn tape(&mut self, now: Now, write: &dyn Fn(&mut Scribe<'_>)) -> usize {
         let before = self.effects.len();
         if let Some(mut tape) = self.tape.take() {
             if tape.on {
                 if tape.tape.is_empty() {
                     let start = encode(&self.snapshot());
-                    tape.tape.begin(now, None, |to| {
+                    tape.tape.begin(now, None, &|to| {
                         to.kind(0, 1);
                         to.value(&&start[..]);
                     });
@@ -129,6 +129,7 @@ impl Page {
     }
 
     /// What came of the fact is what was asked for since.
+    #[inline(never)]
     pub(super) fn taped(&mut self, before: usize) {
         let timeout = self.poll_timeout();
         let Some(tape) = self.tape.as_mut().filter(|tape| tape.on) else { return };

@@ -145,7 +145,7 @@ impl Tape {
     }
 
     /// The machine is told this fact, as `write` writes it. `hash` gives the hash of an event that is left out.
-    pub fn begin(&mut self, now: Now, hash: Option<Hasher>, write: impl FnOnce(&mut Scribe<'_>)) {
+    pub fn begin(&mut self, now: Now, hash: Option<Hasher>, write: &dyn Fn(&mut Scribe<'_>)) {
         let mut hashes = Vec::new();
         let mut leave_out = |sealed: &[u8]| {
             let mut mark = Mark::default();
