@@ -166,7 +166,7 @@ impl Disk {
         let (in_force, pair) = self.store(channel).await?.mint(&to_cbor(&row), &pair).await?;
         let device = read::<DeviceRow>(&in_force).map_err(|_| too_old())?;
         *self.signing.borrow_mut() = Some((pair, device.key.kind));
-        let name = device.device.to_string();
+        let name = device.device.text();
         // The sentinel only ever tells of a loss; without it nothing else is worse.
         let before = sentinel::get(channel).await.ok().flatten();
         let _ = sentinel::put(channel, &name).await;

@@ -3,6 +3,7 @@
 //! Nothing here decides anything, and nothing here asks the world for time or randomness.
 
 pub mod codec;
+mod decimal;
 mod fault;
 mod hlc;
 mod ids;
@@ -12,6 +13,7 @@ mod seq;
 mod sorted;
 mod time;
 
+pub use decimal::decimal;
 pub use fault::{Culprit, Fault};
 pub use hlc::{Hlc, Stamp};
 pub use ids::{DeviceId, EventId, IdUnfit, Incarnation, LogEpoch, PageId, RequestId, uuid_v7};

@@ -6,7 +6,7 @@
 use minicbor::bytes::ByteVec;
 
 use super::batch::Held;
-use crate::base::{EventId, Fault, SortedMap, Wall};
+use crate::base::{EventId, Fault, SortedMap, Wall, decimal};
 use crate::bus::Notice;
 use crate::rows::{
     DeadRow, JournalRow, Key, Op, Options, Overflow, ROW_VERSION, Reason, RowFault, Store,
@@ -83,7 +83,7 @@ impl DeadLetters {
         at: Wall,
         options: &Options,
     ) -> Burial {
-        let name = format!("journal:{position}");
+        let name = ["journal:", &decimal(position)].concat();
         let row = DeadRow {
             version: ROW_VERSION,
             session: "".into(),
@@ -170,12 +170,12 @@ impl DeadLetters {
 fn dropped(key: &Key) -> Fault {
     let name = match key {
         Key::Text(text) => text.clone(),
-        Key::Number(number) => number.to_string().into(),
+        Key::Number(number) => decimal(*number).into(),
     };
     Fault::new(
         "dead-letter-dropped",
         crate::base::Culprit::App,
-        format!("the dead letter {name} was dropped to make room, as the app chose"),
+        ["the dead letter ", &name, " was dropped to make room, as the app chose"].concat(),
     )
 }
 

@@ -7,7 +7,7 @@ use minicbor::bytes::ByteArray;
 
 use super::{Key, ROW_VERSION};
 use crate::base::codec::{array, map};
-use crate::base::{DeviceId, Incarnation, LogEpoch, Seq};
+use crate::base::{DeviceId, Incarnation, LogEpoch, Seq, decimal};
 use crate::rules::chain;
 use crate::wire::{Former, Lane, StreamId};
 
@@ -31,7 +31,7 @@ impl StreamKey {
         text.push_str(lane.name());
         for name in [session, user] {
             text.push(' ');
-            push_decimal(&mut text, name.len());
+            text.push_str(&decimal(name.len() as u64));
             text.push(' ');
             text.push_str(name);
         }
@@ -44,14 +44,6 @@ impl StreamKey {
         let (session, user) = (self.session.clone(), self.user.clone());
         StreamId { device, session, user, lane: self.lane, incarnation }
     }
-}
-
-// Without the formatting machinery, which the page's wasm does not otherwise need here.
-fn push_decimal(text: &mut String, number: usize) {
-    if number >= 10 {
-        push_decimal(text, number / 10);
-    }
-    text.push(char::from(b'0' + (number % 10) as u8));
 }
 
 /// Acknowledged events that the server has lost, to be sent again before anything newer.

@@ -7,7 +7,7 @@
 //! `no-modules` is for the worker, a classic script; `web` is for the page, an ES module with its
 //! TypeScript declarations. Both give `<name>.js` and `<name>_bg.wasm`. The names of functions are
 //! left out of the wasm, a third of its size, unless `--names` asks for them to measure by. With `--trap` a
-//! panic is a trap without words, see `panics`.
+//! panic is a trap without words, and nothing formats, see `panics`.
 //!
 //! What the two call each other by is shortened: wasm-bindgen puts a hash into each such name, of which
 //! none can be compressed.
@@ -70,7 +70,7 @@ fn convert(
     }
     let mut output = bindgen.generate_output()?;
     if trap {
-        panics::cut(output.wasm_mut());
+        panics::cut(output.wasm_mut())?;
     }
     let mut renamed = Vec::new();
     for import in output.wasm_mut().imports.iter_mut() {

@@ -1,22 +1,51 @@
 //! Takes the words out of panics.
 //!
 //! A panic in what is shipped ends in a trap, and its words go nowhere: there is no hook that would tell them.
-//! So whatever the standard library calls to panic traps at once. What gathers and writes the words is
-//! called by nobody then, and is left out.
+//! So whatever the standard library calls to panic traps at once, and what gathers the words is left out, because
+//! nobody calls it then. What formats them stands in the table of functions, where nobody can tell that it is not
+//! called: it traps, too. That is right as long as nothing but panics formats, which is checked.
 
-use walrus::{FunctionBuilder, FunctionId, FunctionKind, Module};
+use walrus::ir::{Visitor, dfs_in_order};
+use walrus::{Function, FunctionBuilder, FunctionId, FunctionKind, Module};
 
-/// Makes each function of the standard library that is there to panic a trap. Functions are told by their names.
-pub(crate) fn cut(module: &mut Module) {
-    let functions = module.funcs.iter_local();
-    let panicking: Vec<FunctionId> = functions
-        .filter(|(id, _)| module.funcs.get(*id).name.as_deref().is_some_and(is_of_panic))
-        .map(|(id, _)| id)
-        .collect();
-    for function in panicking {
-        trap(module, function);
+/// Makes each function of the standard library that is there to panic a trap, and then each that formats. Functions are
+/// told by their names. Fails with the name of one that formats and does not panic.
+pub(crate) fn cut(module: &mut Module) -> Result<(), String> {
+    trap_all(module, is_of_panic);
+    let formatting = trap_all(module, is_of_words);
+    for (id, function) in module.funcs.iter_local() {
+        let mut calls = Calls { of: &formatting, found: false };
+        dfs_in_order(&mut calls, function, function.entry_block());
+        if calls.found {
+            let name = module.funcs.get(id).name.as_deref().unwrap_or("a function");
+            return Err(format!("{name} formats; put the words together without `format!`"));
+        }
     }
+    Ok(())
+}
+
+// Afterwards only what is used is left.
+fn trap_all(module: &mut Module, is_meant: fn(&str) -> bool) -> Vec<FunctionId> {
+    let is_meant = |function: &&Function| {
+        let is_ours = matches!(function.kind, FunctionKind::Local(_));
+        is_ours && function.name.as_deref().is_some_and(is_meant)
+    };
+    let meant: Vec<FunctionId> = module.funcs.iter().filter(is_meant).map(Function::id).collect();
+    meant.iter().for_each(|function| trap(module, *function));
     walrus::passes::gc::run(module);
+    meant
+}
+
+/// Whether a function calls one of these.
+struct Calls<'a> {
+    of: &'a [FunctionId],
+    found: bool,
+}
+
+impl<'i> Visitor<'i> for Calls<'_> {
+    fn visit_function_id(&mut self, function: &FunctionId) {
+        self.found |= self.of.contains(function);
+    }
 }
 
 fn trap(module: &mut Module, function: FunctionId) {
@@ -32,6 +61,15 @@ fn trap(module: &mut Module, function: FunctionId) {
 fn is_of_panic(name: &str) -> bool {
     let path = path(name);
     PANICKING.contains(&&*path) || MODULES.iter().any(|module| path.starts_with(module))
+}
+
+/// Whether a function is run by what formats only, by its name. What writes the pieces to a text may be run by others.
+fn is_of_words(name: &str) -> bool {
+    let path = path(name);
+    let (_, of_trait) = path.split_once(" as core::fmt::").unwrap_or_default();
+    let of_trait =
+        !of_trait.is_empty() && of_trait != "Write::write_str" && of_trait != "Write::write_char";
+    of_trait || path.starts_with("core::fmt::") || path.starts_with("alloc::fmt::")
 }
 
 /// A function's path, without what a compiler adds: hashes, types, and numbers that tell namesakes apart.
@@ -112,6 +150,42 @@ mod tests {
     }
 
     #[test]
+    fn only_what_formats_is_cut() {
+        #[rustfmt::skip]
+        let cases = [
+            ("core::fmt::write::h0123456789abcdef",                                       true),
+            ("<core[9f1c0d2e3b4a5968]::fmt::Formatter>::pad_integral",                    true),
+            ("alloc[9f1c0d2e3b4a5968]::fmt::format::format_inner",                        true),
+            ("<&usize as core[9f1c0d2e3b4a5968]::fmt::Debug>::fmt",                       true),
+            ("<bellwether_shared::base::ids::PageId as core::fmt::Display>::fmt::h0123456789abcdef", true),
+            ("<alloc[1f]::string::String as core[2e]::fmt::Write>::write_fmt",            true),
+            ("<alloc[1f]::string::String as core[2e]::fmt::Write>::write_str",            false),
+            ("bellwether_shared::fmt::format::h0123456789abcdef",                         false),
+            ("core::ptr::drop_in_place<core::fmt::Error>::h0123456789abcdef",             false),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(is_of_words(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_formats_without_a_panic_is_an_error() {
+        let mut module = Module::default();
+        let mut function = |name: &str, calls: &[FunctionId]| {
+            let mut body = FunctionBuilder::new(&mut module.types, &[], &[]);
+            body.name(name.to_owned());
+            for called in calls {
+                body.func_body().call(*called);
+            }
+            body.finish(Vec::new(), &mut module.funcs)
+        };
+        let words = function("core::fmt::write", &[]);
+        let ours = function("ours", &[words]);
+        module.exports.add("ours", ours);
+        assert!(cut(&mut module).is_err_and(|told| told.starts_with("ours ")));
+    }
+
+    #[test]
     fn what_panics_traps_and_what_only_it_called_is_left_out() {
         let mut module = Module::default();
         let mut function = |name: &str, calls: &[FunctionId]| {
@@ -126,7 +200,7 @@ mod tests {
         let panic = function("core::panicking::panic_fmt", &[words]);
         let ours = function("ours", &[panic]);
         module.exports.add("ours", ours);
-        cut(&mut module);
+        assert_eq!(cut(&mut module), Ok(()));
         let names = module.funcs.iter().filter_map(|function| function.name.clone());
         let mut names: Vec<String> = names.collect();
         names.sort_unstable();
