@@ -13,6 +13,7 @@
 //! none can be compressed.
 
 mod panics;
+mod unused;
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -90,8 +91,15 @@ fn convert(
         let path = folder.join(format!("{name}{ending}"));
         if path.exists() {
             let text = std::fs::read_to_string(&path)?;
-            std::fs::write(&path, with_renamed(&text, &renamed))?;
+            let text = with_renamed(&text, &renamed);
+            let text = if ending == ".js" { unused::script(&text, is_web)? } else { text };
+            std::fs::write(&path, text)?;
         }
+    }
+    if is_web {
+        let path = folder.join(format!("{name}.d.ts"));
+        let text = std::fs::read_to_string(&path)?;
+        std::fs::write(&path, unused::declarations(&text)?)?;
     }
     Ok(())
 }
