@@ -35,7 +35,7 @@ pub struct Device {
     pub version: u32,
     /// Its pages that run the page's machine.
     pub pages: Vec<Tab>,
-    /// What coordinators have said, to whomever.
+    /// What coordinators have said, to whomever; the last status alone, unless the world remembers all.
     pub heard: Vec<Notice>,
     /// Letters that were thrown away.
     pub discarded: BTreeSet<EventId>,

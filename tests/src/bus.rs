@@ -49,13 +49,13 @@ impl World {
     }
 
     /// Which of the messages can arrive now: the first of each sender and path.
-    pub(crate) fn can_arrive(&self, device: usize) -> Vec<usize> {
+    pub(crate) fn can_arrive(&self, device: usize) -> impl Iterator<Item = usize> {
         let mail = &self.devices[device].mail;
-        let first = |at: &usize| {
+        let first = move |at: &usize| {
             let here = &mail[*at];
             !mail[..*at].iter().any(|other| other.from == here.from && other.path == here.path)
         };
-        (0..mail.len()).filter(first).collect()
+        (0..mail.len()).filter(first)
     }
 
     /// A message arrives, or finds nobody.
@@ -83,9 +83,12 @@ impl World {
         let lost = self.chance(self.weather.lose_message);
         self.violations.extend(check::bounds::message(message));
         if let Ok(envelope) = Envelope::read(message)
+            && (self.remembers || Notice::name(envelope.kind) == "status")
             && let Ok(Some(notice)) = Notice::open(&envelope)
         {
-            self.devices[device].heard.push(notice);
+            let heard = &mut self.devices[device].heard;
+            heard.truncate(if self.remembers { heard.len() } else { 0 });
+            heard.push(notice);
         }
         let here = &mut self.devices[device];
         let listed = here.realms.get(&realm).map(|realm| realm.listed.clone()).unwrap_or_default();

@@ -37,7 +37,9 @@ pub struct Server {
     pub planted: Planted,
     /// All ids that any life of the log has ever held.
     pub ever: BTreeSet<EventId>,
-    /// Each push with events that could be read, in order.
+    /// Whether it remembers its pushes.
+    pub remembers: bool,
+    /// Each push with events that could be read, in order, if it remembers them.
     pub pushes: Vec<Push>,
     /// Pushes of a single event that failed as a whole, by its id.
     pub failed_alone: BTreeMap<EventId, u32>,
@@ -56,6 +58,7 @@ impl Server {
             planted: Planted::default(),
             before_last: None,
             ever: BTreeSet::new(),
+            remembers: false,
             pushes: Vec::new(),
             failed_alone: BTreeMap::new(),
         }
@@ -72,6 +75,7 @@ impl Server {
             poison,
             planted: _,
             ever,
+            remembers: _,
             pushes: _,
             failed_alone,
         } = self;
@@ -123,7 +127,9 @@ impl Server {
         if push.events.is_empty() {
             return engine::position(&self.tables, "", &push, now);
         }
-        self.pushes.push(push.clone());
+        if self.remembers {
+            self.pushes.push(push.clone());
+        }
         let poison = push.events.iter().find_map(|sealed| {
             let event: Event<'_> = from_cbor(sealed, limits::EVENT_BYTES_MAX).ok()?;
             self.poison.get(event.type_).copied()
@@ -135,8 +141,8 @@ impl Server {
         }
         let moment = Moment { now, fresh_epoch: LogEpoch(self.rng.bytes()) };
         let checked = Checked::of(push, Signatures::Optional)?;
-        self.tables.refused = self.refused.clone();
-        self.tables.put_off = self.put_off.clone();
+        self.tables.refused.clone_from(&self.refused);
+        self.tables.put_off.clone_from(&self.put_off);
         self.tables.planted = self.planted;
         if self.planted.restart_forgets {
             self.before_last = Some(self.tables.clone());

@@ -52,6 +52,8 @@ pub struct World {
     pub events: BTreeMap<EventId, Appended>,
     /// What the checkers have found.
     pub violations: Vec<String>,
+    /// Whether it remembers every word of a coordinator, and not only the last status.
+    pub remembers: bool,
     /// What happened, as far as it is written down.
     pub transcript: Transcript,
     /// Faults planted on purpose.
@@ -76,6 +78,8 @@ pub struct World {
     pub(crate) epochs: BTreeMap<(usize, u32), BTreeSet<Epoch>>,
     /// How far clocks have jumped in all.
     pub jumped_ms: u64,
+    /// Room for the turns of a step.
+    pub(crate) turns: Vec<Turn>,
     /// Counts events, pages and realms.
     pub(crate) count: u64,
     /// Counts events in the order in which they first lay in a journal.
@@ -99,6 +103,8 @@ impl World {
     pub fn new(seed: u64) -> Self {
         let mut world = Self::of(Chooser::random(seed), seed);
         world.transcript.detail = Detail::Story;
+        world.remembers = true;
+        world.server.remembers = true;
         world
     }
 
@@ -116,6 +122,7 @@ impl World {
             guarded: BTreeSet::new(),
             events: BTreeMap::new(),
             violations: Vec::new(),
+            remembers: false,
             transcript: Transcript::default(),
             planted: Planted::default(),
             options: Options::default(),
@@ -130,6 +137,7 @@ impl World {
             watch: BTreeMap::new(),
             epochs: BTreeMap::new(),
             jumped_ms: 0,
+            turns: Vec::new(),
             count: 0,
             written: 0,
         }
@@ -173,23 +181,31 @@ impl World {
     pub fn step(&mut self) -> bool {
         self.now_ms += self.chooser.below(self.weather.pace_ms_max + 1);
         self.reap();
-        let mut turns = self.turns();
+        let mut turns = std::mem::take(&mut self.turns);
+        turns.clear();
+        self.list_turns(&mut turns);
         // What was lost on the way does not come as often as what was not.
         let strays = self.strays.len();
         if turns.len() > strays && strays > 0 && !self.chance(20) {
             turns.truncate(turns.len() - strays);
         }
-        if turns.is_empty() {
-            return false;
+        let some = !turns.is_empty();
+        if some {
+            let turn = turns[self.chooser.below(turns.len() as u64) as usize];
+            self.take(turn);
         }
-        let turn = turns[self.chooser.below(turns.len() as u64) as usize];
-        self.take(turn);
-        true
+        self.turns = turns;
+        some
     }
 
     /// What can happen now, in the order in which it would if nothing were in the way.
     pub(crate) fn turns(&self) -> Vec<Turn> {
         let mut turns = Vec::new();
+        self.list_turns(&mut turns);
+        turns
+    }
+
+    fn list_turns(&self, turns: &mut Vec<Turn>) {
         for (at, job) in self.outstanding.iter().enumerate() {
             let here = &self.devices[job.device];
             let open = job.at_ms <= self.now_ms && job.tx.is_none_or(|tx| here.disk.may_run(tx));
@@ -199,7 +215,7 @@ impl World {
             }
         }
         for (number, device) in self.devices.iter().enumerate() {
-            turns.extend(self.can_arrive(number).into_iter().map(|at| Turn::Mail(number, at)));
+            turns.extend(self.can_arrive(number).map(|at| Turn::Mail(number, at)));
             for (id, realm) in &device.realms {
                 if realm.alarm.is_some_and(|at| realm.born_ms + at.0 <= self.now_ms) {
                     turns.push(Turn::Alarm(number, *id));
@@ -215,7 +231,6 @@ impl World {
             }
         }
         turns.extend((0..self.strays.len()).map(Turn::Stray));
-        turns
     }
 
     /// This happens.
