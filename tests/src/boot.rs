@@ -20,6 +20,7 @@ use bellwether_shared::wire::{DeviceKey, KeyKind, to_cbor};
 use crate::check;
 use crate::disk::Disk;
 use crate::driver::{What, words};
+use crate::tab::Tab;
 use crate::world::World;
 
 impl World {
@@ -82,6 +83,9 @@ impl World {
                 here.introduced = true;
                 here.running += 1;
                 self.note(|| format!("device {device} boots epoch {}", epoch.0));
+                if self.is_usurped(device) {
+                    self.devices[device].pages.iter_mut().for_each(Tab::excuse);
+                }
                 self.pump(device, realm);
                 self.later(device, realm, 0, What::Introduce(row));
             }
@@ -95,6 +99,12 @@ impl World {
         for event in waiting {
             self.tell(device, realm, event);
         }
+    }
+
+    /// A worker that was replaced has booted after its successor, which may not take back for a minute, and is silent.
+    pub(crate) fn is_usurped(&self, device: usize) -> bool {
+        let hosts = self.devices[device].disk.epoch();
+        self.coordinator(device).is_some_and(|machine| machine.epoch() < hosts)
     }
 
     /// The database was made anew under the coordinator: whatever it knows is of the old one.

@@ -261,7 +261,8 @@ impl World {
     /// A page's machine is asked for something.
     pub fn ask(&mut self, device: usize, page: usize, request: Request) -> RequestId {
         let now = self.clock(device, self.devices[device].pages[page].born_ms);
-        let (fair, life) = (self.weather.lose_message == 0, self.devices[device].disk.life);
+        let fair = self.weather.lose_message == 0 && !self.is_usurped(device);
+        let life = self.devices[device].disk.life;
         self.fact(&request, || format!("{device}.page{page} < ask {request:?}"));
         let here = &mut self.devices[device].pages[page];
         let id = here.machine.ask(now, request);
