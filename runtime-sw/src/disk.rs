@@ -37,8 +37,8 @@ pub(crate) struct Disk {
     /// The device row found at boot.
     found: RefCell<Option<Vec<u8>>>,
     signing: RefCell<Option<(JsValue, KeyKind)>>,
-    /// The epoch of the last boot.
-    epoch: Cell<Epoch>,
+    /// The epoch and the holder of the last boot.
+    lease: Cell<(Epoch, PageId)>,
     /// What [`Store::losses`] was when the coordinator booted.
     losses: Cell<u32>,
 }
@@ -101,10 +101,11 @@ impl Disk {
             Some(Verdict::Take(lease)) => lease,
             Some(Verdict::Wait { kind, .. }) => {
                 let lease = boot.lease.unwrap_or_default();
-                let epoch = read::<LeaseRow>(&lease).map_or(Epoch(0), |lease| lease.epoch);
+                let (epoch, holder) = read::<LeaseRow>(&lease)
+                    .map_or_else(|_| Default::default(), |lease| (lease.epoch, lease.holder));
                 let same = before.filter(|before| before.lease == lease);
                 let since = same.map_or(now.mono, |before| before.since);
-                return Ok(Booted::Passive(Passive { kind, epoch, lease, since }));
+                return Ok(Booted::Passive(Passive { kind, epoch, holder, lease, since }));
             }
             Some(Verdict::TooOld) | None => return Err(too_old()),
         };
@@ -113,7 +114,7 @@ impl Disk {
         } else {
             Vec::new()
         };
-        self.epoch.set(lease.epoch);
+        self.lease.set((lease.epoch, lease.holder));
         *self.found.borrow_mut() = boot.device;
         if let Some(pair) = boot.signing {
             *self.signing.borrow_mut() = Some((pair, KeyKind::None));
@@ -146,7 +147,8 @@ impl Disk {
                 // Who this was cannot be known any more: a device begins anew.
                 Err(RowFault::Unreadable) => {
                     let op = Op::Delete { store: rows::Store::Meta, key: rows::META_DEVICE.into() };
-                    let batch = WriteBatch { epoch: self.epoch.get(), strict: true, ops: vec![op] };
+                    let (epoch, holder) = self.lease.get();
+                    let batch = WriteBatch { epoch, holder, strict: true, ops: vec![op] };
                     self.store(channel).await?.commit(&batch).await?;
                 }
             }
@@ -180,8 +182,8 @@ impl Disk {
         sign::sign(&pair, kind, statement).await.ok()
     }
 
-    /// While another hosts: what a closing page leaves is appended, which needs no role but the current epoch.
-    pub(crate) async fn append_farewell(&self, envelope: &Envelope<'_>, epoch: Epoch) {
+    /// While another hosts: what a closing page leaves is appended, which needs no role but the current lease.
+    pub(crate) async fn append_farewell(&self, envelope: &Envelope<'_>, passive: &Passive) {
         let Ok(Some(Request::Farewell(farewell))) = Request::open(envelope) else { return };
         let fits =
             |row: &Vec<u8>| row.len() <= limits::EVENT_BYTES_MAX + limits::NAME_BYTES_MAX * 2;
@@ -190,7 +192,8 @@ impl Disk {
         let open = self.store.borrow().clone();
         if let (Some(store), false) = (open, ops.is_empty()) {
             // If the host has changed meanwhile, the page will hear of the new one.
-            let _ = store.commit(&WriteBatch { epoch, strict: true, ops }).await;
+            let Passive { epoch, holder, .. } = *passive;
+            let _ = store.commit(&WriteBatch { epoch, holder, strict: true, ops }).await;
         }
     }
 }

@@ -51,6 +51,7 @@ pub(crate) struct Driver {
 pub(crate) struct Passive {
     pub(crate) kind: HostKind,
     pub(crate) epoch: Epoch,
+    pub(crate) holder: PageId,
     pub(crate) lease: Vec<u8>,
     pub(crate) since: Mono,
 }
@@ -287,7 +288,7 @@ impl Driver {
     async fn answer_passively(&self, from: &Client, bytes: &[u8]) {
         let Some(passive) = self.passive.borrow().clone() else { return };
         let Ok(envelope) = Envelope::read(bytes) else { return };
-        self.disk.append_farewell(&envelope, passive.epoch).await;
+        self.disk.append_farewell(&envelope, &passive).await;
         let notice = Notice::HostedBy { kind: passive.kind };
         let message = notice.seal(&self.build, self.realm.get(), envelope.request, passive.epoch);
         self.clients.send(&bellwether_shared::coordinator::To::Client(from.clone()), &message);

@@ -50,6 +50,9 @@ impl World {
         };
         let (key, row) = (Key::from(LEASE_HOST), to_cbor(&lease));
         here.disk.boot(realm, Op::Put { store: Store::Lease, key, row }).map_err(words)?;
+        if let Some(worker) = here.realms.get_mut(&realm) {
+            worker.lease = (lease.epoch, lease.holder);
+        }
         let restored = restored(&here.disk, lease);
         let found = check::writer::booted(self, device, &restored.lease);
         self.violations.extend(found);

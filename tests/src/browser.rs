@@ -68,6 +68,8 @@ pub struct Realm {
     pub(crate) handle: Handle,
     /// What the handle had lost when the coordinator booted.
     pub(crate) losses: u32,
+    /// The epoch and the holder that the last boot has written.
+    pub(crate) lease: (Epoch, PageId),
     /// When it last took the role.
     pub(crate) taken_ms: Option<u64>,
     pub(crate) heard: Epoch,
@@ -243,6 +245,7 @@ impl World {
             waiting: Vec::new(),
             handle: Handle::default(),
             losses: 0,
+            lease: (Epoch(0), id),
             taken_ms: None,
             heard: Epoch(0),
             introduced: false,

@@ -4,7 +4,7 @@
 //! - transactions that touch a store in common, one of them writing, run in the order of asking; the others in any;
 //! - a transaction is written whole or not at all, and later than it was asked for: whoever dies in between finds it
 //!   either not written, or written and never reported;
-//! - a batch under another epoch than the lease's writes nothing;
+//! - a batch under another epoch than the lease's, or of another holder, writes nothing;
 //! - the key generator goes back only with an aborted transaction, never with a deletion;
 //! - after a power cut there is a beginning of what was committed, with everything up to the last strict commit.
 //!
@@ -82,7 +82,7 @@ struct Tables {
 /// Why a transaction was not written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DiskFault {
-    /// The lease names another epoch.
+    /// The lease names another epoch, or another holder.
     Fenced {
         /// Which.
         found: Epoch,
@@ -178,8 +178,9 @@ impl Disk {
     /// # Errors
     /// Any [`DiskFault`]; nothing was written.
     pub fn commit(&mut self, batch: &WriteBatch) -> Result<Vec<Before>, DiskFault> {
-        let found = self.epoch();
-        if found != batch.epoch && !self.planted.no_epoch_check {
+        let (found, holder) = self.lease();
+        let other = found != batch.epoch && !self.planted.no_epoch_check;
+        if other || (holder != batch.holder && !self.planted.no_holder_check) {
             return Err(DiskFault::Fenced { found });
         }
         self.write(&batch.ops, batch.strict)
@@ -279,8 +280,15 @@ impl Disk {
     /// The epoch of the lease; 0 if nobody has ever hosted.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
+        self.lease().0
+    }
+
+    /// The epoch and the holder of the lease; zeros if nobody has ever hosted.
+    #[must_use]
+    pub fn lease(&self) -> (Epoch, PageId) {
         let lease = self.get(Store::Lease, &Key::from(LEASE_HOST));
-        lease.and_then(|row| read::<LeaseRow>(row).ok()).map_or(Epoch(0), |lease| lease.epoch)
+        let lease = lease.and_then(|row| read::<LeaseRow>(row).ok());
+        lease.map_or_else(Default::default, |lease| (lease.epoch, lease.holder))
     }
 
     /// One row.
@@ -422,7 +430,11 @@ mod tests {
 
     fn delete(disk: &mut Disk, through: u64) {
         let ops = vec![Op::DeleteSpan { store: Store::Journal, from: 0, through }];
-        disk.commit(&WriteBatch { epoch: Epoch(0), strict: false, ops }).expect("there is room");
+        disk.commit(&WriteBatch { strict: false, ..batch(Epoch(0), ops) }).expect("there is room");
+    }
+
+    fn batch(epoch: Epoch, ops: Vec<Op>) -> WriteBatch {
+        WriteBatch { epoch, holder: PageId::default(), strict: true, ops }
     }
 
     fn journal(disk: &Disk) -> Vec<(u64, String)> {
@@ -448,7 +460,7 @@ mod tests {
     fn another_epoch_writes_nothing() {
         let mut disk = Disk::new();
         let ops = vec![Op::Append { row: b"x".to_vec() }];
-        let fenced = disk.commit(&WriteBatch { epoch: Epoch(3), strict: true, ops });
+        let fenced = disk.commit(&batch(Epoch(3), ops));
         assert_eq!(fenced, Err(DiskFault::Fenced { found: Epoch(0) }));
         assert_eq!(journal(&disk), []);
     }

@@ -6,7 +6,7 @@
 //! - what is outstanding at one time happens in any order, as far as the disk lets it; messages go out at once;
 //! - facts that one coordinator has asked for are not handed to the next.
 
-use bellwether_shared::base::{Culprit, Epoch, Fault, PageId, limits};
+use bellwether_shared::base::{Culprit, Fault, PageId, limits};
 use bellwether_shared::bus::Envelope;
 use bellwether_shared::coordinator::{
     Client, Coordinator, Effect, Input, Restored, Trigger, too_old,
@@ -284,8 +284,10 @@ impl World {
             What::Clear => {
                 let key = Key::from(META_DEVICE);
                 let ops = vec![Op::Delete { store: Store::Meta, key }];
-                let epoch = self.epoch_of(device, realm);
-                match self.devices[device].disk.commit(&WriteBatch { epoch, strict: true, ops }) {
+                let lease = self.devices[device].realms.get(&realm).map(|realm| realm.lease);
+                let (epoch, holder) = lease.unwrap_or_default();
+                let batch = WriteBatch { epoch, holder, strict: true, ops };
+                match self.devices[device].disk.commit(&batch) {
                     Ok(_) => What::Mint(self.fresh_device(device)),
                     Err(fault) => What::Introduced(vec![Input::DeviceFailed(words(fault))]),
                 }
@@ -373,11 +375,6 @@ impl World {
             again: false,
             what: next,
         });
-    }
-
-    fn epoch_of(&self, device: usize, realm: PageId) -> Epoch {
-        let machine = self.devices[device].realms.get(&realm).and_then(|it| it.machine.as_ref());
-        machine.map_or(Epoch(0), Coordinator::epoch)
     }
 
     pub(crate) fn hand_in(&mut self, device: usize, realm: PageId, input: Input) {

@@ -64,6 +64,8 @@ faults! {
     // The store.
     /// The disk writes whatever epoch a batch names.
     no_epoch_check,
+    /// The disk writes whoever has decided a batch, if only its epoch is the lease's.
+    no_holder_check,
     /// Transactions run in any order.
     commits_overtake,
     /// A transaction that fails leaves its first half.

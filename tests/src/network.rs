@@ -119,7 +119,8 @@ impl World {
             .map(|(key, _)| key.clone())
             .collect();
         let ops = gone.into_iter().map(|key| Op::Delete { store: Store::Journal, key }).collect();
-        let batch = WriteBatch { epoch: disk.epoch(), strict: true, ops };
+        let (epoch, holder) = disk.lease();
+        let batch = WriteBatch { epoch, holder, strict: true, ops };
         if let (Ok(before), Some(realm)) = (disk.commit(&batch), disk.host) {
             let found = check::commit(self, device, realm, &batch, &before);
             self.violations.extend(found);

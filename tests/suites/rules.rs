@@ -546,8 +546,8 @@ fn what_a_closing_page_leaves_is_appended() {
         plain(&mut world, 2);
         let rows = journal(&world).into_iter().map(Into::into).collect();
         let ops = vec![Op::DeleteSpan { store: Store::Journal, from: 0, through: 99 }];
-        let epoch = world.devices[0].disk.epoch();
-        let gone = WriteBatch { epoch, strict: true, ops };
+        let (epoch, holder) = world.devices[0].disk.lease();
+        let gone = WriteBatch { epoch, holder, strict: true, ops };
         world.devices[0].disk.commit(&gone).expect("it is ours");
         world.devices[0].disk.failing = failing;
         world.tell_page(0, page, page::Input::Leaving { rows, may_return: false });

@@ -4,7 +4,7 @@
 
 mod support;
 
-use bellwether_shared::base::Epoch;
+use bellwether_shared::base::{Epoch, PageId};
 use bellwether_shared::rows::{Op, Store as Place, WriteBatch};
 use bellwether_web::fault::StoreFault;
 use bellwether_web::store::Store;
@@ -36,7 +36,8 @@ async fn a_wake_up_may_be_asked_for() {
 async fn the_store_works_here_too() {
     let store = Store::open(&channel("sw"), PATIENCE).await.expect("the database opens");
     let ops = vec![Op::Append { row: vec![1] }];
-    let refused = store.commit(&WriteBatch { epoch: Epoch(1), strict: true, ops }).await;
+    let (epoch, holder) = (Epoch(1), PageId::default());
+    let refused = store.commit(&WriteBatch { epoch, holder, strict: true, ops }).await;
     assert_eq!(refused, Err(StoreFault::Fenced { found: Epoch(0) }));
     let (pair, ..) = sign::generate().await.expect("keys are made");
     store.mint(&[1], &pair).await.expect("it is minted");

@@ -50,7 +50,7 @@ async fn booted(channel: &str) -> Store {
 }
 
 fn batch(epoch: u64, ops: Vec<Op>) -> WriteBatch {
-    WriteBatch { epoch: Epoch(epoch), strict: true, ops }
+    WriteBatch { epoch: Epoch(epoch), holder: PageId::default(), strict: true, ops }
 }
 
 fn put(store: Place, key: Key, row: &[u8]) -> Op {
@@ -158,6 +158,21 @@ async fn a_batch_of_another_epoch_writes_nothing() {
     new.commit(&batch(2, ops())).await.expect("it is written");
     // What was rolled back has used up no position that would be seen as a hole that matters.
     assert_eq!(new.count(Place::Journal).await, Ok(1));
+}
+
+// The browser takes a database away, and another worker boots on the next one: it counts from 1 again.
+#[wasm_bindgen_test]
+async fn a_batch_of_another_holder_writes_nothing_though_its_epoch_is_the_same() {
+    let channel = channel("same-epoch");
+    let old = booted(&channel).await;
+    idb(&channel, "await gone()").await;
+    let new = booted(&channel).await;
+    let of = |holder, ops| WriteBatch { holder, ..batch(1, ops) };
+    let refused = old.commit(&of(PageId([1; 16]), vec![Op::Append { row: vec![1] }])).await;
+    assert_eq!(refused, Err(StoreFault::Fenced { found: Epoch(1) }));
+    assert_eq!(new.count(Place::Journal).await, Ok(0));
+    let written = new.commit(&of(PageId::default(), vec![Op::Append { row: vec![1] }])).await;
+    assert_eq!(written, Ok(()));
 }
 
 #[wasm_bindgen_test]

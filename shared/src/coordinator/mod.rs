@@ -39,7 +39,7 @@ use crate::bus::{
     BusFault, Envelope, Farewell, Hello, Identity, Notice, Reply, Request, Status, Welcome,
 };
 use crate::outbox::{self, Outbox, Ticket};
-use crate::rows::{Config, HostKind, JournalRow, ROW_VERSION, WriteBatch, read};
+use crate::rows::{Config, HostKind, JournalRow, Op, ROW_VERSION, WriteBatch, read};
 use crate::wire::to_cbor;
 
 /// See the module.
@@ -405,10 +405,14 @@ impl Coordinator {
         }
     }
 
+    fn batch(&self, ops: Vec<Op>, strict: bool) -> WriteBatch {
+        WriteBatch { epoch: self.epoch, holder: self.realm, strict, ops }
+    }
+
     fn on_outbox(&mut self, effect: outbox::Effect) {
         let effect = match effect {
             outbox::Effect::Commit { ticket, ops, strict } => {
-                Effect::Commit { ticket, batch: WriteBatch { epoch: self.epoch, strict, ops } }
+                Effect::Commit { ticket, batch: self.batch(ops, strict) }
             }
             outbox::Effect::Sign { ticket, statement } => Effect::Sign { ticket, statement },
             outbox::Effect::Push { ticket, identity, body } => {

@@ -10,7 +10,7 @@ use super::input::{Input, Trigger};
 use super::restore::Restored;
 use crate::base::{Now, limits};
 use crate::outbox::{Response, Ticket};
-use crate::rows::{Key, Op, Store, WriteBatch};
+use crate::rows::{Key, Op, Store};
 use crate::rules::chain::event_hash;
 use crate::tape::{self, Machine, Scribe, Side, digest};
 use crate::wire::PROBLEM_CBOR;
@@ -135,7 +135,7 @@ impl super::Coordinator {
         }
         let ends = self.outbox.config().recording.is_none();
         if let Some(ops) = tape.save(self.epoch.0, ends || self.is_quiet()) {
-            let batch = WriteBatch { epoch: self.epoch, strict: false, ops };
+            let batch = self.batch(ops, false);
             self.effects.push_back(Effect::Commit { ticket: TAPE, batch });
         }
         self.tape = Some(tape).filter(|_| !ends);

@@ -1,10 +1,10 @@
-//! Everything one transaction writes, guarded by the epoch (HOST-6).
+//! Everything one transaction writes, guarded by the lease (HOST-6).
 //!
-//! The driver reads the host's lease inside the transaction, compares its epoch with
-//! [`WriteBatch::epoch`], and only then fires the operations, all at once. Success is the
+//! The driver reads the host's lease inside the transaction, compares its epoch and its holder with
+//! the batch's, and only then fires the operations, all at once. Success is the
 //! transaction's completion, nothing less.
 
-use crate::base::Epoch;
+use crate::base::{Epoch, PageId};
 
 /// The object stores. All exist from the first version of the database on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -140,6 +140,8 @@ impl Op {
 pub struct WriteBatch {
     /// The epoch under which they were decided; under any other nothing is written.
     pub epoch: Epoch,
+    /// Who decided them. A database made anew may count up to the same epoch for another.
+    pub holder: PageId,
     /// Whether completion must mean that the disk has it: for what a power cut must not undo.
     pub strict: bool,
     /// What is written, in this order.

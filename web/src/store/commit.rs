@@ -1,11 +1,11 @@
-//! Writing: one batch under its epoch, and the device once.
+//! Writing: one batch under its lease, and the device once.
 //!
 //! All requests are fired at once, the reading of the lease first; so the answer about the lease comes
-//! before any other, and a batch of another epoch is aborted with everything that was fired after it.
+//! before any other, and a batch of another lease is aborted with everything that was fired after it.
 
 use std::rc::Rc;
 
-use bellwether_shared::base::Epoch;
+use bellwether_shared::base::{Epoch, PageId};
 use bellwether_shared::rows::{
     self, LEASE_HOST, LeaseRow, META_DEVICE, META_SIGNING, Op, WriteBatch,
 };
@@ -30,10 +30,10 @@ pub(super) async fn commit(
     let mut checking = None;
     let fire = &mut |transaction: &Transaction| {
         let lease = transaction.store(rows::Store::Lease).get(&JsValue::from_str(LEASE_HOST));
-        let (fenced, epoch) = (transaction.clone(), batch.epoch);
+        let (fenced, epoch, holder) = (transaction.clone(), batch.epoch, batch.holder);
         checking = lease.then(move |lease| {
-            let found = epoch_of(&lease);
-            if found == epoch {
+            let (found, host) = lease_of(&lease);
+            if found == epoch && host == holder {
                 fenced.commit();
             } else {
                 fenced.fail(StoreFault::Fenced { found });
@@ -89,7 +89,8 @@ fn write(transaction: &Transaction, op: &Op) {
 
 // Read without a look at the row's version: fields are added and never changed, and an epoch is an
 // epoch, whichever build has written it.
-fn epoch_of(lease: &JsValue) -> Epoch {
+fn lease_of(lease: &JsValue) -> (Epoch, PageId) {
     let row = js::to_row(lease).unwrap_or_default();
-    wire::from_cbor::<LeaseRow>(&row, LEASE_BYTES_MAX).map_or(Epoch(0), |lease| lease.epoch)
+    let lease = wire::from_cbor::<LeaseRow>(&row, LEASE_BYTES_MAX);
+    lease.map_or_else(|_| Default::default(), |lease| (lease.epoch, lease.holder))
 }

@@ -1,11 +1,11 @@
 //! The coordinator's store: everything it reads and writes, in few transactions.
 //!
 //! What always holds:
-//! - a [`WriteBatch`] is written whole or not at all, and only under the epoch it was decided under;
+//! - a [`WriteBatch`] is written whole or not at all, and only under the epoch it was decided under, while its holder has it;
 //! - what is reported as written is complete on disk, as far as the batch asked for it;
 //! - a row that is no bytes is given as an empty one, which nobody can read, and so is reported.
 //!
-//! Not here: what a row means, but for the epoch in the lease.
+//! Not here: what a row means, but for the epoch and the holder in the lease.
 
 mod boot;
 mod commit;
@@ -72,7 +72,7 @@ impl Store {
         boot::boot(&self.0, Rc::new(Cell::new(Some(Box::new(decide))))).await
     }
 
-    /// Writes `batch`, whole or not at all; [`StoreFault::Fenced`] if its epoch is not the lease's.
+    /// Writes `batch`, whole or not at all; [`StoreFault::Fenced`] if its epoch or its holder is not the lease's.
     pub async fn commit(&self, batch: &WriteBatch) -> Result<(), StoreFault> {
         commit::commit(&self.0, batch).await
     }
