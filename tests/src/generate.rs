@@ -84,8 +84,7 @@ fn begin(world: &mut World, plot: &Plot) {
             world.server.poison.insert("poison".into(), status);
         }
     }
-    // A worker that is stopped between any two tries does not come to suspect a culprit.
-    world.idle_limit = world.server.poison.is_empty() && world.chance(30);
+    world.idle_limit = world.chance(30);
     if world.chance(20) {
         world.guarded.insert("ann".into());
     }

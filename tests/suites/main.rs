@@ -2,6 +2,7 @@
 
 mod explore_small;
 mod explore_succession;
+mod found;
 mod golden;
 mod happy;
 mod mutants;

@@ -558,11 +558,11 @@ fn what_a_closing_page_leaves_is_appended() {
 
 // Helpers
 
-fn plain(world: &mut World, count: usize) -> Vec<EventId> {
+pub(super) fn plain(world: &mut World, count: usize) -> Vec<EventId> {
     (0..count).map(|_| typed(world, "plain")).collect()
 }
 
-fn typed(world: &mut World, type_: &str) -> EventId {
+pub(super) fn typed(world: &mut World, type_: &str) -> EventId {
     let draft = Draft { type_: type_.into(), ..Draft::default() };
     world.append(0, &draft).expect("there is room")
 }
@@ -580,31 +580,31 @@ fn newer(world: &mut World, draft: &Draft) -> Vec<u8> {
     row
 }
 
-fn ends_well(world: &mut World) {
+pub(super) fn ends_well(world: &mut World) {
     world.quiet();
     world.violations.extend(check::at_rest(world));
     assert_eq!(world.violations, Vec::<String>::new(), "{}", world.transcript.text());
 }
 
-fn ends_well_after_start(world: &mut World) {
+pub(super) fn ends_well_after_start(world: &mut World) {
     world.trigger(0, Trigger::Start);
     ends_well(world);
 }
 
-fn log(world: &World) -> Vec<EventId> {
+pub(super) fn log(world: &World) -> Vec<EventId> {
     world.server.log("s").iter().filter_map(|event| check::event_id(&event.sealed)).collect()
 }
 
-fn journal(world: &World) -> Vec<Vec<u8>> {
+pub(super) fn journal(world: &World) -> Vec<Vec<u8>> {
     world.devices[0].disk.rows(Store::Journal).map(|(_, row)| row.clone()).collect()
 }
 
-fn flight(world: &World) -> Option<FlightRow> {
+pub(super) fn flight(world: &World) -> Option<FlightRow> {
     let (_, row) = world.devices[0].disk.rows(Store::Flight).next()?;
     Some(read(row).expect("it is this build's"))
 }
 
-fn letters(world: &World) -> Vec<EventId> {
+pub(super) fn letters(world: &World) -> Vec<EventId> {
     let rows = world.devices[0].disk.rows(Store::Dead);
     let ids = rows.filter_map(|(key, _)| match key {
         Key::Text(text) => EventId::new(text).ok(),
@@ -613,16 +613,16 @@ fn letters(world: &World) -> Vec<EventId> {
     ids.collect()
 }
 
-fn letter(world: &World, id: &EventId) -> Option<DeadRow> {
+pub(super) fn letter(world: &World, id: &EventId) -> Option<DeadRow> {
     let row = world.devices[0].disk.get(Store::Dead, &Key::from(id.as_str()))?;
     read(row).ok()
 }
 
-fn heard(world: &World, wanted: impl Fn(&Notice) -> bool) -> bool {
+pub(super) fn heard(world: &World, wanted: impl Fn(&Notice) -> bool) -> bool {
     world.devices[0].heard.iter().any(wanted)
 }
 
-fn status(world: &World) -> Status {
+pub(super) fn status(world: &World) -> Status {
     let told = world.devices[0].heard.iter().rev().find_map(|notice| {
         if let Notice::Status(status) = notice { Some(status.clone()) } else { None }
     });
@@ -772,7 +772,7 @@ fn after_a_pause_nothing_leaves_that_was_sealed_ahead() {
     }
 }
 
-fn batches_of_five(seed: u64) -> World {
+pub(super) fn batches_of_five(seed: u64) -> World {
     let mut world = World::new(seed);
     world.options.batch_events = 5;
     world.add_device();

@@ -15,7 +15,8 @@ use crate::rows::StreamKey;
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Purpose {
     Forward,
-    Again(StreamKey, u64),
+    /// For one stream, or for the rows that cannot be read.
+    Again(Option<StreamKey>, u64),
 }
 
 /// See the module.
@@ -28,7 +29,7 @@ pub(super) struct Reader {
     reading: Option<Purpose>,
     wanted: bool,
     /// A stream's rows that are being read again, until all are in or there is no room.
-    again: Option<(StreamKey, u64)>,
+    again: Option<(Option<StreamKey>, u64)>,
     /// After a failure, when to read again.
     due: Option<Mono>,
 }
@@ -80,7 +81,10 @@ impl Reader {
                 let known = rows.iter().filter(|(position, _)| *position <= self.through);
                 let known: Vec<_> = known.cloned().collect();
                 let reached = ended || last.is_none_or(|last| last >= self.through);
-                outbox.on_rows_again(now, &key, &known, reached);
+                match &key {
+                    Some(key) => outbox.on_rows_again(now, key, &known, reached),
+                    None => outbox.on_unread_again(now, &known, reached),
+                }
                 let further = outbox.wants_again().is_some_and(|(other, _)| other == key);
                 let next = last.unwrap_or(after);
                 self.again = (!reached && further).then_some((key, next));

@@ -97,12 +97,17 @@ impl Backlog {
         run
     }
 
-    /// Puts a run back to where it was taken from.
+    /// Puts a run back in the order of positions.
     pub(super) fn put_back(&mut self, run: Vec<Held>) {
         for row in run.into_iter().rev() {
             self.bytes += row.sealed.len();
             self.ids.insert(row.id.clone(), ());
-            self.rows.push_front(row);
+            // In front of all, but for what a torn batch named from the middle.
+            let mut at = 0;
+            while self.rows.get(at).is_some_and(|before| before.position < row.position) {
+                at += 1;
+            }
+            self.rows.insert(at, row);
         }
     }
 
@@ -172,6 +177,18 @@ mod tests {
         }
         assert_eq!(seen, (1..=all).collect::<Vec<_>>());
         assert_eq!(backlog.len(), 0);
+    }
+
+    // A flight row that had got into another database named rows from the middle: they overtook the older ones.
+    #[test]
+    fn what_is_put_back_from_the_middle_overtakes_nothing() {
+        let mut backlog = Backlog::default();
+        for position in [1, 2, 5, 6] {
+            backlog.offer(held(position));
+        }
+        backlog.put_back(vec![held(3), held(4)]);
+        let positions: Vec<u64> = backlog.run(9).iter().map(|row| row.position).collect();
+        assert_eq!(positions, [1, 2, 3, 4, 5, 6]);
     }
 
     #[test]

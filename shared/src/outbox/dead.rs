@@ -5,6 +5,7 @@
 
 use minicbor::bytes::ByteVec;
 
+use super::Ticket;
 use super::batch::Held;
 use crate::base::{EventId, Fault, SortedMap, Wall, decimal};
 use crate::bus::Notice;
@@ -18,10 +19,12 @@ use crate::wire::{Event, decode, to_cbor};
 #[derive(Debug, Default)]
 pub(super) struct DeadLetters {
     rows: SortedMap<Key, Option<DeadRow>>,
+    /// Letters that are leaving the disk. They take up room until they have left it.
+    leaving: Vec<(Ticket, Letter)>,
 }
 
 /// A letter and its key; one that cannot be read has no row.
-pub(super) type Letter = (Key, Option<DeadRow>);
+type Letter = (Key, Option<DeadRow>);
 
 /// A burial that has been decided, and is not on disk yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +39,8 @@ impl DeadLetters {
     /// What is on disk. A letter that cannot be read still counts, and can be discarded.
     pub(super) fn restore(rows: &[(Key, Vec<u8>)]) -> Self {
         let letter = |bytes: &Vec<u8>| read::<DeadRow>(bytes).ok();
-        Self { rows: rows.iter().map(|(key, bytes)| (key.clone(), letter(bytes))).collect() }
+        let rows = rows.iter().map(|(key, bytes)| (key.clone(), letter(bytes))).collect();
+        Self { rows, leaving: Vec::new() }
     }
 
     pub(super) fn len(&self) -> u64 {
@@ -47,7 +51,9 @@ impl DeadLetters {
     pub(super) fn room(&self, options: &Options) -> usize {
         match options.overflow {
             Overflow::DropOldest => usize::MAX,
-            Overflow::Block => (options.dead_max as usize).saturating_sub(self.rows.len()),
+            Overflow::Block => {
+                (options.dead_max as usize).saturating_sub(self.rows.len() + self.leaving.len())
+            }
         }
     }
 
@@ -123,8 +129,8 @@ impl DeadLetters {
     }
 
     /// The disk refused the burial.
-    pub(super) fn undo(&mut self, burial: &Burial) {
-        self.rows.remove(&burial.key);
+    pub(super) fn undo(&mut self, key: &Key) {
+        self.rows.remove(key);
     }
 
     /// What sends a letter again: its row in the journal, and its end here. `None` if there is no such letter, or
@@ -151,14 +157,21 @@ impl DeadLetters {
         self.rows.keys().filter_map(text).collect()
     }
 
-    /// A letter leaves the disk; `None` if there is none of that id.
-    pub(super) fn remove(&mut self, id: &EventId) -> Option<Letter> {
-        self.rows.remove_entry(&Key::from(id.as_str()))
+    /// A letter leaves the disk with the write of `ticket`. `false` if there is none of that id.
+    pub(super) fn leave(&mut self, id: &EventId, ticket: Ticket) -> bool {
+        let letter = self.rows.remove_entry(&Key::from(id.as_str()));
+        letter.map(|letter| self.leaving.push((ticket, letter))).is_some()
     }
 
-    /// The disk refused to let it go.
-    pub(super) fn take_back(&mut self, (key, row): Letter) {
-        self.rows.insert(key, row);
+    /// The write of `ticket` has ended: what was to leave with it is gone, or back if the disk `refused`.
+    pub(super) fn left(&mut self, ticket: Ticket, refused: bool) {
+        let Some(at) = self.leaving.iter().position(|(leaving, _)| *leaving == ticket) else {
+            return;
+        };
+        let (_, (key, row)) = self.leaving.swap_remove(at);
+        if refused {
+            self.rows.insert(key, row);
+        }
     }
 
     fn oldest(&self) -> Option<Key> {

@@ -14,7 +14,7 @@ mod stream;
 use std::collections::VecDeque;
 
 use self::backlog::Taken;
-use self::dead::{DeadLetters, Found, Letter, find};
+use self::dead::{DeadLetters, Found, find};
 pub use self::retry::Response;
 use self::stream::{News, Shared, Stream};
 use crate::base::{Epoch, EventId, Fault, LogEpoch, Mono, Now, Rng, SortedMap};
@@ -94,8 +94,12 @@ pub struct Outbox {
     streams: SortedMap<StreamKey, Stream>,
     owners: SortedMap<Ticket, StreamKey>,
     answered_before: u64,
-    /// Letters that are leaving the disk, to be taken back if it refuses.
-    leaving: SortedMap<Ticket, Letter>,
+    /// Rows that cannot be read, on their way to the letters.
+    aside: Vec<(Ticket, u64, Key)>,
+    /// Where the first of those lies that found no room, or that the disk refused to move.
+    unread: Option<u64>,
+    /// It has refused; until it takes something else there is no use in asking again.
+    refused: bool,
     /// The stream of the row read last, for knowing where a run of one stream's rows begins.
     read_last: Option<StreamKey>,
 }
@@ -137,8 +141,16 @@ impl Outbox {
             stream.resume(flight, now);
         }
         let answered_before = rows.answered;
-        let (owners, leaving) = (SortedMap::new(), SortedMap::new());
-        Self { shared, streams, owners, answered_before, leaving, read_last: None }
+        Self {
+            shared,
+            streams,
+            owners: SortedMap::new(),
+            answered_before,
+            aside: Vec::new(),
+            unread: None,
+            refused: false,
+            read_last: None,
+        }
     }
 
     /// The device is known: from here on batches can be sealed.
@@ -192,13 +204,34 @@ impl Outbox {
         self.each(|stream, shared| stream.on_read(through, now, shared));
     }
 
-    /// A stream whose backlog has room again for rows that did not fit, and after which position they lie.
+    /// A stream whose backlog has room again for rows that did not fit, and after which position they lie. No stream
+    /// where there is room again among the letters, for rows that cannot be read.
     #[must_use]
-    pub fn wants_again(&self) -> Option<(StreamKey, u64)> {
+    pub fn wants_again(&self) -> Option<(Option<StreamKey>, u64)> {
+        if let Some(from) = self.unread.filter(|_| !self.refused && self.has_room()) {
+            return Some((None, from.saturating_sub(1)));
+        }
         let wanted = |(key, stream): (&StreamKey, &Stream)| {
-            stream.wants_again().map(|from| (key.clone(), from.saturating_sub(1)))
+            stream.wants_again().map(|from| (Some(key.clone()), from.saturating_sub(1)))
         };
         self.streams.iter().find_map(wanted)
+    }
+
+    fn has_room(&self) -> bool {
+        self.shared.dead.room(&self.shared.config.options) > 0
+    }
+
+    /// Rows read again for those that cannot be read.
+    pub fn on_unread_again(&mut self, now: Now, rows: &[(u64, Vec<u8>)], reached: bool) {
+        self.unread = None;
+        for (position, bytes) in rows {
+            if matches!(find(*position, bytes), Found::Unreadable) {
+                self.set_aside(now, *position, bytes);
+            }
+        }
+        if let Some((last, _)) = rows.last().filter(|_| !reached) {
+            self.unread.get_or_insert(last.saturating_add(1));
+        }
     }
 
     /// Rows read again for one stream. `reached` if they go as far as the journal had been read before.
@@ -245,15 +278,21 @@ impl Outbox {
 
     /// A transaction is complete.
     pub fn on_committed(&mut self, now: Now, ticket: Ticket) {
-        self.leaving.remove(&ticket);
+        self.shared.dead.left(ticket, false);
+        self.aside.retain(|(aside, ..)| *aside != ticket);
+        self.refused = false;
         let news = self.owner(ticket, |stream, shared| stream.on_committed(ticket, now, shared));
         self.on_news(now, news);
     }
 
     /// The disk has refused a transaction; nothing of it was written.
     pub fn on_commit_failed(&mut self, now: Now, ticket: Ticket, fault: Fault) {
-        if let Some(letter) = self.leaving.remove(&ticket) {
-            self.shared.dead.take_back(letter);
+        self.shared.dead.left(ticket, true);
+        if let Some(at) = self.aside.iter().position(|(aside, ..)| *aside == ticket) {
+            let (_, position, key) = self.aside.swap_remove(at);
+            self.shared.dead.undo(&key);
+            self.leave_unread(position);
+            self.refused = true;
         }
         self.owner(ticket, |stream, shared| stream.on_commit_failed(ticket, fault, now, shared));
     }
@@ -354,18 +393,19 @@ impl Outbox {
     /// Sends a dead letter again: `None` if there is none of that id that can be sent.
     pub fn retry(&mut self, now: Now, id: &EventId) -> Option<Ticket> {
         let ops = self.shared.dead.retry(id, now.wall)?;
-        let letter = self.shared.dead.remove(id)?;
         let ticket = self.write(ops, true);
-        self.leaving.insert(ticket, letter);
+        self.shared.dead.leave(id, ticket);
         Some(ticket)
     }
 
     /// Throws a dead letter away: `None` if there is none of that id.
     pub fn discard(&mut self, now: Now, id: &EventId) -> Option<Ticket> {
-        let letter = self.shared.dead.remove(id)?;
-        let op = Op::Delete { store: Store::Dead, key: Key::from(id.as_str()) };
-        let ticket = self.write(vec![op], true);
-        self.leaving.insert(ticket, letter);
+        let ticket = self.shared.ticket();
+        if !self.shared.dead.leave(id, ticket) {
+            return None;
+        }
+        let ops = vec![Op::Delete { store: Store::Dead, key: Key::from(id.as_str()) }];
+        self.shared.effects.push_back(Effect::Commit { ticket, ops, strict: true });
         self.tick(now);
         Some(ticket)
     }
@@ -449,6 +489,9 @@ impl Outbox {
         if let Some((_, why)) = troubles().find(|(blocked, _)| *blocked) {
             return (Sync::Blocked, why);
         }
+        if self.unread.is_some() && !self.has_room() {
+            return (Sync::Blocked, "dead-letters-full");
+        }
         if let Some((_, why)) = troubles().next() {
             return (Sync::Offline, why);
         }
@@ -463,13 +506,18 @@ impl Outbox {
     fn set_aside(&mut self, now: Now, position: u64, bytes: &[u8]) {
         let options = self.shared.config.options.clone();
         if self.shared.dead.room(&options) == 0 {
-            return;
+            return self.leave_unread(position);
         }
         let burial = self.shared.dead.set_aside(position, bytes, now.wall, &options);
         let mut ops = burial.ops;
         ops.push(Op::DeleteSpan { store: Store::Journal, from: position, through: position });
-        self.write(ops, true);
+        let ticket = self.write(ops, true);
+        self.aside.push((ticket, position, burial.key));
         self.shared.effects.extend(burial.notices.into_iter().map(Effect::Tell));
+    }
+
+    fn leave_unread(&mut self, position: u64) {
+        self.unread = Some(self.unread.map_or(position, |from| from.min(position)));
     }
 
     // A write that no stream waits for. If the disk refuses it, the next boot finds the cause again.

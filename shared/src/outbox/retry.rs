@@ -73,7 +73,7 @@ impl FailureKind {
     pub(super) fn patience(self) -> Option<u32> {
         match self {
             Self::Rejected => Some(1),
-            Self::Ill | Self::Unreachable => Some(3),
+            Self::Ill | Self::Unreachable => Some(PATIENCE),
             Self::Throttled | Self::Unauthorized | Self::Forbidden | Self::Superseded => None,
         }
     }
@@ -171,6 +171,9 @@ pub(super) fn due(
 pub(super) fn clamp_due(due: Wall, now: Wall) -> Wall {
     due.min(now.after(Duration::from_millis(limits::RETRY_AFTER_MS_MAX.into())))
 }
+
+/// Failures in a row that may be anybody's.
+pub(super) const PATIENCE: u32 = 3;
 
 #[cfg(test)]
 mod tests {

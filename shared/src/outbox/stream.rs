@@ -30,7 +30,7 @@ use std::collections::VecDeque;
 use super::backlog::Backlog;
 use super::batch::{Batch, Held};
 use super::dead::{Burial, DeadLetters};
-use super::retry::{Failure, Response, clamp_due};
+use super::retry::{Failure, PATIENCE, Response, clamp_due};
 use super::{Effect, Ticket};
 use crate::base::{Epoch, EventId, Fault, LogEpoch, Mono, Now, Rng, SortedMap};
 use crate::bus::{Identity, Notice};
@@ -104,6 +104,10 @@ struct Change {
     ahead: Option<Batch>,
     put_back: Vec<Held>,
     over: Vec<EventId>,
+    /// Events that it files, and the count of events answered that they are filed under.
+    filed: (u64, u64),
+    /// The life of the session's log, if it is the first to hear of it.
+    learnt: Option<LogEpoch>,
     ops: Vec<Op>,
     burials: Vec<Burial>,
     notices: Vec<Notice>,
@@ -211,6 +215,8 @@ impl Stream {
             self.breaking = Some(Break::Torn);
         }
         self.due = now.mono_at(clamp_due(flight.due_at, now.wall));
+        // Each time the patience ended it began again: a worker that lives for one try at a time loses none of it.
+        self.failures = flight.attempt % PATIENCE;
         self.last_fault = flight.last_fault.clone();
         let bare = |row| Batch { row, events: Vec::new() };
         let batch = bare(FlightRow { ahead: None, ..flight.clone() });
@@ -346,8 +352,12 @@ impl Stream {
 
     /// Whether it holds anything that is to be sent, and that no letter has to be thrown away for first.
     pub(super) fn has_work(&self) -> bool {
-        let holds = self.batch.is_some() || !self.backlog.is_empty() || self.wanted().is_some();
-        holds && !self.full
+        let drafted = match &self.phase {
+            Phase::Signing(_, change, _) | Phase::Storing(_, change) => change.from_backlog,
+            Phase::Idle | Phase::Loading(_) | Phase::Sending(..) => false,
+        };
+        let holds = self.batch.is_some() || drafted || !self.backlog.is_empty();
+        (holds || self.wanted().is_some()) && !self.full
     }
 
     /// Whether it is sending again what the server lost.

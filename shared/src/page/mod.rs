@@ -353,7 +353,7 @@ impl Page {
         let envelope = match Envelope::read(bytes) {
             Ok(envelope) => envelope,
             Err(BusFault::TooFarApart) => {
-                return self.effects.push_back(Effect::ReloadNeeded("".into()));
+                return self.part("");
             }
             Err(BusFault::Malformed) => return,
         };
@@ -402,8 +402,14 @@ impl Page {
             }
             Notice::HostedBy { .. } => {}
             Notice::Trouble(fault) => self.effects.push_back(Effect::Trouble(fault)),
-            Notice::ReloadNeeded => self.effects.push_back(Effect::ReloadNeeded(build.into())),
+            Notice::ReloadNeeded => self.part(build),
         }
+    }
+
+    // Saying hello again and again would only wake a host that does not understand it; the next one is greeted.
+    fn part(&mut self, build: &str) {
+        self.hello_again = None;
+        self.effects.push_back(Effect::ReloadNeeded(build.into()));
     }
 
     // One page wakes the coordinator in time; the others do if that one does not.

@@ -238,3 +238,17 @@ fn a_recording_is_bounded_and_what_is_left_of_it_replays() {
         assert!(lives[0].missing() > 0 && played.facts > 1_000);
     }
 }
+
+// A page of a build too far apart said hello every 30 s for ever, and woke the worker each time.
+#[test]
+fn a_page_that_was_told_to_reload_says_hello_again_only_to_the_next_worker() {
+    let mut page = page();
+    page.handle(at(0), Input::Linked);
+    assert_eq!(shown(&mut page), ["Hello"]);
+    notice(&mut page, 10, 1, RequestId(0), &Notice::ReloadNeeded);
+    assert_eq!((page.poll_timeout(), shown(&mut page)), (None, vec!["other".to_owned()]));
+    page.handle(at(600_000), Input::Timeout);
+    assert_eq!(shown(&mut page), Vec::<String>::new());
+    page.handle(at(600_001), Input::Linked);
+    assert_eq!(shown(&mut page), ["Hello"]);
+}

@@ -197,13 +197,7 @@ impl World {
         if push.events.is_empty() {
             return;
         }
-        // What the server lost is sent again in batches of its own measure.
-        let most = if push.former.is_some() {
-            limits::BATCH_EVENTS_MAX
-        } else {
-            self.batch_events as usize
-        };
-        assert!(push.events.len() <= most, "more events than the app allows");
+        assert!(push.events.len() <= self.batch_events as usize, "more events than the app allows");
         let bytes: usize = push.events.iter().map(|event| event.len()).sum();
         assert!(bytes <= limits::BATCH_BYTES_MAX || push.events.len() == 1, "too many bytes");
         assert_eq!(*push.head, chain::head_after(*push.previous, &push.events));

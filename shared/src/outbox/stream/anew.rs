@@ -81,11 +81,12 @@ impl Stream {
             bytes += event.sealed.len();
             bytes <= limits::BATCH_BYTES_MAX
         };
-        let fitting = held.iter().take_while(fits).count().clamp(1, limits::BATCH_EVENTS_MAX);
+        let fitting = held.iter().take_while(fits).count().min(self.events_max(shared)).max(1);
         held.truncate(fitting);
         if held.is_empty() {
             let last = rows.last().map_or(through, |(key, _)| *key);
-            change.row.replay = (!ended).then_some(Replay { from: last + 1, skip: 0, ..replay });
+            change.row.replay =
+                (!ended).then_some(Replay { from: last.saturating_add(1), skip: 0, ..replay });
             return self.store(change, shared);
         }
         let mut keys: Vec<u64> = held.iter().map(|event| event.position).collect();

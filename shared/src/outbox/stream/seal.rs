@@ -16,10 +16,17 @@ use crate::wire::to_cbor;
 impl Stream {
     pub(super) fn seal_next(&mut self, now: Now, shared: &mut Shared) {
         let Some(row) = self.row_or_begin(shared) else { return };
+        self.clear_trouble();
         let mut change = Change::to(row, now);
         self.draft_into(&mut change, now, shared);
         self.draft_ahead_into(&mut change, now, shared);
         self.sign(change, shared);
+    }
+
+    // Other events, or fewer of them, are about to leave: what befell the batch before says nothing of them.
+    pub(super) fn clear_trouble(&mut self) {
+        self.last_fault = None;
+        self.blocked = false;
     }
 
     // The stream's row; a stream that has never sealed anything begins here.
@@ -52,11 +59,16 @@ impl Stream {
     }
 
     pub(super) fn draft(&mut self, row: &StreamRow, now: Now, shared: &Shared) -> Option<Batch> {
-        let options = shared.config.options.batch_events.into();
-        let run_max = self.run_max.map_or(options, |max| max.min(options));
-        let events = self.backlog.run(usize::try_from(run_max).unwrap_or(usize::MAX));
+        let events = self.backlog.run(self.events_max(shared));
         let source = Source::Journal(spans(&events));
         (!events.is_empty()).then(|| seal(row, events, source, now.wall))
+    }
+
+    // How many events a batch may have.
+    pub(super) fn events_max(&self, shared: &Shared) -> usize {
+        let options = shared.config.options.batch_events.into();
+        let most = self.run_max.map_or(options, |max| max.min(options));
+        usize::try_from(most).unwrap_or(usize::MAX)
     }
 
     // What was sealed behind the batch is backlog again.
@@ -183,7 +195,16 @@ impl Stream {
         now: Now,
         shared: &mut Shared,
     ) {
-        change.burials.iter().for_each(|burial| shared.dead.undo(burial));
+        change.burials.iter().for_each(|burial| shared.dead.undo(&burial.key));
+        // What another stream has filed since stands under a greater count, which cannot be taken back.
+        let (filed, answered) = change.filed;
+        if shared.answered == answered {
+            shared.answered -= filed;
+        }
+        let session = &self.key.session;
+        if change.learnt.is_some() && shared.log_epoch(session) == change.learnt {
+            shared.cursors.remove(session);
+        }
         // What has left early is answered first; then both are sent again.
         self.early.take_if(|early| early.response.is_some());
         if let Some(ahead) = change.ahead {
@@ -214,6 +235,8 @@ impl Change {
             ahead: None,
             put_back: Vec::new(),
             over: Vec::new(),
+            filed: (0, 0),
+            learnt: None,
             ops: Vec::new(),
             burials: Vec::new(),
             notices: Vec::new(),

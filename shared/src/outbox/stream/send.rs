@@ -173,6 +173,7 @@ impl Stream {
             change.batch = Some(half);
             change.strict = true;
             self.run_max = Some(keep as u64);
+            self.clear_trouble();
             return self.sign(change, shared);
         }
         if !failure.kind.spends() {
@@ -191,6 +192,7 @@ impl Stream {
         let reason = Reason { code: "tries-spent".into(), message: failure.fault.message };
         self.bury_into(&mut change, &event.clone(), reason, tries, now, shared);
         self.failures = 0;
+        self.clear_trouble();
         self.sign(change, shared);
     }
 

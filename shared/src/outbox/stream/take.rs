@@ -32,6 +32,7 @@ impl Stream {
         self.learn_epoch(&mut change, answer, shared);
         let mut rest = batch.events[consumed..].to_vec();
         self.resent = false;
+        self.clear_trouble();
         if consumed > 0 {
             self.failures = 0;
             self.run_max = self
@@ -61,8 +62,6 @@ impl Stream {
         }
         let skipped = batch.events.len() - rest.len();
         if rest.is_empty() {
-            self.last_fault = None;
-            self.blocked = false;
             if change.row.replay.is_none() {
                 self.follow_into(&mut change, now, shared);
             }
@@ -191,6 +190,7 @@ impl Stream {
         };
         let before = shared.answered;
         shared.answered += entries.len() as u64;
+        change.filed = (entries.len() as u64, shared.answered);
         let key = crate::rows::Key::Number(shared.answered);
         if !retained.events.is_empty() {
             let row = to_cbor(&retained);
@@ -226,6 +226,7 @@ impl Stream {
         };
         let key = crate::rows::Key::Text(session.clone());
         change.ops.push(Op::Put { store: Store::Cursor, key, row: to_cbor(&cursor) });
+        change.learnt = Some(answer.log_epoch);
         shared.cursors.insert(session.clone(), cursor);
     }
 }
