@@ -36,6 +36,8 @@ pub(crate) struct Disk {
     store: RefCell<Option<Store>>,
     /// The device row found at boot.
     found: RefCell<Option<Vec<u8>>>,
+    /// No page has been told yet that there had been another database.
+    untold: Cell<bool>,
     signing: RefCell<Option<(JsValue, KeyKind)>>,
     /// The epoch and the holder of the last boot.
     lease: Cell<(Epoch, PageId)>,
@@ -76,7 +78,7 @@ impl Disk {
         passive: Option<Passive>,
     ) -> Result<Booted, Fault> {
         let store = self.store(channel).await?;
-        self.losses.set(store.losses());
+        let losses = store.losses();
         let now = clock::now();
         let verdict = Rc::new(Cell::new(None));
         let decided = Rc::clone(&verdict);
@@ -97,6 +99,8 @@ impl Disk {
             row
         });
         let boot = boot.await?;
+        // Not before: while boots fail, whatever coordinator there is remains one of the database before.
+        self.losses.set(losses);
         let lease = match verdict.take() {
             Some(Verdict::Take(lease)) => lease,
             Some(Verdict::Wait { kind, .. }) => {
@@ -116,6 +120,7 @@ impl Disk {
         };
         self.lease.set((lease.epoch, lease.holder));
         *self.found.borrow_mut() = boot.device;
+        self.untold.set(boot.lost);
         if let Some(pair) = boot.signing {
             *self.signing.borrow_mut() = Some((pair, KeyKind::None));
         }
@@ -141,7 +146,7 @@ impl Disk {
                 Ok(device) => {
                     let pair = pair.unwrap_or(JsValue::NULL);
                     *self.signing.borrow_mut() = Some((pair, device.key.kind));
-                    return Ok((device, false));
+                    return Ok((device, self.untold.get()));
                 }
                 Err(RowFault::Newer { .. }) => return Err(too_old()),
                 // Who this was cannot be known any more: a device begins anew.
@@ -165,12 +170,14 @@ impl Disk {
             key: DeviceKey { kind, public: public.into() },
             minted_at: clock::now().wall,
         };
-        let (in_force, pair) = self.store(channel).await?.mint(&to_cbor(&row), &pair).await?;
+        // The sentinel only ever tells of a loss; without it nothing else is worse. What it tells lies on disk with
+        // the device: if this worker is killed now, the next one tells it.
+        let before = sentinel::get(channel).await.ok().flatten();
+        let store = self.store(channel).await?;
+        let (in_force, pair) = store.mint(&to_cbor(&row), &pair, before.is_some()).await?;
         let device = read::<DeviceRow>(&in_force).map_err(|_| too_old())?;
         *self.signing.borrow_mut() = Some((pair, device.key.kind));
         let name = device.device.text();
-        // The sentinel only ever tells of a loss; without it nothing else is worse.
-        let before = sentinel::get(channel).await.ok().flatten();
         let _ = sentinel::put(channel, &name).await;
         let _ = registry::remember(channel).await;
         Ok((device, before.is_some_and(|before| before != name)))

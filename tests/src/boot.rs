@@ -12,8 +12,8 @@ use bellwether_shared::coordinator::{Coordinator, Input, Restored, To, too_old};
 use bellwether_shared::host::{Asker, Verdict, decide};
 use bellwether_shared::outbox::OutboxRows;
 use bellwether_shared::rows::{
-    DeviceRow, HostKind, Key, LEASE_HOST, LeaseRow, META_CONFIG, META_DEVICE, Op, ROW_VERSION,
-    Store, read,
+    DeviceRow, HostKind, Key, LEASE_HOST, LeaseRow, META_CONFIG, META_DEVICE, META_LOST, Op,
+    ROW_VERSION, Store, read,
 };
 use bellwether_shared::wire::{DeviceKey, KeyKind, to_cbor};
 
@@ -30,7 +30,6 @@ impl World {
         let wall = self.clock(device, self.now_ms).wall;
         let here = &mut self.devices[device];
         let Some(worker) = here.realms.get_mut(&realm) else { return Err(too_old()) };
-        worker.losses = worker.handle.losses;
         let found = here.disk.get(Store::Lease, &Key::from(LEASE_HOST));
         let asker = Asker {
             realm: holder,
@@ -51,6 +50,7 @@ impl World {
         let (key, row) = (Key::from(LEASE_HOST), to_cbor(&lease));
         here.disk.boot(realm, Op::Put { store: Store::Lease, key, row }).map_err(words)?;
         if let Some(worker) = here.realms.get_mut(&realm) {
+            worker.losses = worker.handle.losses;
             worker.lease = (lease.epoch, lease.holder);
         }
         let restored = restored(&here.disk, lease);
@@ -143,8 +143,12 @@ impl World {
                     here.disk.pair = Some(Arc::new(pair.expect("32 bytes are a seed")));
                     row.key.public = here.disk.public_key().into();
                 }
-                let rows = Op::Put { store: Store::Meta, key, row: to_cbor(&row) };
-                if let Err(fault) = here.disk.write(&[rows], true) {
+                let mut ops = vec![Op::Put { store: Store::Meta, key, row: to_cbor(&row) }];
+                if here.sentinel.is_some() {
+                    let key = Key::from(META_LOST);
+                    ops.push(Op::Put { store: Store::Meta, key, row: Vec::new() });
+                }
+                if let Err(fault) = here.disk.write(&ops, true) {
                     return vec![Input::DeviceFailed(words(fault))];
                 }
                 row

@@ -179,8 +179,8 @@ impl Disk {
     /// Any [`DiskFault`]; nothing was written.
     pub fn commit(&mut self, batch: &WriteBatch) -> Result<Vec<Before>, DiskFault> {
         let (found, holder) = self.lease();
-        let other = found != batch.epoch && !self.planted.no_epoch_check;
-        if other || (holder != batch.holder && !self.planted.no_holder_check) {
+        let other = holder != batch.holder && !self.planted.no_holder_check;
+        if (other || found != batch.epoch) && !self.planted.no_epoch_check {
             return Err(DiskFault::Fenced { found });
         }
         self.write(&batch.ops, batch.strict)

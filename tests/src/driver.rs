@@ -11,7 +11,9 @@ use bellwether_shared::bus::Envelope;
 use bellwether_shared::coordinator::{
     Client, Coordinator, Effect, Input, Restored, Trigger, too_old,
 };
-use bellwether_shared::rows::{DeviceRow, Key, META_DEVICE, Op, RowFault, Store, WriteBatch, read};
+use bellwether_shared::rows::{
+    DeviceRow, Key, META_DEVICE, META_LOST, Op, RowFault, Store, WriteBatch, read,
+};
 
 use crate::browser::{NOT_OPENED, Realm};
 use crate::check;
@@ -274,7 +276,12 @@ impl World {
             }
             What::Booted(result) => return self.booted(device, realm, result),
             What::Introduce(found) => match found.as_deref().map(read::<DeviceRow>) {
-                Some(Ok(row)) => What::Introduced(vec![Input::Device(row)]),
+                Some(Ok(row)) => {
+                    let disk = &self.devices[device].disk;
+                    let lost = disk.get(Store::Meta, &Key::from(META_LOST)).is_some();
+                    let lost = lost.then_some(Input::DatabaseLost);
+                    What::Introduced(lost.into_iter().chain([Input::Device(row)]).collect())
+                }
                 Some(Err(RowFault::Newer { .. })) => {
                     What::Introduced(vec![Input::DeviceFailed(too_old())])
                 }

@@ -62,7 +62,7 @@ faults! {
     request_not_resent,
 
     // The store.
-    /// The disk writes whatever epoch a batch names.
+    /// The disk writes whatever epoch and holder a batch names.
     no_epoch_check,
     /// The disk writes whoever has decided a batch, if only its epoch is the lease's.
     no_holder_check,

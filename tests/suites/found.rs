@@ -172,3 +172,33 @@ fn a_failure_is_not_told_of_events_that_it_did_not_befall() {
         }
     }
 }
+
+// The sentinel was compared when the device was minted, and a worker that was killed before it could tell took what it
+// knew with it.
+#[test]
+fn a_lost_database_is_told_of_by_whoever_comes_after_the_worker_that_found_out() {
+    let mut world = World::with_device(1);
+    plain(&mut world, 1);
+    world.trigger(0, Trigger::Start);
+    world.quiet();
+    world.evict(0, true);
+    world.kill(0);
+    for _ in 0..2 {
+        world.trigger(0, Trigger::Start);
+        world.quiet();
+        world.kill(0);
+    }
+    world.open_page(0, "", None);
+    ends_well(&mut world);
+    let told = |world: &World| {
+        let heard = world.devices[0].heard.iter();
+        heard
+            .filter(|it| matches!(it, Notice::StateLost { what, .. } if &**what == "database"))
+            .count()
+    };
+    assert_eq!(told(&world), 1);
+    world.kill(0);
+    world.tell_page(0, 0, page::Input::Online);
+    ends_well(&mut world);
+    assert_eq!(told(&world), 1, "once is enough");
+}

@@ -43,7 +43,6 @@ fn faults_of_the_drivers_are_found() {
 #[test]
 fn faults_of_the_store_are_found() {
     found_and_told("no_epoch_check", PLAIN, "writes after another has booted");
-    found("no_holder_check", LOSSES, "writes after another has booted");
     found("commits_overtake", ALL, "dead letters, and there may be");
     found("half_written", PLAIN, "is lost");
     found("aborts_unseen", PLAIN, "is lost");
@@ -111,7 +110,6 @@ const PLAIN: Plot = Plot {
 const CULPRITS: Plot = Plot { culprits: true, ..PLAIN };
 const ALL: Plot =
     Plot { server_loses: true, clones: true, culprits: true, device_loses: true, ..PLAIN };
-const LOSSES: Plot = Plot { device_loses: true, ..PLAIN };
 const COPIES: Plot = Plot { clones: true, ..PLAIN };
 
 const SEEDS: u64 = 400;

@@ -40,7 +40,7 @@ async fn the_store_works_here_too() {
     let refused = store.commit(&WriteBatch { epoch, holder, strict: true, ops }).await;
     assert_eq!(refused, Err(StoreFault::Fenced { found: Epoch(0) }));
     let (pair, ..) = sign::generate().await.expect("keys are made");
-    store.mint(&[1], &pair).await.expect("it is minted");
+    store.mint(&[1], &pair, false).await.expect("it is minted");
     let boot = store.boot(|_| Some(vec![7])).await.expect("it boots");
     assert!(boot.taken && boot.signing.is_some());
     assert_eq!(store.count(Place::Lease).await, Ok(1));

@@ -103,7 +103,7 @@ async fn a_boot_reads_all_that_a_coordinator_starts_from() {
     ];
     store.commit(&batch(1, ops)).await.expect("it is written");
     let (pair, ..) = sign::generate().await.expect("keys are made");
-    store.mint(&[10], &pair).await.expect("it is minted");
+    store.mint(&[10], &pair, false).await.expect("it is minted");
     let boot = store.boot(take).await.expect("it boots");
     assert_eq!(epoch(&boot), 2);
     assert_eq!(boot.config.as_deref(), Some(&[1][..]));
@@ -364,7 +364,7 @@ async fn a_device_is_minted_once() {
     let pairs = [sign::generate().await, sign::generate().await].map(|it| it.expect("keys"));
     let mints = (0..2_usize).map(|at| {
         let (stores, pairs) = (&stores, &pairs);
-        async move { stores[at].mint(&[at as u8], &pairs[at].0).await.expect("it is minted") }
+        async move { stores[at].mint(&[at as u8], &pairs[at].0, false).await.expect("it is minted") }
     });
     let minted = join_all(mints).await;
     assert_eq!(minted[0].0, minted[1].0);
@@ -375,20 +375,21 @@ async fn a_device_is_minted_once() {
         let signature = sign::sign(pair, *kind, b"batch").await.expect("it is signed");
         assert!(verify(*kind, public, &signature, b"batch").await);
     }
-    let again = stores[1].mint(&[9], &JsValue::NULL).await.expect("it is minted");
+    let again = stores[1].mint(&[9], &JsValue::NULL, false).await.expect("it is minted");
     assert_eq!(again.0, minted[0].0);
 }
 
 #[wasm_bindgen_test]
 async fn a_device_without_keys_is_minted_too() {
     let store = booted(&channel("keyless")).await;
-    let (device, pair) = store.mint(&[1], &JsValue::NULL).await.expect("it is minted");
+    let (device, pair) = store.mint(&[1], &JsValue::NULL, false).await.expect("it is minted");
     assert!(device == [1] && pair.is_null());
     assert!(store.boot(|_| None).await.expect("it is read").signing.is_none());
-    let fault = store.mint(&[1], &Function::new_no_args("")).await;
+    let fault = store.mint(&[1], &Function::new_no_args(""), false).await;
     assert!(fault.is_ok(), "what is not written is not looked at");
     let fault = Store::open(&channel("uncloneable"), PATIENCE).await.expect("the database opens");
-    let refused = fault.mint(&[1], &Function::new_no_args("")).await.expect_err("not cloneable");
+    let refused =
+        fault.mint(&[1], &Function::new_no_args(""), false).await.expect_err("not cloneable");
     assert!(matches!(&refused, StoreFault::Failed { name, .. } if &**name == "DataCloneError"));
     assert!(fault.boot(|_| None).await.expect("it is read").device.is_none());
 }

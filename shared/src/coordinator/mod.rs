@@ -69,6 +69,8 @@ pub struct Coordinator {
     rebirth: Option<Ticket>,
     tape: Option<Box<Tape>>,
     fenced: bool,
+    /// The database before was lost, and the disk says that no page has been told.
+    lost: bool,
     /// Messages that could not be understood, and were dropped.
     dropped: u64,
     effects: VecDeque<Effect>,
@@ -98,6 +100,7 @@ impl Coordinator {
             Input::DatabaseLost => {
                 let (what, session) = ("database".into(), "".into());
                 self.tell(Notice::StateLost { what, session, from: None, to: None });
+                self.lost = true;
             }
             Input::Journal { rows, ended } => {
                 self.reader.on_rows(now, &rows, ended, &mut self.outbox)
@@ -363,6 +366,10 @@ impl Coordinator {
 
     // Everything that follows from what has just happened.
     fn settle(&mut self, now: Now) {
+        if self.lost && self.untold.is_empty() {
+            self.lost = false;
+            self.outbox.forget_loss();
+        }
         while let Some(effect) = self.outbox.poll_effect() {
             self.on_outbox(effect);
         }

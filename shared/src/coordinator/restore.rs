@@ -49,6 +49,7 @@ impl Coordinator {
             rebirth: None,
             tape: None,
             fenced: false,
+            lost: false,
             dropped: 0,
             effects: VecDeque::new(),
         };

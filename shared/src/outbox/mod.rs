@@ -422,6 +422,12 @@ impl Outbox {
         self.write(vec![Op::Put { store: Store::Meta, key, row }], true)
     }
 
+    /// A page has been told that the database before was lost.
+    pub fn forget_loss(&mut self) {
+        let key = Key::from(crate::rows::META_LOST);
+        self.write(vec![Op::Delete { store: Store::Meta, key }], false);
+    }
+
     /// Appends rows that a closing page left, as they are.
     pub fn append(&mut self, rows: Vec<Vec<u8>>) -> Ticket {
         self.write(rows.into_iter().map(|row| Op::Append { row }).collect(), true)

@@ -38,5 +38,7 @@ pub const LEASE_HOST: &str = "host";
 pub const META_DEVICE: &str = "device";
 /// Key of the signing key pair in `meta`: the one value that is no row but a `CryptoKeyPair`.
 pub const META_SIGNING: &str = "signing";
+/// Key in `meta` of an empty row: the database before this one was lost, and no page has been told yet.
+pub const META_LOST: &str = "lost";
 /// Key of the channel's configuration in `meta`.
 pub const META_CONFIG: &str = "config";

@@ -32,7 +32,7 @@ pub(super) fn at_rest(world: &World) -> Vec<String> {
                 found.push(format!(
                     "page {at} of device {number} was told {told:?}, and it is {true_:?}"
                 ));
-            } else if journal == 0 && status.sync != Sync::Synchronized {
+            } else if device.disk.count(Store::Journal) == 0 && status.sync != Sync::Synchronized {
                 let told = (&status.sync, &status.reason);
                 found.push(format!(
                     "page {at} of device {number} was told {told:?}, and nothing waits"

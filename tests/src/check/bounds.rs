@@ -1,7 +1,7 @@
 //! G10: messages, batches, letters and waits keep to their bounds.
 
 use bellwether_shared::base::limits;
-use bellwether_shared::rows::{FlightRow, Op, Store, WriteBatch, read};
+use bellwether_shared::rows::{Config, FlightRow, Key, META_CONFIG, Op, Store, WriteBatch, read};
 use bellwether_shared::wire::{Push, to_cbor};
 
 use crate::world::World;
@@ -33,9 +33,12 @@ pub fn push(push: &Push) -> Vec<String> {
 pub(super) fn committed(world: &World, device: usize, batch: &WriteBatch) -> Vec<String> {
     let mut found = Vec::new();
     let disk = &world.devices[device].disk;
+    // Without a configuration that can be read, a coordinator that no page has told yet knows of no other cap.
+    let config = disk.get(Store::Meta, &Key::from(META_CONFIG)).map(read::<Config>);
+    let known = matches!(config, Some(Ok(_)));
     let most = world.options.dead_max as usize;
     let buries = batch.ops.iter().any(|op| matches!(op, Op::Put { store: Store::Dead, .. }));
-    if buries && disk.count(Store::Dead) > most {
+    if buries && known && disk.count(Store::Dead) > most {
         found.push(format!("{} dead letters, and there may be {most}", disk.count(Store::Dead)));
     }
     let now = world.clock(device, world.now_ms).wall;

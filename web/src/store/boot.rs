@@ -3,7 +3,9 @@
 use core::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use bellwether_shared::rows::{self, LEASE_HOST, META_CONFIG, META_DEVICE, META_SIGNING};
+use bellwether_shared::rows::{
+    self, LEASE_HOST, META_CONFIG, META_DEVICE, META_LOST, META_SIGNING,
+};
 use wasm_bindgen::JsValue;
 
 use super::Boot;
@@ -29,6 +31,7 @@ struct Asked {
     /// The lease as it is now, and whether it was taken.
     lease: Rc<RefCell<(Option<Vec<u8>>, bool)>>,
     device: Request,
+    lost: Request,
     config: Request,
     signing: Request,
     streams: Request,
@@ -70,6 +73,7 @@ impl Asked {
         Self {
             lease,
             device: meta.get(&JsValue::from_str(META_DEVICE)),
+            lost: meta.get(&JsValue::from_str(META_LOST)),
             config: meta.get(&JsValue::from_str(META_CONFIG)),
             signing: meta.get(&JsValue::from_str(META_SIGNING)),
             streams: all(rows::Store::Stream),
@@ -89,6 +93,7 @@ impl Asked {
             lease,
             taken,
             device: js::to_row(&self.device.value()),
+            lost: !self.lost.value().is_undefined(),
             config: js::to_row(&self.config.value()),
             signing: (!signing.is_undefined() && !signing.is_null()).then_some(signing),
             streams: rows(&self.streams),

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use bellwether_shared::base::{Epoch, PageId};
 use bellwether_shared::rows::{
-    self, LEASE_HOST, LeaseRow, META_DEVICE, META_SIGNING, Op, WriteBatch,
+    self, LEASE_HOST, LeaseRow, META_DEVICE, META_LOST, META_SIGNING, Op, WriteBatch,
 };
 use bellwether_shared::wire;
 use wasm_bindgen::JsValue;
@@ -49,6 +49,7 @@ pub(super) async fn mint(
     connection: &Rc<Connection>,
     device: &[u8],
     signing: &JsValue,
+    lost: bool,
 ) -> Result<(Vec<u8>, JsValue), StoreFault> {
     let (mut known, mut pair, mut minting) = (Request::default(), Request::default(), None);
     let fire = &mut |transaction: &Transaction| {
@@ -60,6 +61,9 @@ pub(super) async fn mint(
             if known.is_undefined() {
                 for (key, value) in keys.iter().zip(&values) {
                     meta.put(key, value);
+                }
+                if lost {
+                    meta.put(&JsValue::from_str(META_LOST), &js::from_bytes(&[]));
                 }
             }
         });

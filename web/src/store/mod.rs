@@ -34,6 +34,8 @@ pub struct Boot {
     pub taken: bool,
     /// The device row.
     pub device: Option<Vec<u8>>,
+    /// The database before this one was lost, and no page has been told yet.
+    pub lost: bool,
     /// The channel's configuration.
     pub config: Option<Vec<u8>>,
     /// The device's key pair.
@@ -77,13 +79,15 @@ impl Store {
         commit::commit(&self.0, batch).await
     }
 
-    /// Keeps the device row and its key pair, unless there is a device already; gives what is in force.
+    /// Keeps the device row and its key pair, unless there is a device already; gives what is in force. `lost` is kept
+    /// with a new one, until a page was told.
     pub async fn mint(
         &self,
         device: &[u8],
         signing: &JsValue,
+        lost: bool,
     ) -> Result<(Vec<u8>, JsValue), StoreFault> {
-        commit::mint(&self.0, device, signing).await
+        commit::mint(&self.0, device, signing, lost).await
     }
 
     /// Rows with numbers beyond `after`, ascending, up to `limit`.
