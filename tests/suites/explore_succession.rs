@@ -212,7 +212,9 @@ impl Race {
     /// Gives whether it was written.
     fn commit(&mut self, at: usize, op: Op) -> Result<bool, String> {
         let Life::Hosts(epoch) = self.realms[at].life else { return Ok(false) };
-        let written = self.disk.commit(&WriteBatch { epoch, strict: true, ops: vec![op] }).is_ok();
+        let holder = self.realms[at].id;
+        let batch = WriteBatch { epoch, holder, strict: true, ops: vec![op] };
+        let written = self.disk.commit(&batch).is_ok();
         if written && epoch != self.newest {
             let (wrote, hosts) = (epoch.0, self.newest.0);
             return Err(format!("epoch {wrote} writes while epoch {hosts} hosts"));

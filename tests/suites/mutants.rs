@@ -43,7 +43,7 @@ fn faults_of_the_drivers_are_found() {
 #[test]
 fn faults_of_the_store_are_found() {
     found_and_told("no_epoch_check", PLAIN, "writes after another has booted");
-    found("commits_overtake", ALL, "dead letters, and there may be");
+    found("commits_overtake", ALL, "is lost");
     found("half_written", PLAIN, "is lost");
     found("aborts_unseen", PLAIN, "is lost");
     found("positions_reused", PLAIN, "is lost");
