@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use bellwether_shared::base::{
-    Culprit, DeviceId, EventId, Incarnation, LogEpoch, PageId, RequestId, Seq, Stamp, Wall,
+    Culprit, DeviceId, EventId, Incarnation, LogEpoch, PageId, RequestId, Stamp, Wall,
 };
 use bellwether_shared::bus::Request;
 use bellwether_shared::rows::{JournalRow, Replay, RetainedRow, StreamKey, StreamRow};
-use bellwether_shared::rules::chain;
 use bellwether_shared::tape::Recording;
 use bellwether_shared::wire::{
-    Answer, DeviceKey, Event, EventKind, KeyKind, Lane, Problem, Push, StreamId, decode,
-    text::from_hex, to_cbor,
+    Answer, DeviceKey, Event, EventKind, KeyKind, Lane, Problem, Push, decode, text::from_hex,
+    to_cbor,
 };
 use bellwether_tests::choice::Chooser;
+use bellwether_tests::decoders::unsigned_push;
 use bellwether_tests::generate::{self, Plot};
 use bellwether_tests::scenario::Scenario;
 use bellwether_tests::transcript::Detail;
@@ -152,29 +152,8 @@ fn event(id: &str, data: Option<&[u8]>) -> Vec<u8> {
 
 /// Pushes that hold in themselves.
 fn requests() -> Vec<(&'static str, Vec<u8>)> {
-    let stream = StreamId {
-        device: DeviceId([1; 16]),
-        session: "s".into(),
-        user: "".into(),
-        lane: Lane::Normal,
-        incarnation: Incarnation([2; 16]),
-    };
-    let previous = chain::genesis(&stream, None);
     let events = [event("a", Some(b"[1]")), event("b", Some(b"no")), event("a", None), vec![0xa0]];
-    let batch = Push {
-        protocol: (1, 1),
-        stream,
-        first: Seq(1),
-        previous: previous.into(),
-        head: chain::head_after(previous, events.iter().map(Vec::as_slice)).into(),
-        key: DeviceKey { kind: KeyKind::None, public: Vec::new().into() },
-        signature: Vec::new().into(),
-        host_epoch: 1,
-        former: None,
-        log_epoch: None,
-        build: "".into(),
-        events: events.into_iter().map(Into::into).collect(),
-    };
+    let batch = unsigned_push(&events.each_ref().map(Vec::as_slice));
     let question = Push { events: Vec::new(), ..batch.clone() };
     let renewed = Push { log_epoch: Some(LogEpoch([9; 16])), ..batch.clone() };
     let signed = Push {

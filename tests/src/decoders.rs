@@ -10,6 +10,8 @@
 mod machine;
 mod request;
 
+pub use request::unsigned_push;
+
 use bellwether_shared::bus::{Envelope, Notice, Request};
 use bellwether_shared::replay::{self, Life};
 use bellwether_shared::rows::{

@@ -193,8 +193,13 @@ impl World {
     pub(crate) fn later(&mut self, device: usize, realm: PageId, in_ms: u64, what: What) {
         let life = self.devices[device].realms.get(&realm).map_or(0, |realm| realm.life);
         let at_ms = self.now_ms + in_ms;
-        let job = Job { device, realm, life, at_ms, tx: None, again: false, what };
+        let job = Job { at_ms, ..self.job(device, realm, life, what) };
         self.enlist(job);
+    }
+
+    // It can happen at once, and is in no transaction yet.
+    fn job(&self, device: usize, realm: PageId, life: u64, what: What) -> Job {
+        Job { device, realm, life, at_ms: self.now_ms, tx: None, again: false, what }
     }
 
     // Transactions begin where they are asked for, as soon as the database is open.
@@ -239,16 +244,8 @@ impl World {
                 }
                 Done::Again(effect) => {
                     let what = What::Do(effect);
-                    let job = Job {
-                        device,
-                        realm,
-                        life,
-                        at_ms: self.now_ms,
-                        tx: None,
-                        again: true,
-                        what,
-                    };
-                    return self.enlist(job);
+                    let again = Job { again: true, ..self.job(device, realm, life, what) };
+                    return self.enlist(again);
                 }
             },
             What::Tell(input) => {
@@ -309,25 +306,16 @@ impl World {
                 {
                     self.devices[device].handle(realm).into_iter().for_each(|it| it.lose());
                     let what = What::Write(rows);
-                    let job = Job {
-                        device,
-                        realm,
-                        life,
-                        at_ms: self.now_ms,
-                        tx: None,
-                        again: true,
-                        what,
-                    };
-                    return self.enlist(job);
+                    let again = Job { again: true, ..self.job(device, realm, life, what) };
+                    return self.enlist(again);
                 }
                 What::Written(rows, result.map_err(words))
             }
             What::Written(rows, result) => return self.written(device, realm, rows, result),
             What::Follow => return self.follow(device, realm),
         };
-        let job =
-            Job { device, realm, life, at_ms: self.now_ms, tx: None, again: false, what: next };
-        self.enlist(job);
+        let next = self.job(device, realm, life, next);
+        self.enlist(next);
     }
 
     // Whether a transaction can run on the handle it was begun on.
@@ -372,16 +360,8 @@ impl World {
             | What::Written(..)
             | What::Follow => return,
         };
-        let at_ms = self.now_ms;
-        self.outstanding.push(Job {
-            device,
-            realm,
-            life,
-            at_ms,
-            tx: None,
-            again: false,
-            what: next,
-        });
+        let next = self.job(device, realm, life, next);
+        self.outstanding.push(next);
     }
 
     pub(crate) fn hand_in(&mut self, device: usize, realm: PageId, input: Input) {

@@ -11,6 +11,7 @@ use bellwether_shared::coordinator::{Effect, Input, To};
 use bellwether_shared::outbox::Response;
 use bellwether_shared::page;
 use bellwether_shared::rows::{Key, Op, WriteBatch};
+use bellwether_shared::tape::{FNV_START, fnv};
 use bellwether_shared::wire::{Answer, Push, from_cbor};
 
 use crate::check;
@@ -72,7 +73,7 @@ pub struct Digest(u64);
 
 impl Default for Digest {
     fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
+        Self(FNV_START)
     }
 }
 
@@ -85,9 +86,7 @@ impl Digest {
 
     /// Adds bytes.
     pub fn bytes(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
+        self.0 = bytes.iter().fold(self.0, fnv);
     }
 
     /// The digest so far.

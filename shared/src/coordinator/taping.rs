@@ -263,10 +263,7 @@ impl Response {
 impl Effect {
     /// What a tape has of it.
     pub(crate) fn digest(&self, recording: tape::Recording) -> [u8; 8] {
-        let mut left_out = |_: &[u8]| tape::Mark::default();
-        let mut to = Scribe::new(recording, &mut left_out);
-        let kind = self.write(&mut to);
-        digest(kind, &to.into_bytes())
+        digest(recording, &|to| self.write(to))
     }
 
     fn write(&self, to: &mut Scribe<'_>) -> u8 {

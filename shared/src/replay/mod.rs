@@ -17,7 +17,7 @@ use crate::base::{Mono, Now, Wall};
 use crate::coordinator::{self, Coordinator};
 use crate::page::{self, Asked, Page};
 use crate::rules::chain::left_out::{Hashes, during};
-use crate::tape::{Mark, Recording, Scribe};
+use crate::tape::{FNV_START, Mark, Recording, Scribe, fnv};
 
 /// What a machine did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -237,9 +237,3 @@ impl Did {
         }
     }
 }
-
-fn fnv(hash: u64, byte: &u8) -> u64 {
-    (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
-}
-
-const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;

@@ -20,7 +20,7 @@ mod blank;
 mod scribe;
 
 pub use blank::{DEAD, DONE, JOURNAL, Mark, Path, RETAINED};
-pub use scribe::{Scribe, Side, digest};
+pub use scribe::{FNV_START, Scribe, Side, digest, fnv};
 
 use crate::base::codec::{array, encode, index, map};
 use crate::base::{Now, PageId};

@@ -118,13 +118,22 @@ impl<'a> Scribe<'a> {
     }
 }
 
-/// What is written down of an effect instead of all of it: its kind, and 56 bits of FNV-1a.
+/// What is written down of an effect instead of all of it: its kind, and 56 bits of FNV-1a. `write` gives the kind.
 #[must_use]
-pub fn digest(kind: u8, bytes: &[u8]) -> [u8; 8] {
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
-    });
-    let mut digest = hash.to_be_bytes();
+pub fn digest(recording: Recording, write: &dyn Fn(&mut Scribe<'_>) -> u8) -> [u8; 8] {
+    let mut left_out = |_: &[u8]| Mark::default();
+    let mut to = Scribe::new(recording, &mut left_out);
+    let kind = write(&mut to);
+    let mut digest = to.into_bytes().iter().fold(FNV_START, fnv).to_be_bytes();
     digest[0] = kind;
     digest
 }
+
+/// FNV-1a, one byte further (<https://datatracker.ietf.org/doc/draft-eastlake-fnv/>).
+#[must_use]
+pub fn fnv(hash: u64, byte: &u8) -> u64 {
+    (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
+}
+
+/// FNV-1a of nothing.
+pub const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;

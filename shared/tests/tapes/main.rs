@@ -6,25 +6,17 @@
 
 #![cfg(feature = "replay")]
 
+mod kept;
+
 use bellwether_shared::replay::{TapeFault, play, read};
 use bellwether_shared::tape::file;
 use proptest::prelude::*;
 
+use crate::kept::STORY;
+
 #[test]
 fn the_kept_story_comes_to_the_same_effects() {
-    let lives = read(STORY).expect("the recording can be read");
-    let played = lives.iter().map(|life| play(life, usize::MAX, &mut |_| {}));
-    let told: Vec<String> = lives
-        .iter()
-        .zip(played)
-        .map(|(life, played)| {
-            assert_eq!((played.difference, played.shown), (None, 0), "{life}");
-            format!("{life}: {} effects, {:016x}", played.effects, played.digest)
-        })
-        .collect();
-    let kept: Vec<&str> =
-        include_str!("story.txt").lines().filter(|line| !line.starts_with('#')).collect();
-    assert_eq!(told, kept, "\n{}", told.join("\n"));
+    kept::comes_to_the_same_effects();
 }
 
 #[test]
@@ -62,5 +54,3 @@ proptest! {
         }
     }
 }
-
-const STORY: &[u8] = include_bytes!("story.tape");

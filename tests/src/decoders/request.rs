@@ -38,7 +38,7 @@ pub(super) fn push(bytes: &[u8]) {
 /// Each piece between two bytes `ff` is a sealed event of one batch. Sent twice, it has one effect.
 pub(super) fn events(bytes: &[u8]) {
     let events: Vec<&[u8]> = bytes.split(|byte| *byte == 0xff).take(EVENTS_MAX).collect();
-    let push = batch(&events);
+    let push = unsigned_push(&events);
     let store = Memory::new(Arc::new(NoEffect));
     let checked = Checked::of(push.clone(), Signatures::Optional).expect("it is properly chained");
     let first = at_once(store.push("", checked.clone())).expect("nobody has bound the stream");
@@ -56,7 +56,9 @@ pub(super) fn events(bytes: &[u8]) {
     assert_eq!(page.head, page.events.len() as u64, "each is in the log once");
 }
 
-fn batch(events: &[&[u8]]) -> Push {
+/// A first push of a device without a key, which holds in itself.
+#[must_use]
+pub fn unsigned_push(events: &[&[u8]]) -> Push {
     let stream = StreamId {
         device: DeviceId([1; 16]),
         session: "s".into(),

@@ -168,17 +168,19 @@ mod tests {
         }
     }
 
+    fn function(module: &mut Module, name: &str, calls: &[FunctionId]) -> FunctionId {
+        let mut body = FunctionBuilder::new(&mut module.types, &[], &[]);
+        body.name(name.to_owned());
+        for called in calls {
+            body.func_body().call(*called);
+        }
+        body.finish(Vec::new(), &mut module.funcs)
+    }
+
     #[test]
     fn what_formats_without_a_panic_is_an_error() {
         let mut module = Module::default();
-        let mut function = |name: &str, calls: &[FunctionId]| {
-            let mut body = FunctionBuilder::new(&mut module.types, &[], &[]);
-            body.name(name.to_owned());
-            for called in calls {
-                body.func_body().call(*called);
-            }
-            body.finish(Vec::new(), &mut module.funcs)
-        };
+        let mut function = |name, calls: &[_]| function(&mut module, name, calls);
         let words = function("core::fmt::write", &[]);
         let ours = function("ours", &[words]);
         module.exports.add("ours", ours);
@@ -188,14 +190,7 @@ mod tests {
     #[test]
     fn what_panics_traps_and_what_only_it_called_is_left_out() {
         let mut module = Module::default();
-        let mut function = |name: &str, calls: &[FunctionId]| {
-            let mut body = FunctionBuilder::new(&mut module.types, &[], &[]);
-            body.name(name.to_owned());
-            for called in calls {
-                body.func_body().call(*called);
-            }
-            body.finish(Vec::new(), &mut module.funcs)
-        };
+        let mut function = |name, calls: &[_]| function(&mut module, name, calls);
         let words = function("core::fmt::write", &[]);
         let panic = function("core::panicking::panic_fmt", &[words]);
         let ours = function("ours", &[panic]);
