@@ -1,6 +1,6 @@
 // The worker's first lines: listeners at first evaluation, wasm behind a promise (HOST-1).
 //
-// A classic script, put behind the wasm's glue. The whole life of a service worker starts here,
+// A classic script, in one with the wasm's glue. The whole life of a service worker starts here,
 // many times a day. Listeners are attached during this first, synchronous run; the wasm arrives
 // later, so each listener keeps its event alive until there is a coordinator to hand it to.
 //
@@ -12,9 +12,9 @@
 //
 // Not here: any decision about the queue; the coordinator makes those.
 
-/** The wasm's glue: a function that starts it, and what it exports. */
+/** The wasm's glue, which the build weaves in: what starts it, and what it exports. */
 declare const bellwether_wasm: {
-  (input: { module_or_path: WebAssembly.Module }): Promise<unknown>;
+  initSync(input: { module: WebAssembly.Module }): unknown;
   Worker: { start(build: string): Coordinator };
 };
 
@@ -53,7 +53,7 @@ interface ToScript {
 }
 
 (() => {
-  // Behind the glue, only a directive in a function's first line is one.
+  // Whatever is put before it, a directive in a function's first line is one.
   "use strict";
 
   const BUILD = "__BELLWETHER_BUILD__";
@@ -71,8 +71,6 @@ interface ToScript {
   if (worker.BELLWETHER_LISTENS) return;
   worker.BELLWETHER_LISTENS = true;
 
-  // A second copy of the script would replace the global by one that is not started.
-  const wasm = bellwether_wasm;
   const isWholeWorker = worker.location.pathname.endsWith("/bellwether-sw.js");
   let loading: Promise<Coordinator> | undefined;
 
@@ -121,8 +119,8 @@ interface ToScript {
   }
 
   async function start(): Promise<Coordinator> {
-    await wasm({ module_or_path: await compiled() });
-    return wasm.Worker.start(BUILD);
+    bellwether_wasm.initSync({ module: await compiled() });
+    return bellwether_wasm.Worker.start(BUILD);
   }
 
   /** The wasm: what this build has kept, else from the network, and kept from then on. */

@@ -39,11 +39,13 @@ class World {
       onPush: async () => void log.push(["push"]),
       onActivate: async () => void log.push(["activate"]),
     };
-    const glue = async ({ module_or_path }) => {
-      if (this.startFails-- > 0) throw new Error("no memory");
-      log.push(["start", Object.prototype.toString.call(module_or_path)]);
+    const glue = {
+      initSync: ({ module }) => {
+        if (this.startFails-- > 0) throw new Error("no memory");
+        log.push(["start", Object.prototype.toString.call(module)]);
+      },
+      Worker: { start: (build) => (log.push(["boot", build]), coordinator) },
     };
-    glue.Worker = { start: (build) => (log.push(["boot", build]), coordinator) };
     this.self = {
       location: new URL(at),
       addEventListener: (type, listener) => this.listeners.push([type, listener]),

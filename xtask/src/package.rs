@@ -4,7 +4,7 @@
 //! npm/src/*.ts ──tsc──▶ *.js ──esbuild──▶ index.js ─┐
 //!                   └─▶ *.d.ts ─────────────────────┤
 //! page glue and wasm ───────────────────────────────┼──▶ npm/dist/
-//! worker glue + worker.ts + wasm ───────────────────┘      bellwether-sw.js, bellwether-sw.<hash>.wasm
+//! worker.ts with the glue inside, and wasm ─────────┘      bellwether-sw.js, bellwether-sw.<hash>.wasm
 //! ```
 //!
 //! What is shipped is minified, because pages load it as it is: not every app has a bundler.
@@ -49,10 +49,9 @@ pub(crate) fn build(repo: &Repo, profile: Profile) -> Outcome<PathBuf> {
     let squeeze = Squeeze { repo, minify: profile == Profile::Release };
     let page = page_glue(&squeeze, &glue)?;
     let scripts = scripts(&squeeze)?;
-    let shim = squeeze.classic(&worker_shim(repo)?)?;
-    let worker_glue = squeeze.classic(&glue.join(format!("{}.js", Runtime::Worker.name())))?;
+    let worker = squeeze.classic(&worker_script(repo)?, &glue)?;
     let worker_wasm = file::read(&glue.join(format!("{}_bg.wasm", Runtime::Worker.name())))?;
-    let parts = Parts { page, scripts, worker_glue, shim, worker_wasm };
+    let parts = Parts { page, scripts, worker, worker_wasm };
     let dist = repo.at("npm/dist");
     file::make_exactly(&dist, &assemble(parts)?)?;
     Ok(dist)
@@ -106,9 +105,17 @@ impl Squeeze<'_> {
         self.run(module, &["--bundle", "--format=esm", &glue])
     }
 
-    /// A classic script; its global names stay.
-    fn classic(&self, script: &Path) -> Outcome<Vec<u8>> {
-        self.run(script, &[])
+    /// A classic script, with the worker's glue in the place of the global that stands for it.
+    fn classic(&self, script: &Path, glue: &Path) -> Outcome<Vec<u8>> {
+        let inject = glue.join("inject.js");
+        let name = Runtime::Worker.name();
+        let names = ["initSync", "Worker"];
+        let names = names.map(|name| format!("{name} as \"bellwether_wasm.{name}\""));
+        let text = format!("export {{ {} }} from \"./{name}.js\";\n", names.join(", "));
+        file::write(&inject, text.as_bytes())?;
+        let mut option = String::from("--inject:");
+        option.push_str(&inject.display().to_string());
+        self.run(script, &["--bundle", "--format=iife", &option])
     }
 
     fn run(&self, script: &Path, options: &[&str]) -> Outcome<Vec<u8>> {
@@ -136,7 +143,7 @@ fn scripts(squeeze: &Squeeze<'_>) -> Outcome<Vec<Built>> {
 }
 
 /// The worker's own few lines, compiled to a classic script.
-fn worker_shim(repo: &Repo) -> Outcome<PathBuf> {
+fn worker_script(repo: &Repo) -> Outcome<PathBuf> {
     let folder = compile(repo, "tsconfig.worker.json", "worker-js")?;
     let names = file::below(&folder, &|_| true)?;
     let is_worker = |name: &&String| name.as_str() == "worker.js" || name.ends_with("/worker.js");
@@ -195,23 +202,14 @@ pub(crate) fn package_tool(repo: &Repo, name: &str) -> Outcome<Command> {
 struct Parts {
     page: Vec<Built>,
     scripts: Vec<Built>,
-    worker_glue: Vec<u8>,
-    shim: Vec<u8>,
+    worker: Vec<u8>,
     worker_wasm: Vec<u8>,
 }
 
 /// The finished files of the package.
 fn assemble(parts: Parts) -> Outcome<Vec<Built>> {
-    let Parts { page, mut scripts, worker_glue, shim, worker_wasm } = parts;
+    let Parts { page, mut scripts, worker, worker_wasm } = parts;
     let wasm_name = format!("bellwether-sw.{}.wasm", hash::of_content(&worker_wasm));
-    // A worker that imports the script twice would fail over a second `let`, before its guard is reached.
-    let mut worker = match worker_glue.strip_prefix(b"let ") {
-        Some(rest) => [b"var ", rest].concat(),
-        None => worker_glue,
-    };
-    // The glue ends inside a statement's line or a comment for all we know.
-    worker.extend_from_slice(b"\n;\n");
-    worker.extend_from_slice(&shim);
 
     scripts.retain(|(name, _)| !page.iter().any(|(glue, _)| glue == name));
     let everything = page.iter().chain(&scripts);
@@ -260,7 +258,7 @@ fn is_typescript(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn parts(shim: &str) -> Parts {
+    fn parts(worker: &str) -> Parts {
         let built = |name: &str, content: &str| (name.to_owned(), content.as_bytes().to_vec());
         Parts {
             page: vec![built("bellwether_page.js", "page glue")],
@@ -268,8 +266,7 @@ mod tests {
                 built("index.js", "export const build = '__BELLWETHER_BUILD__';"),
                 built("index.d.ts", "export declare const build: '__BELLWETHER_BUILD__';"),
             ],
-            worker_glue: b"let bellwether_wasm = 1; //".to_vec(),
-            shim: shim.as_bytes().to_vec(),
+            worker: worker.as_bytes().to_vec(),
             worker_wasm: b"abc".to_vec(),
         }
     }
@@ -281,16 +278,15 @@ mod tests {
 
     #[test]
     fn every_placeholder_is_filled_and_the_wasm_is_named_after_its_content() {
-        let shim = "load('__BELLWETHER_WASM__'); build('__BELLWETHER_BUILD__');";
-        let files = assemble(parts(shim)).expect("the shim is a classic script");
+        let worker = "load('__BELLWETHER_WASM__'); build('__BELLWETHER_BUILD__');";
+        let files = assemble(parts(worker)).expect("it is a classic script");
         let wasm = "bellwether-sw.ba7816bf8f01cfea.wasm";
         assert_eq!(text(&files, wasm), "abc");
 
         let worker = text(&files, WORKER_SCRIPT);
-        assert!(worker.starts_with("var bellwether_wasm = 1; //\n;\nload("), "{worker}");
-        assert!(worker.contains(&format!("load('{wasm}')")), "{worker}");
+        assert!(worker.starts_with(&format!("load('{wasm}')")), "{worker}");
 
-        let (_, id) = worker.split_once("build('").expect("the shim names its build");
+        let (_, id) = worker.split_once("build('").expect("it names its build");
         let id = &id[..16];
         assert!(id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
         assert_eq!(text(&files, "index.js"), format!("export const build = '{id}';"));

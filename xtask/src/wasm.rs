@@ -1,8 +1,8 @@
 //! Compiles the two runtimes to wasm and gives each the JavaScript that loads it.
 //!
 //! ```text
-//! runtime-sw    ──▶ glue/bellwether_sw.js    (a classic script)  + bellwether_sw_bg.wasm
-//! runtime-page  ──▶ glue/bellwether_page.js  (an ES module)      + bellwether_page_bg.wasm
+//! runtime-sw    ──▶ glue/bellwether_sw.js    + bellwether_sw_bg.wasm
+//! runtime-page  ──▶ glue/bellwether_page.js  + bellwether_page_bg.wasm
 //! ```
 //!
 //! What always holds: the glue is made by the same version of wasm-bindgen that the runtimes were
@@ -56,8 +56,8 @@ impl Runtime {
 
     fn kind(self) -> &'static str {
         match self {
-            Self::Worker => "no-modules",
-            Self::Page => "web",
+            Self::Worker => "worker",
+            Self::Page => "page",
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Turns a compiled wasm module into the JavaScript and wasm that a browser loads.
 //!
 //! ```text
-//! bellwether-bindgen <module.wasm> <folder> <name> no-modules|web [--trap] [--names]
+//! bellwether-bindgen <module.wasm> <folder> <name> worker|page [--trap] [--names]
 //! ```
 //!
-//! `no-modules` is for the worker, a classic script; `web` is for the page, an ES module with its
-//! TypeScript declarations. Both give `<name>.js` and `<name>_bg.wasm`. The names of functions are
+//! Both give an ES module `<name>.js` and `<name>_bg.wasm`; the page's has its TypeScript declarations, the worker's
+//! becomes part of a script. Which way of starting the wasm is left out is the only other difference. The names of functions are
 //! left out of the wasm, a third of its size, unless `--names` asks for them to measure by. With `--trap` a
 //! panic is a trap without words, and nothing formats, see `panics`.
 //!
@@ -22,25 +22,22 @@ use std::process::ExitCode;
 
 use wasm_bindgen_cli_support::Bindgen;
 
-/// The global under which the worker's script finds its wasm.
-const WORKER_GLOBAL: &str = "bellwether_wasm";
-
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let options = ["--trap", "--names"];
     let (asked, required): (Vec<&str>, Vec<&str>) =
         arguments.iter().partition(|it| options.contains(it));
-    let &[module, folder, name, kind @ ("no-modules" | "web")] = required.as_slice() else {
+    let &[module, folder, name, kind @ ("worker" | "page")] = required.as_slice() else {
         eprintln!(
-            "usage: bellwether-bindgen <module.wasm> <folder> <name> no-modules|web \
+            "usage: bellwether-bindgen <module.wasm> <folder> <name> worker|page \
              [--trap] [--names]"
         );
         return ExitCode::from(2);
     };
     let [trap, names] = options.map(|option| asked.contains(&option));
     let (module, folder) = (Path::new(module), Path::new(folder));
-    match convert(module, folder, name, kind == "web", trap, names) {
+    match convert(module, folder, name, kind == "page", trap, names) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{}: {}", module.display(), told(&*error));
@@ -53,7 +50,7 @@ fn convert(
     module: &Path,
     folder: &Path,
     name: &str,
-    is_web: bool,
+    is_page: bool,
     trap: bool,
     names: bool,
 ) -> Result<(), Box<dyn Error>> {
@@ -61,14 +58,10 @@ fn convert(
     bindgen
         .input_path(module)
         .out_name(name)
-        .typescript(is_web)
+        .typescript(is_page)
         .remove_name_section(!names)
         .remove_producers_section(true);
-    if is_web {
-        bindgen.web(true)?;
-    } else {
-        bindgen.no_modules(true)?.no_modules_global(WORKER_GLOBAL)?;
-    }
+    bindgen.web(true)?;
     let mut output = bindgen.generate_output()?;
     if trap {
         panics::cut(output.wasm_mut())?;
@@ -92,11 +85,11 @@ fn convert(
         if path.exists() {
             let text = std::fs::read_to_string(&path)?;
             let text = with_renamed(&text, &renamed);
-            let text = if ending == ".js" { unused::script(&text, is_web)? } else { text };
+            let text = if ending == ".js" { unused::script(&text, is_page)? } else { text };
             std::fs::write(&path, text)?;
         }
     }
-    if is_web {
+    if is_page {
         let path = folder.join(format!("{name}.d.ts"));
         let text = std::fs::read_to_string(&path)?;
         std::fs::write(&path, unused::declarations(&text)?)?;

@@ -1,21 +1,23 @@
-//! Leaves out of the glue what the package never calls: starting the wasm without waiting for it.
+//! Leaves out of the glue the way of starting the wasm that is not used: a page waits for it, the worker does not.
 //!
 //! The glue is text that wasm-bindgen has written, and these are passages of it: if another version writes them
 //! otherwise, making the glue fails, and this file has to follow.
 
-/// The script without them.
-pub(crate) fn script(text: &str, is_web: bool) -> Result<String, String> {
-    let text = without(text, "function initSync(module) {", "let __wbg_init_promise;")?;
-    let (with, alone) = if is_web {
-        ("export { initSync, __wbg_init as default }", "export { __wbg_init as default }")
+/// The script without it.
+pub(crate) fn script(text: &str, is_page: bool) -> Result<String, String> {
+    let (first, next, alone) = if is_page {
+        ("function initSync(module) {", "let __wbg_init_promise;", "__wbg_init as default")
     } else {
-        ("Object.assign(__wbg_init, { initSync }, exports)", "Object.assign(__wbg_init, exports)")
+        ("let __wbg_init_promise;", EXPORTS, "initSync")
     };
-    if !text.contains(with) {
-        return Err(missing(with));
+    let text = without(text, first, next)?;
+    if !text.contains(EXPORTS) {
+        return Err(missing(EXPORTS));
     }
-    Ok(text.replace(with, alone))
+    Ok(text.replace(EXPORTS, &["export { ", alone, " }"].concat()))
 }
+
+const EXPORTS: &str = "export { initSync, __wbg_init as default }";
 
 /// The declarations without theirs.
 pub(crate) fn declarations(text: &str) -> Result<String, String> {
@@ -39,15 +41,12 @@ mod tests {
 
     #[test]
     fn what_is_not_called_is_left_out() {
-        let before = "a();\nfunction initSync(module) {\n}\n\nlet __wbg_init_promise;\n";
-        let web = [before, "export { initSync, __wbg_init as default };\n"].concat();
-        let expected = "a();\nlet __wbg_init_promise;\nexport { __wbg_init as default };\n";
-        assert_eq!(script(&web, true).as_deref(), Ok(expected));
-        let classic =
-            [before, "return Object.assign(__wbg_init, { initSync }, exports);\n"].concat();
-        let expected =
-            "a();\nlet __wbg_init_promise;\nreturn Object.assign(__wbg_init, exports);\n";
-        assert_eq!(script(&classic, false).as_deref(), Ok(expected));
+        let text = "a();\nfunction initSync(module) {\n}\n\nlet __wbg_init_promise;\nb();\n\
+                    export { initSync, __wbg_init as default };\n";
+        let page = "a();\nlet __wbg_init_promise;\nb();\nexport { __wbg_init as default };\n";
+        assert_eq!(script(text, true).as_deref(), Ok(page));
+        let worker = "a();\nfunction initSync(module) {\n}\n\nexport { initSync };\n";
+        assert_eq!(script(text, false).as_deref(), Ok(worker));
     }
 
     #[test]
