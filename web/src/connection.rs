@@ -1,186 +1,201 @@
-//! A connection to a database, opened when it is first used and again when it has died.
-//!
-//! Browsers close databases: for an upgrade or a deletion (`versionchange`), when a profile is cleared
-//! (`close`), or silently when a page slept. So a handle is never taken for granted: a use that fails
-//! because of it happens once more on a new one.
+//! A connection to a database, and transactions in it, typed; `store.js` does it.
 //!
 //! What always holds:
-//! - at most one connection is kept, and one that opens too late is closed at once, so that it cannot
-//!   stand in the way of others;
-//! - a use that is repeated has written nothing: its transaction never began, or was aborted.
+//! - a transaction is done when it is complete, and what it writes is written whole or not at all;
+//! - it may be run once more on a new handle if the first was dead, and then all is asked again.
 
-use core::cell::{Cell, RefCell};
-use core::time::Duration;
 use std::rc::Rc;
 
-use js_sys::Array;
-use web_sys::IdbDatabase;
+use bellwether_shared::rows;
+use core::time::Duration;
+use js_sys::{Array, Promise};
+use wasm_bindgen::prelude::*;
 
-use crate::alarm;
 use crate::fault::StoreFault;
-use crate::listen::Listener;
-use crate::members::Members;
-use crate::once::Once;
-use crate::open::open;
-use crate::schema::Schema;
-use crate::task::{self, Boxed};
-use crate::transaction::{self, Fire, Mode};
+use crate::js;
+use crate::task::{Boxed, settled};
 
-pub(crate) struct Connection {
-    name: Rc<str>,
-    schema: &'static Schema,
-    timeout: Duration,
-    live: RefCell<Option<Live>>,
-    losses: Cell<u32>,
+#[wasm_bindgen(module = "/src/store.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = Store)]
+    type Raw;
+    #[wasm_bindgen(constructor, js_class = "Store")]
+    fn new(name: &str, stores: &Array, patience_ms: f64) -> Raw;
+    #[wasm_bindgen(method)]
+    fn open(this: &Raw) -> Promise;
+    #[wasm_bindgen(method)]
+    fn run(this: &Raw, requests: &Array, durability: &str, next: &JsValue) -> Promise;
+    #[wasm_bindgen(method, getter)]
+    fn losses(this: &Raw) -> u32;
+    #[wasm_bindgen(method)]
+    fn close(this: &Raw);
 }
 
-struct Live {
-    db: IdbDatabase,
-    _farewell: Listener,
+/// A connection that is opened at its first use. A clone shares it; with the last one it closes.
+#[derive(Clone)]
+pub(crate) struct Connection(Rc<Closing>);
+
+struct Closing(Raw);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
+
+/// What a transaction may do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Mode {
+    Read,
+    /// Strict: complete only once the disk has it, not only the operating system.
+    Write {
+        strict: bool,
+    },
+}
+
+/// Is shown what the first request has given, and gives further ones. With `None` nothing is written, and the
+/// transaction fails.
+pub(crate) type Next = Box<dyn FnMut(JsValue) -> Option<Requests>>;
 
 impl Connection {
-    /// A connection that is opened at its first use.
-    pub(crate) fn new(name: &str, schema: &'static Schema, timeout: Duration) -> Rc<Self> {
-        Rc::new(Self {
-            name: name.into(),
-            schema,
-            timeout,
-            live: RefCell::new(None),
-            losses: Cell::new(0),
-        })
+    /// A connection to the database of this name, which has to have stores of these names.
+    pub(crate) fn new<'a>(
+        name: &str,
+        stores: impl IntoIterator<Item = &'a str>,
+        patience: Duration,
+    ) -> Self {
+        let names = Array::new();
+        for store in stores {
+            names.push(&JsValue::from_str(store));
+        }
+        Self(Rc::new(Closing(Raw::new(name, &names, js::from_duration(patience)))))
     }
 
-    /// One transaction over the stores of these names; once more on a new handle if the first was dead, and
-    /// then all is fired again.
-    pub(crate) fn run<'a>(
-        self: &'a Rc<Self>,
-        names: Array,
+    /// Opens the database if it is not open.
+    pub(crate) async fn open(&self) -> Result<(), StoreFault> {
+        settled(Ok(self.0.0.open())).await?;
+        Ok(())
+    }
+
+    /// One transaction over the stores of `requests`, whose answers it gives.
+    pub(crate) fn run(
+        &self,
+        requests: &Requests,
         mode: Mode,
-        fire: Fire<'a>,
-    ) -> Boxed<'a, Result<(), StoreFault>> {
+        next: Option<Next>,
+    ) -> Boxed<'static, Result<Answers, StoreFault>> {
+        // https://w3c.github.io/IndexedDB/#dictdef-idbtransactionoptions
+        let durability = match mode {
+            Mode::Read => "default",
+            Mode::Write { strict: true } => "strict",
+            Mode::Write { strict: false } => "relaxed",
+        };
+        let next = next.map(|mut next| {
+            let more = move |first| next(first).map(|more| more.0.into()).unwrap_or_default();
+            Closure::<dyn FnMut(JsValue) -> JsValue>::wrap(Box::new(more))
+        });
+        let function = next.as_ref().map_or(JsValue::UNDEFINED, |next| next.as_ref().clone());
+        let done = settled(Ok(self.0.0.run(&requests.0, durability, &function)));
         Box::pin(async move {
-            // A loop, so that what is awaited is compiled once.
-            let mut repeated = false;
-            loop {
-                let db = self.database().await?;
-                match transaction::run(&db, &names, mode, fire).await {
-                    Err(fault) if !repeated && fault.is_of_handle() => self.lose(),
-                    done => return done,
-                }
-                repeated = true;
-            }
+            let answers = done.await;
+            // It had to live until here.
+            drop(next);
+            Ok(Answers(answers?.unchecked_into()))
         })
     }
 
-    /// The database, opened if need be.
-    pub(crate) fn database(self: &Rc<Self>) -> Boxed<'_, Result<IdbDatabase, StoreFault>> {
-        Box::pin(async {
-            if let Some(db) = self.current() {
-                return Ok(db);
-            }
-            let mut first = None;
-            // Twice, because engines are known to leave a first opening without an answer for ever.
-            loop {
-                match (self.open().await, first) {
-                    (Ok(db), _) => return Ok(self.keep(db)),
-                    (Err(fault @ StoreFault::Unavailable(_)), None) => return Err(fault),
-                    (Err(fault), None) => first = Some(fault),
-                    // The second waits behind the first, and cannot know for what.
-                    (Err(_), Some(first @ StoreFault::Blocked)) => return Err(first),
-                    (Err(second), Some(_)) => return Err(second),
-                }
-            }
-        })
+    /// How often the browser has taken the database away. What is opened after that may be another one.
+    pub(crate) fn losses(&self) -> u32 {
+        self.0.0.losses()
     }
 
     /// Lets go of the database; the next use opens it again. What is under way ends as usual.
     pub(crate) fn close(&self) {
-        let live = self.live.take();
-        if let Some(live) = live {
-            live.db.close();
-        }
+        self.0.0.close();
+    }
+}
+
+/// The requests of a transaction, in their order.
+#[derive(Default)]
+pub(crate) struct Requests(Array);
+
+impl Requests {
+    pub(crate) fn get(&self, store: rows::Store, key: &JsValue) {
+        self.ask(store.name(), "get", key, &JsValue::UNDEFINED);
     }
 
-    /// How often the browser has taken the database away. What is opened after that may be another one.
-    #[cfg(feature = "worker")]
-    pub(crate) fn losses(&self) -> u32 {
-        self.losses.get()
+    /// All in `range`, up to `limit`, in the order of their keys; `undefined` is all of them.
+    pub(crate) fn all(&self, store: rows::Store, range: &JsValue, limit: &JsValue) {
+        self.ask(store.name(), "getAll", range, limit);
     }
 
-    pub(crate) fn lose(&self) {
-        self.losses.set(self.losses.get().wrapping_add(1));
-        self.close();
+    /// The keys of the same.
+    pub(crate) fn keys(&self, store: &str, range: &JsValue, limit: &JsValue) {
+        self.ask(store, "getAllKeys", range, limit);
     }
 
-    fn current(&self) -> Option<IdbDatabase> {
-        self.live.borrow().as_ref().map(|live| live.db.clone())
+    pub(crate) fn count(&self, store: rows::Store) {
+        self.ask(store.name(), "count", &JsValue::UNDEFINED, &JsValue::UNDEFINED);
     }
 
-    async fn open(&self) -> Result<IdbDatabase, StoreFault> {
-        let blocked = Rc::new(Cell::new(false));
-        let (name, schema, waiting) = (Rc::clone(&self.name), self.schema, Rc::clone(&blocked));
-        let opening = async move { open_complete(&name, schema, waiting).await };
-        match opened_within(self.timeout / 2, opening).await {
-            Some(opened) => opened,
-            None if blocked.get() => Err(StoreFault::Blocked),
-            None => Err(StoreFault::Timeout),
-        }
+    /// A cursor at the last key; `null` if there is none.
+    pub(crate) fn last_key(&self, store: rows::Store) {
+        let backwards = JsValue::from_str("prev");
+        self.ask(store.name(), "openKeyCursor", &JsValue::UNDEFINED, &backwards);
     }
 
-    // Two uses may have opened at once; the first stays.
-    fn keep(self: &Rc<Self>, db: IdbDatabase) -> IdbDatabase {
-        if let Some(first) = self.current() {
-            db.close();
-            return first;
-        }
-        let connection = Rc::downgrade(self);
-        let farewell = Listener::new(&db, &["versionchange", "close"], move |_| {
-            if let Some(connection) = connection.upgrade() {
-                connection.lose();
+    pub(crate) fn put(&self, store: &str, key: &JsValue, row: &JsValue) {
+        self.ask(store, "put", row, key);
+    }
+
+    pub(crate) fn add(&self, store: rows::Store, row: &JsValue) {
+        self.ask(store.name(), "add", row, &JsValue::UNDEFINED);
+    }
+
+    /// Deletes the row of a key, or the rows of a range.
+    pub(crate) fn delete(&self, store: rows::Store, key: &JsValue) {
+        self.ask(store.name(), "delete", key, &JsValue::UNDEFINED);
+    }
+
+    #[inline(never)]
+    fn ask(&self, store: &str, method: &str, first: &JsValue, second: &JsValue) {
+        let [store, method] = [store, method].map(JsValue::from_str);
+        self.0.push(&Array::of4(&store, &method, first, second));
+    }
+}
+
+/// What the requests of a transaction gave, in their order.
+pub(crate) struct Answers(Array);
+
+impl Answers {
+    pub(crate) fn value(&self, at: u32) -> JsValue {
+        self.0.get(at)
+    }
+
+    /// The same, as the row that it is; `None` if there is none.
+    pub(crate) fn row(&self, at: u32) -> Option<Vec<u8>> {
+        js::to_row(&self.value(at))
+    }
+
+    /// The same, as the list that it is.
+    pub(crate) fn list(&self, at: u32) -> Array {
+        self.value(at).unchecked_into()
+    }
+
+    /// The same, as the number that it is.
+    pub(crate) fn number(&self, at: u32) -> u64 {
+        self.value(at).as_f64().unwrap_or_default() as u64
+    }
+
+    /// What was asked for keys and right after that for their rows, together. A key that is not ours is left out.
+    pub(crate) fn pairs(&self, at: u32) -> Vec<(rows::Key, Vec<u8>)> {
+        let (keys, rows) = (self.list(at), self.list(at + 1));
+        let mut pairs = Vec::with_capacity(keys.length() as usize);
+        for at in 0..keys.length() {
+            if let Some(key) = js::to_key(&keys.get(at)) {
+                pairs.push((key, js::to_bytes(&rows.get(at))));
             }
-        });
-        *self.live.borrow_mut() = Some(Live { db: db.clone(), _farewell: farewell });
-        db
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        if let Some(live) = self.live.take() {
-            live.db.close();
         }
+        pairs
     }
-}
-
-/// What is opened, or `None` after `timeout`. The opening goes on whatever becomes of the caller, and what it
-/// gives too late is closed, so that no connection is left behind.
-async fn opened_within(
-    timeout: Duration,
-    opening: impl Future<Output = Result<IdbDatabase, StoreFault>> + 'static,
-) -> Option<Result<IdbDatabase, StoreFault>> {
-    let opened = Once::new();
-    let late = opened.clone();
-    task::spawn(async move {
-        if let Err(Ok(unwanted)) = late.put(opening.await) {
-            unwanted.close();
-        }
-    });
-    alarm::within(timeout, opened.get()).await
-}
-
-// A database may be there without the stores: another opened it without knowing them. Then it is
-// opened once more, one version up.
-async fn open_complete(
-    name: &str,
-    schema: &'static Schema,
-    blocked: Rc<Cell<bool>>,
-) -> Result<IdbDatabase, StoreFault> {
-    let db = open(name, None, schema, Rc::clone(&blocked)).await?;
-    if (schema.is_complete)(&db) {
-        return Ok(db);
-    }
-    let next = Members::of(&db).get("version").as_f64().unwrap_or_default() as u32 + 1;
-    db.close();
-    open(name, Some(next), schema, blocked).await
 }

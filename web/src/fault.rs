@@ -63,35 +63,7 @@ impl StoreFault {
     /// What a browser threw, as a fault of the store.
     #[must_use]
     pub fn thrown(thrown: &JsValue) -> Self {
-        let DomFault { name, message } = DomFault::new(thrown);
-        match &*name {
-            "QuotaExceededError" => Self::Quota,
-            // What `transaction()` says of a connection that was closed under it.
-            "InvalidStateError" => Self::Closed,
-            // What `journal.js` says of an opening.
-            "timeout" => Self::Timeout,
-            "blocked" => Self::Blocked,
-            "unavailable" => Self::Unavailable(message),
-            _ => Self::Failed { name, message },
-        }
-    }
-
-    // Whether a new handle may do better. `UnknownError` is what WebKit says when its database process
-    // has gone, `AbortError` what a forced closing leaves behind, and `NotFoundError` what a database
-    // without our stores says: it was deleted, and another opened it anew.
-    #[cfg(feature = "worker")]
-    pub(crate) fn is_of_handle(&self) -> bool {
-        match self {
-            Self::Closed => true,
-            Self::Failed { name, .. } => {
-                matches!(&**name, "UnknownError" | "AbortError" | "NotFoundError")
-            }
-            Self::Quota
-            | Self::Timeout
-            | Self::Blocked
-            | Self::Fenced { .. }
-            | Self::Unavailable(_) => false,
-        }
+        DomFault::new(thrown).into()
     }
 
     fn told(&self) -> (&'static str, Culprit, &'static str) {
@@ -113,6 +85,21 @@ impl StoreFault {
 impl From<StoreFault> for Fault {
     fn from(fault: StoreFault) -> Self {
         fault.to_fault()
+    }
+}
+
+impl From<DomFault> for StoreFault {
+    fn from(DomFault { name, message }: DomFault) -> Self {
+        match &*name {
+            "QuotaExceededError" => Self::Quota,
+            // What `transaction()` says of a connection that was closed under it.
+            "InvalidStateError" => Self::Closed,
+            // What `store.js` and `journal.js` say of an opening.
+            "timeout" => Self::Timeout,
+            "blocked" => Self::Blocked,
+            "unavailable" => Self::Unavailable(message),
+            _ => Self::Failed { name, message },
+        }
     }
 }
 

@@ -1,16 +1,26 @@
-//! One request to the server, bounded in time and size.
+//! One request to the server, bounded in time and size; `fetch.js` makes it.
 
 use core::time::Duration;
 
-use js_sys::Uint8Array;
+use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::*;
-use web_sys::{AbortController, Headers, ReadableStreamDefaultReader};
 
-use crate::alarm;
 use crate::dom::DomFault;
+use crate::js;
 use crate::members::Members;
-use crate::realm::realm;
 use crate::task::settled;
+
+#[wasm_bindgen(module = "/src/fetch.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = post)]
+    fn raw_post(
+        url: &str,
+        headers: &Members,
+        body: &[u8],
+        timeout_ms: f64,
+        bytes_max: usize,
+    ) -> Promise;
+}
 
 /// What came back, whoever sent it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,14 +51,19 @@ pub enum Unreachable {
 
 impl From<DomFault> for Unreachable {
     fn from(fault: DomFault) -> Self {
-        Self::Failed(fault)
+        // What `fetch.js` says.
+        match &*fault.name {
+            "timeout" => Self::Timeout,
+            "too-large" => Self::TooLarge,
+            _ => Self::Failed(fault),
+        }
     }
 }
 
 /// Posts `body` to `url`: no cookies, no redirection. The cache mode is left alone: a post is
 /// never answered from a cache, and `no-store` would have every one preceded by a preflight. The answer's body ends at `answer_bytes_max`.
 ///
-/// Dropped, or at `timeout`, the request is aborted.
+/// At `timeout` the request is aborted.
 pub async fn post(
     url: &str,
     content_type: &str,
@@ -64,65 +79,21 @@ pub async fn post(
     if let Some(bearer) = bearer {
         headers.set_text("authorization", &["Bearer ", bearer].concat());
     }
-    let aborting = Aborting(AbortController::new().map_err(DomFault::from)?);
-    // https://fetch.spec.whatwg.org/#requestinit
-    let init = Members::none();
-    init.set_text("method", "POST");
-    init.set("headers", &headers);
-    init.set("body", &Uint8Array::from(body));
-    init.set_text("credentials", "omit");
-    init.set_text("redirect", "error");
-    init.set("signal", &Members::of(&aborting.0).get("signal"));
-    let exchange = async {
-        let response = settled(realm().fetch(url, &init)).await?;
-        // https://fetch.spec.whatwg.org/#response-class
-        let response = Members::of(&response);
-        let headers: Headers = response.get("headers").unchecked_into();
-        let header = |name| headers.get(name).ok().flatten();
-        Ok(Reply {
-            status: response.get("status").as_f64().unwrap_or_default() as u16,
-            content_type: header("content-type"),
-            retry_after: header("retry-after"),
-            body: read(response.get("body"), answer_bytes_max).await?,
-        })
-    };
-    alarm::within(timeout, exchange).await.unwrap_or(Err(Unreachable::Timeout))
+    let timeout_ms = js::from_duration(timeout);
+    let sent = raw_post(url, &headers, body, timeout_ms, answer_bytes_max);
+    let reply: Array = settled(Ok(sent)).await?.unchecked_into();
+    Ok(Reply {
+        status: reply.get(0).as_f64().unwrap_or_default() as u16,
+        content_type: reply.get(1).as_string(),
+        retry_after: reply.get(2).as_string(),
+        body: js::to_bytes(&reply.get(3)),
+    })
 }
 
 /// Whether the browser says that there is a network; true where it does not say.
 #[must_use]
 pub fn online() -> bool {
-    realm().navigator().on_line().unwrap_or(true)
-}
-
-// Ends whatever is left of an exchange; of one that is over nothing is left.
-struct Aborting(AbortController);
-
-impl Drop for Aborting {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-async fn read(stream: JsValue, bytes_max: usize) -> Result<Vec<u8>, Unreachable> {
-    let mut body = Vec::new();
-    if stream.is_null() {
-        return Ok(body);
-    }
-    let reader = ReadableStreamDefaultReader::new(stream.unchecked_ref());
-    let reader = reader.map_err(DomFault::from)?;
-    loop {
-        let step = settled(Ok(reader.read())).await?;
-        let step = Members::of(&step);
-        if step.get("done").is_truthy() {
-            return Ok(body);
-        }
-        let chunk: Uint8Array = step.get("value").unchecked_into();
-        let length = body.len();
-        if chunk.length() as usize > bytes_max - length {
-            return Err(Unreachable::TooLarge);
-        }
-        body.resize(length + chunk.length() as usize, 0);
-        chunk.copy_to(&mut body[length..]);
-    }
+    // https://html.spec.whatwg.org/multipage/system-state.html#navigator.online
+    let navigator = Members::of(&js_sys::global()).get("navigator");
+    Members::of(&navigator).get("onLine").as_bool().unwrap_or(true)
 }

@@ -1,6 +1,5 @@
 //! The conversions between rows and JavaScript values.
 
-#[cfg(feature = "page")]
 use core::time::Duration;
 
 use bellwether_shared::rows::Key;
@@ -48,7 +47,6 @@ pub(crate) fn to_key(value: &JsValue) -> Option<Key> {
 }
 
 /// Milliseconds, and parts of one. By hand: what the standard library has divides numbers of 128 bits.
-#[cfg(feature = "page")]
 pub(crate) fn from_duration(duration: Duration) -> f64 {
     duration.as_secs() as f64 * 1e3 + f64::from(duration.subsec_nanos()) / 1e6
 }

@@ -58,11 +58,3 @@ pub mod store;
 
 #[cfg(feature = "worker")]
 mod connection;
-#[cfg(feature = "worker")]
-mod open;
-#[cfg(feature = "worker")]
-mod read;
-#[cfg(feature = "worker")]
-mod realm;
-#[cfg(feature = "worker")]
-mod transaction;

@@ -1,122 +1,79 @@
 //! The one transaction that a coordinator starts with.
 
-use core::cell::{Cell, RefCell};
+use core::cell::RefCell;
 use std::rc::Rc;
 
 use bellwether_shared::rows::{
     self, LEASE_HOST, META_CONFIG, META_DEVICE, META_LOST, META_SIGNING,
 };
+use js_sys::Array;
 use wasm_bindgen::JsValue;
 
 use super::Boot;
-use crate::connection::Connection;
+use crate::connection::{Connection, Mode, Requests};
 use crate::fault::StoreFault;
-use crate::listen::Listener;
+use crate::js;
 use crate::members::Members;
-use crate::transaction::{Mode, Request, Transaction, names};
-use crate::{js, read};
 
-/// Asked once, whatever happens to the database.
-pub(super) type Decide = Rc<Cell<Option<Box<dyn FnOnce(Option<&[u8]>) -> Option<Vec<u8>>>>>>;
+/// Is shown the lease as it is, and gives the one to write.
+pub(super) type Decide = Box<dyn FnOnce(Option<&[u8]>) -> Option<Vec<u8>>>;
 
-pub(super) async fn boot(connection: &Rc<Connection>, decide: Decide) -> Result<Boot, StoreFault> {
-    let mut asked = Asked::default();
-    let fire = &mut |transaction: &Transaction| asked = Asked::fire(transaction, &decide);
-    connection.run(names(&STORES), Mode::Write { strict: false }, fire).await?;
-    Ok(asked.answers())
-}
-
-#[derive(Default)]
-struct Asked {
-    /// The lease as it is now, and whether it was taken.
-    lease: Rc<RefCell<(Option<Vec<u8>>, bool)>>,
-    device: Request,
-    lost: Request,
-    config: Request,
-    signing: Request,
-    streams: Request,
-    flight_keys: Request,
-    flights: Request,
-    cursors: Request,
-    dead: Request,
-    done: Request,
-    _deciding: Option<Listener>,
-}
-
-impl Asked {
-    // All readings are fired before the lease is decided about: nothing else can write to these stores while
-    // the transaction lasts, so the order within it does not matter.
-    fn fire(transaction: &Transaction, decide: &Decide) -> Self {
-        let key = JsValue::from_str(LEASE_HOST);
-        let leases = transaction.store(rows::Store::Lease);
-        let lease = Rc::<RefCell<_>>::default();
-        let found = leases.get(&key);
-        let deciding = {
-            let (transaction, decide) = (transaction.clone(), Rc::clone(decide));
-            let decided = Rc::clone(&lease);
-            found.then(move |found| {
-                let found = js::to_row(&found);
-                let Some(decide) = decide.take() else {
-                    // An earlier try asked it, and then lost the database.
-                    return transaction.abort();
-                };
-                let next = decide(found.as_deref());
-                if let Some(row) = &next {
-                    leases.put(&key, &js::from_bytes(row));
-                }
-                let taken = next.is_some();
-                *decided.borrow_mut() = (next.or(found), taken);
-            })
-        };
-        let meta = transaction.store(rows::Store::Meta);
-        let all = |store| transaction.store(store).all(&JsValue::UNDEFINED, u32::MAX);
-        Self {
-            lease,
-            device: meta.get(&JsValue::from_str(META_DEVICE)),
-            lost: meta.get(&JsValue::from_str(META_LOST)),
-            config: meta.get(&JsValue::from_str(META_CONFIG)),
-            signing: meta.get(&JsValue::from_str(META_SIGNING)),
-            streams: all(rows::Store::Stream),
-            flight_keys: transaction.store(rows::Store::Flight).keys(&JsValue::UNDEFINED, u32::MAX),
-            flights: all(rows::Store::Flight),
-            cursors: all(rows::Store::Cursor),
-            dead: transaction.store(rows::Store::Dead).count(),
-            done: transaction.store(rows::Store::Done).last_key(),
-            _deciding: deciding,
+pub(super) async fn boot(connection: &Connection, decide: Decide) -> Result<Boot, StoreFault> {
+    let lease = Rc::new(RefCell::new((None, false)));
+    let decided = Rc::clone(&lease);
+    // Asked once, whatever happens to the database: a second try is given up.
+    let mut decide = Some(decide);
+    let next = move |found: JsValue| {
+        let found = js::to_row(&found);
+        let next = decide.take()?(found.as_deref());
+        let more = Requests::default();
+        if let Some(row) = &next {
+            let key = JsValue::from_str(LEASE_HOST);
+            more.put(rows::Store::Lease.name(), &key, &js::from_bytes(row));
         }
-    }
-
-    fn answers(&self) -> Boot {
-        let (lease, taken) = self.lease.take();
-        let signing = self.signing.value();
-        Boot {
-            lease,
-            taken,
-            device: js::to_row(&self.device.value()),
-            lost: !self.lost.value().is_undefined(),
-            config: js::to_row(&self.config.value()),
-            signing: (!signing.is_undefined() && !signing.is_null()).then_some(signing),
-            streams: rows(&self.streams),
-            flights: read::pairs(&self.flight_keys, &self.flights),
-            cursors: rows(&self.cursors),
-            dead: self.dead.number(),
-            answered: last_number(&self.done.value()),
-        }
-    }
+        let taken = next.is_some();
+        *decided.borrow_mut() = (next.or(found), taken);
+        Some(more)
+    };
+    let mode = Mode::Write { strict: false };
+    let answers = connection.run(&asked(), mode, Some(Box::new(next))).await?;
+    let (lease, taken) = lease.take();
+    let signing = answers.value(3);
+    Ok(Boot {
+        lease,
+        taken,
+        device: answers.row(1),
+        config: answers.row(2),
+        signing: (!signing.is_undefined() && !signing.is_null()).then_some(signing),
+        lost: !answers.value(4).is_undefined(),
+        streams: rows(&answers.list(5)),
+        cursors: rows(&answers.list(6)),
+        flights: answers.pairs(7),
+        dead: answers.number(9),
+        answered: last_number(&answers.value(10)),
+    })
 }
 
-const STORES: [rows::Store; 7] = [
-    rows::Store::Lease,
-    rows::Store::Meta,
-    rows::Store::Stream,
-    rows::Store::Flight,
-    rows::Store::Cursor,
-    rows::Store::Dead,
-    rows::Store::Done,
-];
+// All readings are fired before the lease is decided about: nothing else can write to these stores while the
+// transaction lasts, so the order within it does not matter.
+fn asked() -> Requests {
+    let asked = Requests::default();
+    let all = JsValue::UNDEFINED;
+    asked.get(rows::Store::Lease, &JsValue::from_str(LEASE_HOST));
+    for key in [META_DEVICE, META_CONFIG, META_SIGNING, META_LOST] {
+        asked.get(rows::Store::Meta, &JsValue::from_str(key));
+    }
+    asked.all(rows::Store::Stream, &all, &all);
+    asked.all(rows::Store::Cursor, &all, &all);
+    asked.keys(rows::Store::Flight.name(), &all, &all);
+    asked.all(rows::Store::Flight, &all, &all);
+    asked.count(rows::Store::Dead);
+    asked.last_key(rows::Store::Done);
+    asked
+}
 
-fn rows(request: &Request) -> Vec<Vec<u8>> {
-    request.list().iter().map(|row| js::to_bytes(&row)).collect()
+fn rows(list: &Array) -> Vec<Vec<u8>> {
+    list.iter().map(|row| js::to_bytes(&row)).collect()
 }
 
 fn last_number(cursor: &JsValue) -> u64 {

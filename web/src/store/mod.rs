@@ -10,20 +10,19 @@
 mod boot;
 mod commit;
 
-use core::cell::Cell;
 use core::time::Duration;
-use std::rc::Rc;
 
 use bellwether_shared::rows::{self, Key, WriteBatch};
 use wasm_bindgen::JsValue;
+use web_sys::IdbKeyRange;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Mode, Requests};
 use crate::fault::StoreFault;
-use crate::{read, schema};
+use crate::{js, schema};
 
 /// The store of one channel. A clone shares the connection; with the last one it closes.
 #[derive(Clone)]
-pub struct Store(Rc<Connection>);
+pub struct Store(Connection);
 
 /// What a coordinator starts from; all of it was true at one moment.
 #[derive(Debug, Default)]
@@ -58,8 +57,8 @@ impl Store {
     /// Fails after `timeout`, in which it tries twice; so does each later use that has to open it again.
     pub async fn open(channel: &str, timeout: Duration) -> Result<Self, StoreFault> {
         let name = schema::database_name(channel);
-        let connection = Connection::new(&name, &schema::CHANNEL, timeout);
-        connection.database().await?;
+        let connection = Connection::new(&name, rows::Store::ALL.map(rows::Store::name), timeout);
+        connection.open().await?;
         Ok(Self(connection))
     }
 
@@ -71,7 +70,7 @@ impl Store {
         &self,
         decide: impl FnOnce(Option<&[u8]>) -> Option<Vec<u8>> + 'static,
     ) -> Result<Boot, StoreFault> {
-        boot::boot(&self.0, Rc::new(Cell::new(Some(Box::new(decide))))).await
+        boot::boot(&self.0, Box::new(decide)).await
     }
 
     /// Writes `batch`, whole or not at all; [`StoreFault::Fenced`] if its epoch or its holder is not the lease's.
@@ -97,7 +96,7 @@ impl Store {
         after: u64,
         limit: u32,
     ) -> Result<Vec<(u64, Vec<u8>)>, StoreFault> {
-        let rows = read::rows(&self.0, store, Some(after), limit).await?;
+        let rows = self.rows(store, Some(after), limit).await?;
         let number = |(key, row)| match key {
             Key::Number(number) => Some((number, row)),
             Key::Text(_) => None,
@@ -111,7 +110,7 @@ impl Store {
         store: rows::Store,
         limit: u32,
     ) -> Result<Vec<(Key, Vec<u8>)>, StoreFault> {
-        read::rows(&self.0, store, None, limit).await
+        self.rows(store, None, limit).await
     }
 
     /// One row.
@@ -120,12 +119,16 @@ impl Store {
         store: rows::Store,
         key: &Key,
     ) -> Result<Option<Vec<u8>>, StoreFault> {
-        read::one(&self.0, store, key).await
+        let requests = Requests::default();
+        requests.get(store, &js::from_key(key));
+        Ok(self.0.run(&requests, Mode::Read, None).await?.row(0))
     }
 
     /// How many rows a store has.
     pub async fn count(&self, store: rows::Store) -> Result<u64, StoreFault> {
-        read::count(&self.0, store).await
+        let requests = Requests::default();
+        requests.count(store);
+        Ok(self.0.run(&requests, Mode::Read, None).await?.number(0))
     }
 
     /// How often the browser has taken the database away: for a deletion, an upgrade, or without a word. What is
@@ -139,6 +142,31 @@ impl Store {
     pub fn close(&self) {
         self.0.close();
     }
+
+    async fn rows(
+        &self,
+        store: rows::Store,
+        after: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<(Key, Vec<u8>)>, StoreFault> {
+        // To IndexedDB a limit of 0 is none.
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let range = after.map(beyond).transpose()?.map_or(JsValue::UNDEFINED, JsValue::from);
+        let limit = JsValue::from(limit);
+        let requests = Requests::default();
+        // Both at once: one after the other takes twice as long.
+        requests.keys(store.name(), &range, &limit);
+        requests.all(store, &range, &limit);
+        Ok(self.0.run(&requests, Mode::Read, None).await?.pairs(0))
+    }
+}
+
+// Texts come after all numbers.
+fn beyond(after: u64) -> Result<IdbKeyRange, JsValue> {
+    let (lower, upper) = (js::from_number(after), JsValue::from_f64(f64::INFINITY));
+    IdbKeyRange::bound_with_lower_open(&lower, &upper, true)
 }
 
 impl core::fmt::Debug for Store {
