@@ -2,8 +2,8 @@
 //!
 //! Everything here does one thing and decides nothing: no retry but the reopening of a dead database
 //! handle, no order, no protocol; but which worker's registration is the right one is found in `link.js`. A page
-//! links the feature `page`, a thin face of two JavaScript modules that come with this crate; the coordinator
-//! links `worker`, which brings the whole store.
+//! links the feature `page`, the coordinator links `worker`, which brings the whole store; both are thin faces of
+//! JavaScript modules that come with this crate.
 //!
 //! What always holds:
 //! - a write is done when its transaction is complete, never earlier;

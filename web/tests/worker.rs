@@ -4,7 +4,9 @@
 
 mod support;
 
+use core::cell::Cell;
 use core::time::Duration;
+use std::rc::Rc;
 
 use bellwether_shared::base::{Epoch, PageId, Wall};
 use bellwether_shared::rows::{
@@ -18,7 +20,7 @@ use bellwether_web::{registry, schema, sentinel, sign};
 use futures::future::join_all;
 use js_sys::{Function, Promise, Uint8Array};
 use rexie::{Rexie, TransactionMode};
-use support::{PATIENCE, channel, idb, js};
+use support::{IMPATIENCE, PATIENCE, channel, idb, js};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -451,6 +453,74 @@ async fn a_store_that_is_gone_leaves_no_handle_behind() {
         (Some(1.0), Some(0.0), Some(0.0))
     );
     assert_eq!(late.err(), Some(StoreFault::Timeout));
+}
+
+/// Browsers may close a handle without a word; what is left throws `InvalidStateError`.
+#[wasm_bindgen_test]
+async fn a_handle_that_died_silently_is_replaced_and_counted() {
+    js(
+        "",
+        "globalThis.dying = [];
+         globalThis.plain_transaction = IDBDatabase.prototype.transaction;
+         IDBDatabase.prototype.transaction = function (...all) {
+             dying.push(this);
+             return plain_transaction.apply(this, all);
+         };",
+    )
+    .await;
+    let store = booted(&channel("dead")).await;
+    js(
+        "",
+        "IDBDatabase.prototype.transaction = plain_transaction; dying.forEach(it => it.close())",
+    )
+    .await;
+    assert_eq!(store.losses(), 0);
+    let op = Op::Append { row: vec![1] };
+    assert_eq!(store.commit(&batch(1, vec![op])).await, Ok(()));
+    assert_eq!((store.losses(), store.count(Place::Journal).await), (1, Ok(1)));
+}
+
+#[wasm_bindgen_test]
+async fn a_database_that_lacks_stores_gets_them() {
+    let channel = channel("bare");
+    idb(&channel, "globalThis.bare = await open(1)").await;
+    let blocked = Store::open(&channel, IMPATIENCE).await;
+    assert_eq!(blocked.err(), Some(StoreFault::Blocked));
+    idb(&channel, "bare.close()").await;
+    booted(&channel).await;
+}
+
+#[wasm_bindgen_test]
+async fn an_opening_that_comes_too_late_stands_in_nobodys_way() {
+    let channel = channel("held");
+    store(&channel).await.close();
+    idb(&channel, "globalThis.held = await open(1); globalThis.upgrading = open(2);").await;
+    let late = Store::open(&channel, IMPATIENCE).await;
+    assert_eq!(late.err(), Some(StoreFault::Timeout));
+    idb(&channel, "held.close(); (await upgrading).close(); await gone()").await;
+    booted(&channel).await;
+}
+
+/// A database that is lost in the middle of a boot may be another one afterwards, about which nothing is decided.
+#[wasm_bindgen_test]
+async fn a_boot_decides_once_whatever_happens_to_the_database() {
+    let store = booted(&channel("boot-once")).await;
+    js(
+        "",
+        "globalThis.plain_put = IDBObjectStore.prototype.put;
+         IDBObjectStore.prototype.put = () => { throw new DOMException('gone', 'UnknownError') };",
+    )
+    .await;
+    let asked = Rc::new(Cell::new(0));
+    let asking = Rc::clone(&asked);
+    let lost = store.boot(move |found| {
+        asking.set(asking.get() + 1);
+        take(found)
+    });
+    assert!(lost.await.is_err());
+    js("", "IDBObjectStore.prototype.put = plain_put").await;
+    assert_eq!(asked.get(), 1);
+    assert_eq!(epoch(&store.boot(take).await.expect("it boots")), 2);
 }
 
 async fn verify(kind: KeyKind, public: &[u8], signature: &[u8], bytes: &[u8]) -> bool {
