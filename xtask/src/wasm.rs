@@ -179,12 +179,14 @@ const SHIPPED: &[&str] = &["--trap"];
 const SNIPPETS: &str = "snippets";
 
 /// The features one by one: with all of them, modules come out that browsers refuse. No inlining, and no
-/// sharing of repeated expressions: what they save is less than what brotli then misses.
+/// sharing of repeated expressions: what they save is less than what brotli then misses. The first 1,024 bytes of
+/// memory are the far end of the stack, where nothing is kept.
 const WASM_OPT: &[&str] = &[
     "-Oz",
     "--skip-pass=inlining",
     "--skip-pass=inlining-optimizing",
     "--skip-pass=local-cse",
+    "--low-memory-unused",
     "--converge",
     "--strip-target-features",
     "--enable-bulk-memory",

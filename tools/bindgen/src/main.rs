@@ -5,8 +5,7 @@
 //! ```
 //!
 //! Both give an ES module `<name>.js` and `<name>_bg.wasm`; the page's has its TypeScript declarations, the worker's
-//! becomes part of a script. Which way of starting the wasm is left out is the only other difference. The names of functions are
-//! left out of the wasm, a third of its size, unless `--names` asks for them to measure by. With `--trap` a
+//! becomes part of a script. What neither needs is left out, see `unused`. The names of functions are left out of the wasm, a third of its size, unless `--names` asks for them to measure by. With `--trap` a
 //! panic is a trap without words, and nothing formats, see `panics`.
 //!
 //! What the two call each other by is shortened: wasm-bindgen puts a hash into each such name, of which
@@ -63,6 +62,9 @@ fn convert(
         .remove_producers_section(true);
     bindgen.web(true)?;
     let mut output = bindgen.generate_output()?;
+    if !is_page {
+        output.wasm_mut().exports.remove(unused::WORKER_FREE)?;
+    }
     if trap {
         panics::cut(output.wasm_mut())?;
     }

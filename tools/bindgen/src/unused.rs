@@ -1,23 +1,49 @@
-//! Leaves out of the glue the way of starting the wasm that is not used: a page waits for it, the worker does not.
+//! Leaves out of the glue what the package never calls: the other way of starting the wasm (a page waits for it, the
+//! worker does not), letting go of the worker, which lives as long as its realm, and what browsers without wasm of
+//! our kind would need.
 //!
 //! The glue is text that wasm-bindgen has written, and these are passages of it: if another version writes them
 //! otherwise, making the glue fails, and this file has to follow.
 
 /// The script without it.
 pub(crate) fn script(text: &str, is_page: bool) -> Result<String, String> {
-    let (first, next, alone) = if is_page {
-        ("function initSync(module) {", "let __wbg_init_promise;", "__wbg_init as default")
-    } else {
-        ("let __wbg_init_promise;", EXPORTS, "initSync")
-    };
-    let text = without(text, first, next)?;
+    let (passages, alone) =
+        if is_page { (PAGE, "__wbg_init as default") } else { (WORKER, "initSync") };
+    let mut text = text.to_owned();
+    for (first, next) in BOTH.iter().chain(passages) {
+        text = without(&text, first, next)?;
+    }
     if !text.contains(EXPORTS) {
         return Err(missing(EXPORTS));
     }
     Ok(text.replace(EXPORTS, &["export { ", alone, " }"].concat()))
 }
 
+/// What only the worker's glue has called, and is to be left out of the wasm, too.
+pub(crate) const WORKER_FREE: &str = "__wbg_worker_free";
+
 const EXPORTS: &str = "export { initSync, __wbg_init as default }";
+
+/// Where a passage begins, and what follows it.
+type Passage = (&'static str, &'static str);
+
+const BOTH: &[Passage] = &[
+    ("if (!('encodeInto' in cachedTextEncoder)) {", "let WASM_VECTOR_LEN"),
+    ("    if (realloc === undefined) {", "    let len = arg.length;"),
+];
+
+const PAGE: &[Passage] = &[("function initSync(module) {", "let __wbg_init_promise;")];
+
+const WORKER: &[Passage] = &[
+    ("let __wbg_init_promise;", EXPORTS),
+    ("        if (Object.getPrototypeOf(module)", "            ({module} = module)"),
+    ("        } else {\n            console.warn('using deprecated", "    }\n\n    const imports"),
+    ("    if (!(module instanceof WebAssembly.Module)) {", "    const instance = "),
+    ("        WorkerFinalization.register(", "        return obj;"),
+    ("    __destroy_into_raw() {", "    /**\n"),
+    ("if (Symbol.dispose) Worker", "function __wbg_get_imports"),
+    ("const WorkerFinalization = ", "function addToExternrefTable0"),
+];
 
 /// The declarations without theirs.
 pub(crate) fn declarations(text: &str) -> Result<String, String> {
@@ -39,20 +65,30 @@ fn missing(passage: &str) -> String {
 mod tests {
     use super::*;
 
+    /// Glue of nothing but these passages.
+    fn glue(passages: &[Passage]) -> String {
+        let passages = BOTH.iter().chain(passages);
+        passages.map(|(first, next)| [first, "unused", next, "\n"].concat()).collect()
+    }
+
     #[test]
     fn what_is_not_called_is_left_out() {
-        let text = "a();\nfunction initSync(module) {\n}\n\nlet __wbg_init_promise;\nb();\n\
-                    export { initSync, __wbg_init as default };\n";
-        let page = "a();\nlet __wbg_init_promise;\nb();\nexport { __wbg_init as default };\n";
-        assert_eq!(script(text, true).as_deref(), Ok(page));
-        let worker = "a();\nfunction initSync(module) {\n}\n\nexport { initSync };\n";
-        assert_eq!(script(text, false).as_deref(), Ok(worker));
+        for (passages, is_page, alone) in [
+            (PAGE, true, "export { __wbg_init as default }"),
+            (WORKER, false, "export { initSync }"),
+        ] {
+            let text = [&glue(passages), EXPORTS].concat();
+            let script = script(&text, is_page).expect("all passages are there");
+            assert!(script.ends_with(alone) && !script.contains("unused"), "{script}");
+            assert!(script.contains("let WASM_VECTOR_LEN"), "{script}");
+        }
     }
 
     #[test]
     fn other_glue_is_an_error() {
-        assert!(script("export { __wbg_init as default };", true).is_err());
-        assert!(script("function initSync(module) {\nlet __wbg_init_promise;\n", false).is_err());
+        assert!(script(EXPORTS, true).is_err());
+        assert!(script(&glue(WORKER), true).is_err());
+        assert!(script(&glue(PAGE), false).is_err());
         assert!(declarations("export type InitInput;").is_err());
     }
 }
