@@ -48,9 +48,10 @@ impl Driver {
                 })
             }
             Effect::ReadRetained { ticket, after, limit } => {
-                // What cannot be read cannot be sent again; the stream goes on with what is newer.
-                let rows = self.rows(Store::Retained, after, limit).await.unwrap_or_default();
-                Some(Input::Retained { ticket, rows })
+                Some(match self.rows(Store::Retained, after, limit).await {
+                    Ok(rows) => Input::Retained { ticket, rows },
+                    Err(fault) => Input::RetainedFailed { ticket, fault: fault.to_fault() },
+                })
             }
             Effect::ReadOld { store, limit } => {
                 let rows = self.rows(store, 0, limit).await.unwrap_or_default();

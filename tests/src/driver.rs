@@ -632,7 +632,9 @@ fn failed(effect: Effect, fault: DiskFault) -> Option<Input> {
     Some(match effect {
         Effect::Commit { ticket, .. } => Input::CommitFailed { ticket, fault: words(fault) },
         Effect::ReadJournal { .. } => Input::JournalFailed(words(fault)),
-        Effect::ReadRetained { ticket, .. } => Input::Retained { ticket, rows: Vec::new() },
+        Effect::ReadRetained { ticket, .. } => {
+            Input::RetainedFailed { ticket, fault: words(fault) }
+        }
         Effect::ReadOld { store, .. } => Input::Old { store, rows: Vec::new() },
         Effect::Sign { .. }
         | Effect::Push { .. }

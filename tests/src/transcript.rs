@@ -127,6 +127,9 @@ pub fn fact(input: &Input) -> String {
         }
         Input::JournalFailed(fault) => format!("journal failed: {}", fault.code),
         Input::Retained { ticket, rows } => format!("retained #{}: {} rows", ticket.0, rows.len()),
+        Input::RetainedFailed { ticket, fault } => {
+            format!("retained #{} failed: {}", ticket.0, fault.code)
+        }
         Input::Old { store, rows } => format!("old {}: {} rows", store.name(), rows.len()),
         Input::Committed(ticket) => format!("committed #{}", ticket.0),
         Input::CommitFailed { ticket, fault } => {

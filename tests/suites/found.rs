@@ -4,6 +4,7 @@ use bellwether_shared::bus::{Notice, Request};
 use bellwether_shared::coordinator::Trigger;
 use bellwether_shared::page;
 use bellwether_shared::rows::Store;
+use bellwether_tests::disk::DiskFault;
 use bellwether_tests::fault::Planted;
 use bellwether_tests::world::World;
 
@@ -201,4 +202,30 @@ fn a_lost_database_is_told_of_by_whoever_comes_after_the_worker_that_found_out()
     world.tell_page(0, 0, page::Input::Online);
     ends_well(&mut world);
     assert_eq!(told(&world), 1, "once is enough");
+}
+
+// A read of what is retained that failed for a moment was taken for "nothing is retained": what the server had lost, and
+// this device still had, was never sent again, and what came later overtook it.
+#[test]
+fn a_failed_read_of_what_is_retained_is_tried_again() {
+    let mut world = World::with_device(1);
+    world.open_page(0, "", None);
+    let mut ids = plain(&mut world, 3);
+    world.trigger(0, Trigger::Start);
+    world.quiet();
+    world.wipe_server();
+    ids.extend(plain(&mut world, 1));
+    let before = world.sent.len();
+    world.trigger(0, Trigger::Start);
+    while world.sent.len() == before {
+        world.run(1);
+    }
+    world.devices[0].disk.read_troubles = vec![DiskFault::Aborted; 2];
+    ends_well(&mut world);
+    assert!(world.devices[0].disk.read_troubles.is_empty());
+    assert!(heard(
+        &world,
+        |notice| matches!(notice, Notice::Trouble(fault) if &*fault.code == "store-failed")
+    ));
+    assert_eq!(log(&world), ids);
 }

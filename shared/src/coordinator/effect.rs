@@ -60,7 +60,7 @@ pub enum Effect {
         /// How many at the most.
         limit: u32,
     },
-    /// Read rows of `retained`; answered by `Retained`.
+    /// Read rows of `retained`; answered by `Retained` or `RetainedFailed`.
     ReadRetained {
         /// Names it.
         ticket: Ticket,

@@ -55,6 +55,13 @@ pub enum Input {
         /// Keys and rows, in order.
         rows: Vec<(u64, Vec<u8>)>,
     },
+    /// Rows of `retained` could not be read.
+    RetainedFailed {
+        /// For whom.
+        ticket: Ticket,
+        /// Why.
+        fault: Fault,
+    },
     /// The oldest rows of a store, as asked for.
     Old {
         /// Which store.

@@ -110,6 +110,10 @@ impl Coordinator {
                 self.tell(Notice::Trouble(fault));
             }
             Input::Retained { ticket, rows } => self.outbox.on_retained(now, ticket, &rows),
+            Input::RetainedFailed { ticket, fault } => {
+                self.outbox.on_retained_failed(now, ticket);
+                self.tell(Notice::Trouble(fault));
+            }
             Input::Old { store, rows } => {
                 self.housekeeping.on_old(now, store, &rows, &mut self.outbox)
             }

@@ -236,6 +236,11 @@ impl Input {
                 });
             }
             Self::Timeout => to.kind(16, 0),
+            Self::RetainedFailed { ticket, fault } => {
+                to.kind(17, 2);
+                to.number(ticket.0);
+                to.value(fault);
+            }
         }
     }
 }

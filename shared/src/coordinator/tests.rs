@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::base::{DeviceId, EventId, Generation, Stamp, Wall};
+use crate::base::{DeviceId, EventId, Generation, Incarnation, Stamp, Wall};
 use crate::outbox::OutboxRows;
-use crate::rows::{DeviceRow, HostKind, Key, LeaseRow, Op, Store, StreamKey};
+use crate::rows::{DeviceRow, HostKind, Key, LeaseRow, Op, Replay, Store, StreamKey, StreamRow};
 use crate::tape::Recording;
 use crate::wire::{DeviceKey, Event, EventKind, KeyKind, Lane};
 
@@ -149,6 +149,32 @@ fn a_fenced_coordinator_asks_for_nothing_whatever_it_is_told() {
     }
     assert_eq!(coordinator.poll_timeout(at(60_000)), None);
     assert!(coordinator.is_quiet() && !coordinator.has_work());
+}
+
+// "Nothing is retained" would end what is sent again to a server that has lost its log.
+#[test]
+fn retained_rows_that_cannot_be_read_are_asked_for_again() {
+    let key = StreamKey { session: "s".into(), user: "".into(), lane: Lane::Normal };
+    let replay = Some(Replay { from: 1, through: 3, skip: 0 });
+    let stream = StreamRow::begin(&key, DeviceId([2; 16]), Incarnation([3; 16]), None, replay);
+    let rows = OutboxRows { streams: vec![to_cbor(&stream)], answered: 3, ..OutboxRows::default() };
+    let mut coordinator = Coordinator::restore(at(0), &restored(rows), 7);
+    let reads = |coordinator: &mut Coordinator| {
+        let asked = effects(coordinator).into_iter().filter_map(|effect| match effect {
+            Effect::ReadRetained { ticket, after, .. } => Some((ticket, after)),
+            _ => None,
+        });
+        asked.collect::<Vec<_>>()
+    };
+    coordinator.handle(at(1), Input::Device(device()));
+    let [(ticket, 0)] = reads(&mut coordinator)[..] else { panic!("it is not read") };
+    coordinator.handle(at(2), Input::RetainedFailed { ticket, fault: letter_unknown() });
+    coordinator.handle(at(3), Input::Journal { rows: Vec::new(), ended: true });
+    assert_eq!(reads(&mut coordinator), []);
+    assert_eq!(coordinator.poll_timeout(at(3)), Some(Mono(1_002)));
+    coordinator.handle(at(1_002), Input::Timeout);
+    let [(again, 0)] = reads(&mut coordinator)[..] else { panic!("it is not read again") };
+    assert_ne!(again, ticket);
 }
 
 fn bytes() -> impl Strategy<Value = Vec<u8>> {

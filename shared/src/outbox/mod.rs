@@ -59,7 +59,7 @@ pub enum Effect {
     },
     /// Read rows of `retained`.
     ReadRetained {
-        /// Answered by `on_retained`.
+        /// Answered by `on_retained` or `on_retained_failed`.
         ticket: Ticket,
         /// Keys greater than this.
         after: u64,
@@ -305,6 +305,11 @@ impl Outbox {
     /// Rows of `retained` have been read.
     pub fn on_retained(&mut self, now: Now, ticket: Ticket, rows: &[(u64, Vec<u8>)]) {
         self.owner(ticket, |stream, shared| stream.on_retained(ticket, rows, now, shared));
+    }
+
+    /// Rows of `retained` could not be read.
+    pub fn on_retained_failed(&mut self, now: Now, ticket: Ticket) {
+        self.owner(ticket, |stream, _| stream.on_retained_failed(ticket, now));
     }
 
     /// Something came back for a push, or did not.

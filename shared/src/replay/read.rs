@@ -281,6 +281,7 @@ fn of_coordinator(bytes: &[u8]) -> Option<Fact> {
             _ => return None,
         }),
         16 => Input::Timeout,
+        17 => Input::RetainedFailed { ticket: parts.ticket(), fault: parts.next() },
         _ => return None,
     };
     parts.end(Fact::Coordinator(input))

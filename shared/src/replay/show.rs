@@ -135,6 +135,9 @@ impl fmt::Display for Input {
             Self::Retained { ticket, rows } => {
                 write!(f, "retained for #{}: {} rows", ticket.0, rows.len())
             }
+            Self::RetainedFailed { ticket, fault } => {
+                write!(f, "retained for #{} failed: {}", ticket.0, fault.code)
+            }
             Self::Old { store, rows } => write!(f, "old of {}: {} rows", store.name(), rows.len()),
             Self::Committed(ticket) if *ticket == coordinator::TAPE => {
                 f.write_str("committed: the tape")

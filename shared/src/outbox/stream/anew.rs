@@ -2,6 +2,8 @@
 
 use minicbor::bytes::ByteVec;
 
+use core::time::Duration;
+
 use super::super::Ticket;
 use super::super::batch::{Held, seal, spans};
 use super::{Break, Change, LOAD_ROWS_MAX, Phase, Shared, Stream};
@@ -98,6 +100,13 @@ impl Stream {
         self.sign(change, shared);
     }
 
+    /// Rows of `retained` could not be read. They are still there, and are asked for again.
+    pub(in crate::outbox) fn on_retained_failed(&mut self, ticket: Ticket, now: Now) {
+        if self.leave(ticket).is_some() {
+            self.due = now.mono.after(READ_AGAIN);
+        }
+    }
+
     // The events of a retained row, if it is of this stream and can be read.
     pub(super) fn events_of(&self, (key, bytes): &(u64, Vec<u8>)) -> Vec<Held> {
         let StreamKey { session, user, lane } = &self.key;
@@ -148,3 +157,6 @@ fn report(why: Break, key: &StreamKey, shared: &Shared) -> Option<Notice> {
         ))),
     }
 }
+
+/// After a failure to read `retained`, when to read it again.
+const READ_AGAIN: Duration = Duration::from_secs(1);
