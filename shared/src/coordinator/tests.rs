@@ -160,11 +160,13 @@ fn retained_rows_that_cannot_be_read_are_asked_for_again() {
     let rows = OutboxRows { streams: vec![to_cbor(&stream)], answered: 3, ..OutboxRows::default() };
     let mut coordinator = Coordinator::restore(at(0), &restored(rows), 7);
     let reads = |coordinator: &mut Coordinator| {
-        let asked = effects(coordinator).into_iter().filter_map(|effect| match effect {
-            Effect::ReadRetained { ticket, after, .. } => Some((ticket, after)),
-            _ => None,
-        });
-        asked.collect::<Vec<_>>()
+        let mut asked = Vec::new();
+        for effect in effects(coordinator) {
+            if let Effect::ReadRetained { ticket, after, .. } = effect {
+                asked.push((ticket, after));
+            }
+        }
+        asked
     };
     coordinator.handle(at(1), Input::Device(device()));
     let [(ticket, 0)] = reads(&mut coordinator)[..] else { panic!("it is not read") };
