@@ -9,6 +9,7 @@
 
 use crate::base::codec;
 
+pub mod audit;
 mod event;
 mod problem;
 mod pull;
@@ -17,7 +18,7 @@ mod stream;
 #[cfg(feature = "json")]
 pub mod text;
 
-pub use crate::base::codec::{Decode, Encode, Unreadable, decode};
+pub use crate::base::codec::{Decode, Encode, Reader, Unreadable, decode};
 
 pub use event::{Event, EventKind, EventUnfit};
 pub use problem::{Problem, code};

@@ -17,10 +17,14 @@ use bellwether_shared::rows::{
     JournalRow, LeaseRow, Options, Overflow, Reason, Replay, RetainedRow, Source, Span, StreamRow,
 };
 use bellwether_shared::tape::{Chunk, Entry, File, Machine, Recording};
+use bellwether_shared::wire::audit::{
+    Begin, End, Followed, LoggedEvent, Record, SignedBatch, SparePlace, Stream,
+};
 use bellwether_shared::wire::{
     Answer, DeviceKey, Event, EventKind, EventResult, Former, KeyKind, Lane, Later, LogEvent,
     LogPage, Outcome, Problem, Push, StreamId, Verdict, from_cbor, to_cbor,
 };
+use minicbor::bytes::ByteArray;
 
 const GOLDEN: &str = include_str!("golden.txt");
 
@@ -134,6 +138,28 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
             device: DeviceId([4; 16]), incarnation: Incarnation([2; 16]), user: "u".into(),
             lane: Lane::Normal, seq: Seq(1), taken_at: WALL, sealed: vec![1].into() }], head: 5,
             floor: 0, more: true },
+        "audit-begin": Record = Record::Begin(Begin { format: 1, tenant: "".into(),
+            session: "board".into(), log_epoch: LogEpoch([8; 16]), head: 300, at: WALL }),
+        "audit-stream": Record = audit_stream(None),
+        "audit-stream-former": Record = audit_stream(Some(Some([0xaa; 32].into()))),
+        "audit-stream-former-unkept": Record = audit_stream(Some(None)),
+        "audit-event": Record = Record::Event(LoggedEvent { offset: 300, stream: 1, seq: Seq(2),
+            head: Some([2; 32].into()), taken_at: WALL, sealed: Some(vec![9; 3].into()), hash: None,
+            result: Some(b"{}".to_vec().into()) }),
+        "audit-event-erased": Record = Record::Event(LoggedEvent { offset: 1, stream: 1,
+            seq: Seq(0), head: None, taken_at: WALL, sealed: None, hash: Some([7; 32].into()),
+            result: None }),
+        "audit-place-known": Record = Record::Place(SparePlace { stream: 1, seq: Seq(3),
+            head: [3; 32].into(), hash: Some([7; 32].into()), id: Some(id()), offset: Some(4),
+            code: None, message: None }),
+        "audit-place-refused": Record = Record::Place(SparePlace { stream: 1, seq: Seq(3),
+            head: [3; 32].into(), hash: None, id: None, offset: None, code: Some("no".into()),
+            message: Some("because".into()) }),
+        "audit-batch": Record = Record::Batch(SignedBatch { stream: 1, from: Seq(3), first: Seq(2),
+            count: 4, previous: [1; 32].into(), head: [5; 32].into(), signature: vec![3; 64].into(),
+            tail: vec![7; 32].into() }),
+        "audit-end": Record = Record::End(End { events: 300, anchor: [1; 32].into(),
+            digest: [2; 32].into() }),
         "reply-done": Reply = Reply::Done(3),
         "reply-flushed": Reply = Reply::Flushed { delivered: 1, pending: 2, dead: 300 },
         "reply-failed": Reply = Reply::Failed(fault()),
@@ -256,6 +282,19 @@ fn key() -> DeviceKey {
 
 fn former() -> Former {
     Former { incarnation: Incarnation([3; 16]), head: [0xaa; 32].into() }
+}
+
+fn audit_stream(former: Option<Option<ByteArray<32>>>) -> Record {
+    Record::Stream(Stream {
+        number: 1,
+        device: DeviceId([4; 16]),
+        user: "ann".into(),
+        lane: Lane::Normal,
+        incarnation: Incarnation([2; 16]),
+        key: key(),
+        former: former.map(|head| Followed { incarnation: Incarnation([3; 16]), head }),
+        genesis: [0; 32].into(),
+    })
 }
 
 fn stream_id() -> StreamId {

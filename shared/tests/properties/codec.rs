@@ -2,6 +2,7 @@
 
 use bellwether_shared::base::{EventId, PageId, Stamp, Wall};
 use bellwether_shared::bus::{BusFault, Envelope, Notice, PROTOCOL_MAX, Request};
+use bellwether_shared::wire::audit::Record;
 use bellwether_shared::wire::{
     Answer, Event, EventKind, LogPage, Problem, Push, StreamId, from_cbor, to_cbor,
 };
@@ -49,6 +50,7 @@ messages! {
     problem: Problem, draw::problem(), 6;
     log_page: LogPage, draw::log_page(), 5;
     stream_id: StreamId, draw::stream_id(), 5;
+    audit_record: Record, draw::audit_record(), 2;
 }
 
 type Drawn = (EventId, Box<str>, Option<Box<str>>, Option<Vec<u8>>, u32, Stamp, PageId, Wall);

@@ -12,6 +12,9 @@ use bellwether_shared::rows::{
     LeaseRow, Options, Overflow, Reason, Replay, RetainedRow, Source, Span, StreamKey, StreamRow,
 };
 use bellwether_shared::tape::Recording;
+use bellwether_shared::wire::audit::{
+    Begin, End, Followed, LoggedEvent, Record, SignedBatch, SparePlace, Stream,
+};
 use bellwether_shared::wire::{
     Answer, DeviceKey, EventResult, Former, KeyKind, Lane, Later, LogEvent, LogPage, Outcome,
     Problem, Push, StreamId, Verdict,
@@ -443,4 +446,48 @@ pub(crate) fn notice() -> impl Strategy<Value = Notice> {
         fault().prop_map(Notice::Trouble),
         Just(Notice::ReloadNeeded),
     ]
+}
+
+pub(crate) fn audit_record() -> impl Strategy<Value = Record> {
+    let begin = (text(), text(), log_epoch(), number(), wall()).prop_map(
+        |(tenant, session, log_epoch, head, at)| {
+            Record::Begin(Begin { format: 1, tenant, session, log_epoch, head, at })
+        },
+    );
+    let followed =
+        (incarnation(), of(hash())).prop_map(|(incarnation, head)| Followed { incarnation, head });
+    let stream = (number(), stream_id(), key(), of(followed), hash()).prop_map(
+        |(number, StreamId { device, user, lane, incarnation, .. }, key, former, genesis)| {
+            #[rustfmt::skip]
+            let stream = Stream { number, device, user, lane, incarnation, key, former, genesis };
+            Record::Stream(stream)
+        },
+    );
+    let at = (number(), number(), seq());
+    let event = (at, of(hash()), wall(), of(bytes()), of(hash()), of(bytes())).prop_map(
+        |((offset, stream, seq), head, taken_at, sealed, hash, result)| {
+            #[rustfmt::skip]
+            let event =
+                LoggedEvent { offset, stream, seq, head, taken_at, sealed, hash, result };
+            Record::Event(event)
+        },
+    );
+    let why = (of(id()), of(number()), of(text()), of(text()));
+    let place = (number(), seq(), hash(), of(hash()), why).prop_map(
+        |(stream, seq, head, hash, (id, offset, code, message))| {
+            Record::Place(SparePlace { stream, seq, head, hash, id, offset, code, message })
+        },
+    );
+    let signed = (hash(), hash(), bytes(), bytes());
+    let batch = (number(), seq(), seq(), number(), signed).prop_map(
+        |(stream, from, first, count, (previous, head, signature, tail))| {
+            #[rustfmt::skip]
+            let batch =
+                SignedBatch { stream, from, first, count, previous, head, signature, tail };
+            Record::Batch(batch)
+        },
+    );
+    let end = (number(), hash(), hash())
+        .prop_map(|(events, anchor, digest)| Record::End(End { events, anchor, digest }));
+    prop_oneof![begin, stream, event, place, batch, end]
 }
