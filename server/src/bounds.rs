@@ -22,6 +22,12 @@ pub const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
 pub const PAGE_EVENTS: u32 = 100;
 /// Events in one page of the log.
 pub const PAGE_EVENTS_MAX: u32 = 1_000;
+/// Bytes of one part of an audit, unless a single record alone is larger.
+pub const AUDIT_PART_BYTES: usize = 256 * 1024;
+/// Places that an audit reads at once.
+pub const AUDIT_PLACES: u64 = 500;
+/// One record of an audit.
+pub const AUDIT_RECORD_BYTES_MAX: usize = 512 * 1024;
 /// Pushes that wait for the writer; at the bound a push is told to come again.
 pub const WRITER_QUEUE_MAX: usize = 64;
 /// Pushes in one transaction.
@@ -45,6 +51,10 @@ const _: () = assert!(
         <= limits::ANSWER_BYTES_MAX
 );
 const _: () = assert!(limits::EVENT_BYTES_MAX <= PAGE_BYTES_MAX);
+const _: () = assert!(
+    limits::EVENT_BYTES_MAX + limits::RESULT_BYTES_MAX + 32 * limits::BATCH_EVENTS_MAX + 4_096
+        <= AUDIT_RECORD_BYTES_MAX
+);
 
 /// The longest beginning of `text` that has at most `bound` bytes and ends between two characters.
 #[must_use]

@@ -4,8 +4,9 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
+use crate::audit::Anchor;
 use crate::auth::{Guard, TokenKey, is_loopback_origin};
 use crate::engine::Signatures;
 
@@ -13,8 +14,12 @@ use crate::engine::Signatures;
 ///
 /// Without a token key it runs for development: on loopback only, and for everyone on this machine.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "bellwether-server", version)]
+#[command(name = "bellwether-server", version, args_conflicts_with_subcommands = true)]
 pub struct Arguments {
+    /// What to do in place of serving
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// Address and port to listen on; port 0 takes a free one, which is printed
     #[arg(long, env = "BELLWETHER_LISTEN", default_value = "127.0.0.1:8787")]
     pub listen: SocketAddr,
@@ -73,6 +78,46 @@ pub struct Arguments {
     /// Log as JSON, one object per line
     #[arg(long)]
     pub log_json: bool,
+}
+
+/// What the program does beside serving.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// A session's log with the proofs of its devices
+    #[command(subcommand)]
+    Audit(AuditCommand),
+}
+
+/// What can be done with an audit.
+#[derive(Debug, Clone, Subcommand)]
+pub enum AuditCommand {
+    /// Write a session's audit to a new file, and print the anchor of its log
+    ///
+    /// A server may have the store open meanwhile.
+    Export {
+        /// Directory of the store
+        #[arg(long, env = "BELLWETHER_DATA", default_value = "bellwether-data")]
+        data: PathBuf,
+        /// Which session
+        #[arg(long)]
+        session: String,
+        /// Whose, where there are tenants
+        #[arg(long, default_value = "")]
+        tenant: String,
+        /// The file, which must not exist
+        file: PathBuf,
+    },
+    /// Check a file; print nothing if it is sound, else where it is not and why
+    Verify {
+        /// Let events pass that nobody has signed
+        #[arg(long)]
+        allow_unsigned: bool,
+        /// Compare the log with what was printed of it before; repeatable
+        #[arg(long, value_name = "OFFSET:HASH")]
+        anchor: Vec<Anchor>,
+        /// The file
+        file: PathBuf,
+    },
 }
 
 /// What the server runs by.

@@ -6,13 +6,16 @@
 //!
 //! - [`engine`] decides, and knows neither sockets nor SQL;
 //! - [`store`] keeps, in memory or in one SQLite file;
+//! - [`audit`] writes a log with its proofs, and checks such a file with nothing else;
 //! - [`app()`] is the HTTP face, testable without a port; [`serve()`] gives it one.
 //!
 //! Not here: sockets for live streams, and the client's machines.
 
 pub mod app;
+pub mod audit;
 pub mod auth;
 pub mod bounds;
+pub mod command;
 pub mod config;
 pub mod effect;
 pub mod engine;

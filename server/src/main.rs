@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bellwether_server::config::{Arguments, Config};
 use bellwether_server::mood::{Moods, Moody};
 use bellwether_server::store::{Embedded, Memory, Opening, Store};
-use bellwether_server::{App, Effect, NoEffect, app, observe, serve};
+use bellwether_server::{App, Effect, NoEffect, app, command, observe, serve};
 use clap::Parser as _;
 use tokio::net::TcpListener;
 
@@ -22,7 +22,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(arguments: Arguments) -> Result<(), String> {
+fn start(mut arguments: Arguments) -> Result<(), String> {
+    if let Some(command) = arguments.command.take() {
+        return command::run(command);
+    }
     observe::start(&arguments.log, arguments.log_json)?;
     let config = Config::from(arguments)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

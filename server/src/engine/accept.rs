@@ -4,10 +4,10 @@
 //! only be taken later leaves nothing at all.
 
 use bellwether_shared::base::{EventId, Seq, Wall, limits};
-use bellwether_shared::rules::chain::Hash;
 use bellwether_shared::wire::{self, Event, EventUnfit, Later, Outcome, StreamId, code};
 use serde_json::value::RawValue;
 
+use super::check::Link;
 use super::{Appended, Filled, Ledger, Place, Run, StoreFault, Taken};
 use crate::bounds::{CODE_BYTES_MAX, MESSAGE_BYTES_MAX, cut};
 use crate::effect::{AcceptedEvent, Effect, EffectOutcome};
@@ -21,30 +21,25 @@ pub(super) enum Step {
 }
 
 /// Decides the event at the place after the run's last one.
-#[expect(clippy::too_many_arguments, reason = "one caller, and each is a different thing")]
 pub(super) fn one<L: Ledger>(
     ledger: &mut L,
     effect: &dyn Effect,
     tenant: &str,
     stream: &StreamId,
     run: &Run,
-    sealed: &[u8],
-    head: Hash,
+    link: Link<'_>,
     now: Wall,
 ) -> Result<Step, StoreFault> {
     let seq = run.stream.through.next();
-    let event = match read(sealed) {
+    let event = match read(link.sealed) {
         Ok(event) => event,
         Err(unfit) => {
-            return Ok(refused(seq, head, unfit.id, unfit.code, &unfit.message));
+            return Ok(refused(seq, link, unfit.id, unfit.code, &unfit.message));
         }
     };
     if let Some(taken) = ledger.taken(&run.session, &event.id)? {
-        let filled = Filled::Taken(taken);
-        return Ok(Step::Consumed(
-            Place { seq, head, id: Some(event.id), filled },
-            Outcome::DUPLICATE,
-        ));
+        let place = Place::spare(seq, link, Some(event.id), Filled::Taken(taken));
+        return Ok(Step::Consumed(place, Outcome::DUPLICATE));
     }
     let offset = run.session.head + 1;
     let accepted = AcceptedEvent { tenant, stream, seq, offset, taken_at: now, event: &event };
@@ -56,15 +51,16 @@ pub(super) fn one<L: Ledger>(
                 seq,
                 id: &event.id,
                 taken: &taken,
-                sealed,
+                sealed: link.sealed,
                 taken_at: now,
             };
             ledger.append(&run.session, appended)?;
-            let filled = Filled::Taken(taken);
-            Ok(Step::Consumed(Place { seq, head, id: Some(event.id), filled }, Outcome::ACCEPTED))
+            let (filled, head) = (Filled::Taken(taken), link.head);
+            let place = Place { seq, head, hash: None, id: Some(event.id), filled };
+            Ok(Step::Consumed(place, Outcome::ACCEPTED))
         }
         EffectOutcome::Refuse { code, message } => {
-            Ok(refused(seq, head, Some(event.id), &code, &message))
+            Ok(refused(seq, link, Some(event.id), &code, &message))
         }
         EffectOutcome::Later { code, retry_after_ms } => {
             let code = cut(&code, CODE_BYTES_MAX).into();
@@ -74,12 +70,12 @@ pub(super) fn one<L: Ledger>(
     }
 }
 
-fn refused(seq: Seq, head: Hash, id: Option<EventId>, code: &str, message: &str) -> Step {
+fn refused(seq: Seq, link: Link<'_>, id: Option<EventId>, code: &str, message: &str) -> Step {
     let filled = Filled::Refused {
         code: cut(code, CODE_BYTES_MAX).into(),
         message: cut(message, MESSAGE_BYTES_MAX).into(),
     };
-    Step::Consumed(Place { seq, head, id, filled }, Outcome::REFUSED)
+    Step::Consumed(Place::spare(seq, link, id, filled), Outcome::REFUSED)
 }
 
 /// Why sealed bytes are not an event to be taken.

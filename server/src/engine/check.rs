@@ -4,10 +4,12 @@
 //! `previous` and its events and end in its `head`; its key has signed that, unless the server takes
 //! unsigned batches and this is one.
 
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ED25519, UnparsedPublicKey};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ED25519, UnparsedPublicKey, VerificationAlgorithm,
+};
 use bellwether_shared::base::{Seq, limits};
 use bellwether_shared::rules::chain::{self, Hash};
-use bellwether_shared::wire::{KeyKind, PROTOCOL, Push};
+use bellwether_shared::wire::{DeviceKey, KeyKind, PROTOCOL, Push};
 
 use crate::bounds;
 use crate::fault::Fault;
@@ -25,7 +27,17 @@ pub enum Signatures {
 #[derive(Debug, Clone)]
 pub struct Checked {
     push: Push,
+    hashes: Vec<Hash>,
     heads: Vec<Hash>,
+}
+
+/// An event as it travelled, and what is chained of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Link<'a> {
+    pub(super) sealed: &'a [u8],
+    pub(super) hash: Hash,
+    /// The chain head after it.
+    pub(super) head: Hash,
 }
 
 impl Checked {
@@ -40,11 +52,12 @@ impl Checked {
             return Err(malformed("the push has no events"));
         }
         let mut head: Hash = *push.previous;
-        let heads: Vec<Hash> = push
-            .events
+        let hashes: Vec<Hash> =
+            push.events.iter().map(|sealed| chain::event_hash(sealed)).collect();
+        let heads: Vec<Hash> = hashes
             .iter()
-            .map(|sealed| {
-                head = chain::link(&head, &chain::event_hash(sealed));
+            .map(|hash| {
+                head = chain::link(&head, hash);
                 head
             })
             .collect();
@@ -54,7 +67,7 @@ impl Checked {
             ));
         }
         verify(&push, signatures)?;
-        Ok(Self { push, heads })
+        Ok(Self { push, hashes, heads })
     }
 
     /// What was pushed.
@@ -75,9 +88,17 @@ impl Checked {
         &self.heads
     }
 
-    /// Each event as it travelled, with the chain head after it.
-    pub fn events(&self) -> impl Iterator<Item = (&[u8], &Hash)> {
-        self.push.events.iter().map(|sealed| sealed.as_slice()).zip(&self.heads)
+    /// The hash of each event.
+    #[must_use]
+    pub fn hashes(&self) -> &[Hash] {
+        &self.hashes
+    }
+
+    /// Each event, with what is chained of it.
+    pub(super) fn links(&self) -> impl Iterator<Item = Link<'_>> {
+        let chained = self.hashes.iter().zip(&self.heads);
+        let links = self.push.events.iter().zip(chained);
+        links.map(|(sealed, (hash, head))| Link { sealed, hash: *hash, head: *head })
     }
 }
 
@@ -120,12 +141,19 @@ pub fn check_frame(push: &Push) -> Result<(), Fault> {
     Ok(())
 }
 
-fn verify(push: &Push, signatures: Signatures) -> Result<(), Fault> {
-    let algorithm: &'static dyn aws_lc_rs::signature::VerificationAlgorithm = match push.key.kind {
+/// Whether `signature` over `statement` is the key's. Of a device that cannot sign both must be empty.
+#[must_use]
+pub fn is_signed_by(key: &DeviceKey, statement: &[u8], signature: &[u8]) -> bool {
+    let algorithm: &'static dyn VerificationAlgorithm = match key.kind {
         KeyKind::Ed25519 => &ED25519,
         KeyKind::P256 => &ECDSA_P256_SHA256_FIXED,
-        KeyKind::None => return verify_unsigned(push, signatures),
+        KeyKind::None => return key.public.is_empty() && signature.is_empty(),
     };
+    let key = UnparsedPublicKey::new(algorithm, key.public.as_slice());
+    key.verify(statement, signature).is_ok()
+}
+
+fn verify(push: &Push, signatures: Signatures) -> Result<(), Fault> {
     let statement = chain::statement(
         &push.stream,
         push.first,
@@ -133,18 +161,12 @@ fn verify(push: &Push, signatures: Signatures) -> Result<(), Fault> {
         &push.previous,
         &push.head,
     );
-    UnparsedPublicKey::new(algorithm, push.key.public.as_slice())
-        .verify(&statement, &push.signature)
-        .map_err(|_| Fault::SignatureInvalid)
-}
-
-fn verify_unsigned(push: &Push, signatures: Signatures) -> Result<(), Fault> {
-    if !push.key.public.is_empty() || !push.signature.is_empty() {
+    if !is_signed_by(&push.key, &statement, &push.signature) {
         return Err(Fault::SignatureInvalid);
     }
-    match signatures {
-        Signatures::Optional => Ok(()),
-        Signatures::Required => Err(Fault::Forbidden(
+    match (push.key.kind, signatures) {
+        (KeyKind::Ed25519 | KeyKind::P256, _) | (KeyKind::None, Signatures::Optional) => Ok(()),
+        (KeyKind::None, Signatures::Required) => Err(Fault::Forbidden(
             "this server takes signed batches only; serve the app over HTTPS or from localhost, \
              where browsers can sign, or start the server with --allow-unsigned"
                 .into(),

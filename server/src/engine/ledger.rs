@@ -5,9 +5,11 @@
 
 use bellwether_shared::base::{EventId, LogEpoch, Seq, Wall};
 use bellwether_shared::rules::chain::Hash;
+use bellwether_shared::wire::audit::Followed;
 use bellwether_shared::wire::{DeviceKey, LogEvent, Push, StreamId};
 
 use super::Moment;
+use super::check::Link;
 use crate::effect::{AcceptedEvent, Effect, EffectOutcome};
 use crate::fault::Fault;
 
@@ -111,10 +113,42 @@ pub struct Place {
     pub seq: Seq,
     /// The chain head after it.
     pub head: Hash,
+    /// The hash of its event, where the log does not have the event by this place.
+    pub hash: Option<Hash>,
     /// The id of its event, if it could be read.
     pub id: Option<EventId>,
     /// What was decided.
     pub filled: Filled,
+}
+
+impl Place {
+    /// A place whose event the log does not have by it.
+    pub(super) fn spare(seq: Seq, link: Link<'_>, id: Option<EventId>, filled: Filled) -> Self {
+        Self { seq, head: link.head, hash: Some(link.hash), id, filled }
+    }
+}
+
+/// What a device has signed of a batch, kept for the audit (OUT-12). Both heads follow from the places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    /// The first place that was consumed for this batch.
+    pub from: Seq,
+    /// The batch's first place.
+    pub first: Seq,
+    /// How many events it has.
+    pub count: u64,
+    /// The signature; empty if the device cannot sign.
+    pub signature: Box<[u8]>,
+    /// The hashes of its last events, which were not consumed for it.
+    pub tail: Vec<Hash>,
+}
+
+impl Proof {
+    /// The last place that was consumed for this batch.
+    #[must_use]
+    pub fn through(&self) -> Seq {
+        Seq((self.first.0 + self.count).saturating_sub(self.tail.len() as u64 + 1))
+    }
 }
 
 /// What was decided about a place.
@@ -196,6 +230,62 @@ pub trait Reader {
     ) -> Result<(), StoreFault>;
 }
 
+/// A stream of a session, for the audit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchivedStream {
+    /// Its name.
+    pub id: StreamId,
+    /// Its row.
+    pub row: StreamRow,
+    /// The incarnation that it follows.
+    pub former: Option<Followed>,
+}
+
+/// An event of the log, for the audit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchivedEvent {
+    /// Its offset.
+    pub offset: u64,
+    /// The store's name for its stream.
+    pub stream: i64,
+    /// Its place there.
+    pub seq: Seq,
+    /// The chain head there.
+    pub head: Option<Hash>,
+    /// When it was taken.
+    pub taken_at: Wall,
+    /// The event as it travelled.
+    pub sealed: Vec<u8>,
+    /// What its effect gave back.
+    pub result: Option<Box<[u8]>>,
+}
+
+/// What is read for the audit.
+pub trait Archive: Reader {
+    /// All streams of a session, in the order in which they were opened.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn streams(&self, session: &SessionRow) -> Result<Vec<ArchivedStream>, StoreFault>;
+
+    /// Hands out the events after `after`, in order, until `each` says no.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn events(
+        &self,
+        session: &SessionRow,
+        after: u64,
+        each: &mut dyn FnMut(ArchivedEvent) -> bool,
+    ) -> Result<(), StoreFault>;
+
+    /// The proof that begins at place `from` or is the next after it.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn proof(&self, stream: &StreamRow, from: Seq) -> Result<Option<Proof>, StoreFault>;
+}
+
 /// What is written, too.
 pub trait Ledger: Reader {
     /// Begins a session's log, with no events.
@@ -242,6 +332,14 @@ pub trait Ledger: Reader {
     /// # Errors
     /// The store failed.
     fn fill(&mut self, stream: &StreamRow, place: &Place) -> Result<(), StoreFault>;
+
+    /// Keeps what was signed of the places just consumed. A ledger that is never audited need not.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn prove(&mut self, _: &StreamRow, _: &Proof) -> Result<(), StoreFault> {
+        Ok(())
+    }
 
     /// Writes the session's head, and the stream's place, head and host epoch.
     ///

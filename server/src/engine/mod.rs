@@ -25,9 +25,10 @@ use bellwether_shared::wire::{
     Answer, EventResult, Later, LogEvent, LogPage, Outcome, Push, Verdict,
 };
 
-pub use check::{Checked, Signatures, check_frame};
+pub use check::{Checked, Signatures, check_frame, is_signed_by};
 pub use ledger::{
-    Appended, Filled, Ledger, NewStream, Place, Reader, SessionRow, StoreFault, StreamRow, Taken,
+    Appended, Archive, ArchivedEvent, ArchivedStream, Filled, Ledger, NewStream, Place, Proof,
+    Reader, SessionRow, StoreFault, StreamRow, Taken,
 };
 
 use self::accept::Step;
@@ -100,12 +101,12 @@ pub fn push<L: Ledger>(
         run.repeat(place);
     }
     let skip = usize::try_from(through.next().0 - push.first.0).unwrap_or(usize::MAX);
-    for (sealed, head) in checked.events().skip(skip) {
+    for link in checked.links().skip(skip) {
         if run.is_full() {
             run.retry_after_ms = Some(0);
             break;
         }
-        match accept::one(ledger, effect, tenant, &push.stream, &run, sealed, *head, moment.now)? {
+        match accept::one(ledger, effect, tenant, &push.stream, &run, link, moment.now)? {
             Step::Consumed(place, outcome) => run.consume(ledger, place, outcome)?,
             Step::Later(later, retry_after_ms) => {
                 run.later = Some(later);
@@ -114,7 +115,23 @@ pub fn push<L: Ledger>(
             }
         }
     }
+    if let Some(proof) = proof(checked, through, run.stream.through) {
+        ledger.prove(&run.stream, &proof)?;
+    }
     run.finish(ledger, moment.now)
+}
+
+// What was signed is worth keeping if it brought something.
+fn proof(checked: &Checked, before: Seq, through: Seq) -> Option<Proof> {
+    let push = checked.push();
+    let consumed = usize::try_from(through.next().0.checked_sub(push.first.0)?).ok()?;
+    (through > before).then(|| Proof {
+        from: before.next(),
+        first: push.first,
+        count: checked.hashes().len() as u64,
+        signature: push.signature.to_vec().into(),
+        tail: checked.hashes().get(consumed..).unwrap_or_default().to_vec(),
+    })
 }
 
 /// Where a stream stands. Writes nothing; a stream that is not known stands at 0.

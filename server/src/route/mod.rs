@@ -1,6 +1,7 @@
 //! The addresses, one file each, and how bodies are read and answers written.
 
 pub(crate) mod assets;
+pub(crate) mod audit;
 pub(crate) mod dev;
 pub(crate) mod events;
 pub(crate) mod format;

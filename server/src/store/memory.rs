@@ -6,13 +6,15 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bellwether_shared::base::{EventId, Seq, Wall};
-use bellwether_shared::wire::{Answer, LogEvent, LogPage, Push, StreamId};
+use bellwether_shared::wire::audit::Followed;
+use bellwether_shared::wire::{self, Answer, Event, LogEvent, LogPage, Push, StreamId};
 
 use super::{Store, moment, wall};
+use crate::audit::Export;
 use crate::effect::{self, AcceptedEvent, Effect, EffectFault, EffectOutcome, Room};
 use crate::engine::{
-    self, Appended, Checked, Ledger, Moment, NewStream, PageAsk, Place, Reader, SessionRow,
-    StoreFault, StreamRow, Taken,
+    self, Appended, Archive, ArchivedEvent, ArchivedStream, Checked, Ledger, Moment, NewStream,
+    PageAsk, Place, Proof, Reader, SessionRow, StoreFault, StreamRow, Taken,
 };
 use crate::fault::Fault;
 
@@ -55,6 +57,11 @@ impl Store for Memory {
         engine::page(&*self.tables(), &ask)
     }
 
+    async fn audit(&self, mut export: Export) -> Result<(Export, Vec<u8>), Fault> {
+        let part = export.part(&*self.tables(), wall())?;
+        Ok((export, part))
+    }
+
     async fn ping(&self) -> Result<(), Fault> {
         Ok(())
     }
@@ -73,6 +80,8 @@ struct Tables {
 struct Session {
     row: SessionRow,
     log: Vec<LogEvent>,
+    /// The stream of each event of the log.
+    streams: Vec<i64>,
     ids: BTreeMap<EventId, Taken>,
     values: BTreeMap<Box<str>, Vec<u8>>,
 }
@@ -80,8 +89,11 @@ struct Session {
 #[derive(Debug)]
 struct Stream {
     id: StreamId,
+    session: i64,
     row: StreamRow,
+    former: Option<Followed>,
     places: Vec<Place>,
+    proofs: Vec<Proof>,
 }
 
 impl Tables {
@@ -111,7 +123,9 @@ impl Reader for Tables {
 
     fn places(&self, stream: &StreamRow, first: Seq, last: Seq) -> Result<Vec<Place>, StoreFault> {
         let places = self.streams.get(at(stream.key)).map_or(&[][..], |stream| &stream.places);
-        let wanted = places.iter().filter(|place| (first..=last).contains(&place.seq));
+        // The first place is 1, and none is missing.
+        let before = usize::try_from(first.0.saturating_sub(1)).unwrap_or(usize::MAX);
+        let wanted = places.iter().skip(before).take_while(|place| place.seq <= last);
         Ok(wanted.cloned().collect())
     }
 
@@ -134,6 +148,52 @@ impl Reader for Tables {
     }
 }
 
+impl Archive for Tables {
+    fn streams(&self, session: &SessionRow) -> Result<Vec<ArchivedStream>, StoreFault> {
+        let of_session = self.streams.iter().filter(|stream| stream.session == session.key);
+        let archived = of_session.map(|Stream { id, row, former, .. }| ArchivedStream {
+            id: id.clone(),
+            row: row.clone(),
+            former: former.clone(),
+        });
+        Ok(archived.collect())
+    }
+
+    fn events(
+        &self,
+        session: &SessionRow,
+        after: u64,
+        each: &mut dyn FnMut(ArchivedEvent) -> bool,
+    ) -> Result<(), StoreFault> {
+        let Some(session) = self.session_at(session) else { return Ok(()) };
+        let skip = usize::try_from(after).unwrap_or(usize::MAX);
+        for (event, stream) in session.log.iter().zip(&session.streams).skip(skip) {
+            let place = self.streams.get(at(*stream)).and_then(|s| s.places.get(place(event.seq)));
+            let opened = wire::decode::<Event<'_>>(&event.sealed).ok();
+            let taken = opened.and_then(|opened| session.ids.get(&opened.id));
+            let archived = ArchivedEvent {
+                offset: event.offset,
+                stream: *stream,
+                seq: event.seq,
+                head: place.map(|place| place.head),
+                taken_at: event.taken_at,
+                sealed: event.sealed.to_vec(),
+                result: taken.and_then(|taken| taken.result.clone()),
+            };
+            if !each(archived) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn proof(&self, stream: &StreamRow, from: Seq) -> Result<Option<Proof>, StoreFault> {
+        let proofs = self.streams.get(at(stream.key)).map_or(&[][..], |stream| &stream.proofs);
+        let before = proofs.partition_point(|proof| proof.from < from);
+        Ok(proofs.get(before).cloned())
+    }
+}
+
 impl Ledger for Tables {
     fn open_session(
         &mut self,
@@ -147,6 +207,7 @@ impl Ledger for Tables {
         self.sessions.push(Session {
             row: row.clone(),
             log: Vec::new(),
+            streams: Vec::new(),
             ids: BTreeMap::new(),
             values: BTreeMap::new(),
         });
@@ -155,7 +216,7 @@ impl Ledger for Tables {
 
     fn open_stream(
         &mut self,
-        _: &SessionRow,
+        session: &SessionRow,
         stream: NewStream<'_>,
         _: Wall,
     ) -> Result<StreamRow, StoreFault> {
@@ -171,7 +232,19 @@ impl Ledger for Tables {
         };
         let id = stream.push.stream.clone();
         self.stream_keys.insert(id.clone(), key);
-        self.streams.push(Stream { id, row: row.clone(), places: Vec::new() });
+        let former = stream
+            .push
+            .former
+            .as_ref()
+            .map(|former| Followed { incarnation: former.incarnation, head: Some(former.head) });
+        self.streams.push(Stream {
+            id,
+            session: session.key,
+            row: row.clone(),
+            former,
+            places: Vec::new(),
+            proofs: Vec::new(),
+        });
         Ok(row)
     }
 
@@ -200,6 +273,7 @@ impl Ledger for Tables {
         let id = self.stream_mut(event.stream)?.id.clone();
         let session = self.session_mut(session)?;
         session.ids.insert(event.id.clone(), event.taken.clone());
+        session.streams.push(event.stream.key);
         session.log.push(LogEvent {
             offset: event.taken.offset,
             device: id.device,
@@ -215,6 +289,11 @@ impl Ledger for Tables {
 
     fn fill(&mut self, stream: &StreamRow, place: &Place) -> Result<(), StoreFault> {
         self.stream_mut(stream)?.places.push(place.clone());
+        Ok(())
+    }
+
+    fn prove(&mut self, stream: &StreamRow, proof: &Proof) -> Result<(), StoreFault> {
+        self.stream_mut(stream)?.proofs.push(proof.clone());
         Ok(())
     }
 
@@ -253,6 +332,11 @@ impl Room for Held<'_> {
 // Keys begin with 1, so that the row of a session that is not known leads nowhere.
 fn at(key: i64) -> usize {
     usize::try_from(key - 1).unwrap_or(usize::MAX)
+}
+
+// Place 0 is none.
+fn place(seq: Seq) -> usize {
+    seq.0.checked_sub(1).and_then(|place| usize::try_from(place).ok()).unwrap_or(usize::MAX)
 }
 
 fn key(rows: usize) -> i64 {

@@ -17,9 +17,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bellwether_shared::base::{LogEpoch, Wall};
 use bellwether_shared::wire::{Answer, LogPage, Push};
 
-pub use embedded::{Embedded, Opening};
+pub use embedded::{Archived, Embedded, Opening};
 pub use memory::Memory;
 
+use crate::audit::Export;
 use crate::engine::{Checked, Moment, PageAsk, StoreFault};
 use crate::fault::Fault;
 
@@ -50,6 +51,15 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// As there.
     fn page(&self, ask: PageAsk) -> impl Future<Output = Result<LogPage, Fault>> + Send;
+
+    /// The next part of an audit, and the export as it goes on; see [`Export::part`].
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`].
+    fn audit(
+        &self,
+        export: Export,
+    ) -> impl Future<Output = Result<(Export, Vec<u8>), Fault>> + Send;
 
     /// Whether the store answers.
     ///

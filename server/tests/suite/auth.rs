@@ -105,10 +105,12 @@ async fn a_token_must_be_valid_and_cover_session_and_user() {
         }
         let headers: Vec<_> =
             credential.iter().map(|credential| ("authorization", credential.as_str())).collect();
-        let path = format!("/v1/events?session={session}");
-        let read = send(&router, "GET", &path, &headers, "").await;
-        let expected = if user == "ben" { 200 } else { status };
-        assert_eq!(read.status, expected, "{shows}, reading");
+        for address in ["events", "audit"] {
+            let path = format!("/v1/{address}?session={session}");
+            let read = send(&router, "GET", &path, &headers, "").await;
+            let expected = if user == "ben" { 200 } else { status };
+            assert_eq!(read.status, expected, "{shows}, reading {address}");
+        }
     }
 }
 

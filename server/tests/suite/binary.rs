@@ -318,6 +318,56 @@ fn a_copy_put_back_is_told_from_the_original_by_its_new_epoch() {
 }
 
 #[test]
+fn an_audit_is_written_beside_a_server_and_checked_without_one() {
+    let directory = Directory::new();
+    let server = Server::start(&directory, &[]);
+    let mut ann = Device::new(1, SESSION, "ann");
+    for batch in [["a", "b"], ["c", "d"]] {
+        Line::to(&server).push(&ann.batch(&plain(batch))).expect("it answers");
+    }
+    let name = |name: &str| directory.0.join(name).to_str().expect("names are text").to_owned();
+    let (data, file) = (name(""), name("s.audit"));
+    let export = |session, file: &str| {
+        let arguments = ["audit", "export", "--data", &data, "--session", session, file];
+        program(&arguments).output().expect("it starts")
+    };
+    let done = export(SESSION, &file);
+    let anchor = String::from_utf8_lossy(&done.stdout).trim().to_owned();
+    assert!(done.status.success() && anchor.starts_with("4:"), "{done:?}");
+    let again = export(SESSION, &file);
+    assert!(!again.status.success(), "a file that is there stays as it is");
+    let asked = ask(&server.address, "GET", "/healthz", &[], &[]).expect("the server goes on");
+    assert_eq!(asked.status, 200);
+    drop(server);
+
+    let verify = |arguments: &[&str]| {
+        let done = program(&[&["audit", "verify"], arguments].concat()).output();
+        let done = done.expect("it starts");
+        assert!(done.stdout.is_empty());
+        (done.status.code(), String::from_utf8_lossy(&done.stderr).into_owned())
+    };
+    let sound = (Some(0), String::new());
+    assert_eq!(verify(&[&file]), sound);
+    assert_eq!(verify(&["--anchor", &anchor, &file]), sound);
+    let wrong = format!("3{}", &anchor[1..]);
+    let (code, said) = verify(&["--anchor", &wrong, &file]);
+    assert!(code == Some(2) && said.contains("offset 3: the log up to this offset"), "{said}");
+    let mut bytes = std::fs::read(&file).expect("it is there");
+    let body = bytes.windows(7).rposition(|found| found == br#"{"n":1}"#).expect("a body");
+    bytes[body + 5] = b'2';
+    let changed = name("changed.audit");
+    std::fs::write(&changed, bytes).expect("it can be written");
+    let (code, said) = verify(&[&changed]);
+    let expected = "offset 4, device 01010101-0101-0101-0101-010101010101, incarnation \
+                    01010101-0101-0101-0101-010101010101, user \"ann\", lane normal, place 4: the \
+                    event is not the one that the device put at this place";
+    assert!(code == Some(2) && said.contains(expected), "{said}");
+    assert_eq!(said.trim().lines().count(), 1, "{said}");
+    let (code, said) = verify(&["/nowhere"]);
+    assert!(code == Some(2) && said.contains("cannot read /nowhere"), "{said}");
+}
+
+#[test]
 fn a_start_that_cannot_be_says_why_in_one_sentence() {
     let directory = Directory::new();
     let running = Server::start(&directory, &[]);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bellwether_server::Fault;
+use bellwether_server::audit::Export;
 use bellwether_server::engine::{Checked, PageAsk, Signatures};
 use bellwether_server::store::{Embedded, Memory, Opening, Store};
 use bellwether_shared::base::{LogEpoch, Seq};
@@ -35,6 +36,10 @@ impl<S: Store> Store for Faulty<S> {
 
     async fn page(&self, ask: PageAsk) -> Result<LogPage, Fault> {
         self.inner.page(ask).await
+    }
+
+    async fn audit(&self, export: Export) -> Result<(Export, Vec<u8>), Fault> {
+        self.inner.audit(export).await
     }
 
     async fn ping(&self) -> Result<(), Fault> {

@@ -1,5 +1,6 @@
 //! The server from outside: its contract on every store, its routes, and its binary under fire.
 
+mod audit;
 mod auth;
 mod binary;
 mod contract;

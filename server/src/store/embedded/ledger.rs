@@ -9,14 +9,14 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::effect::{self, AcceptedEvent, Effect, EffectFault, EffectOutcome, Room};
 use crate::engine::{
-    Appended, Filled, Ledger, Moment, NewStream, Place, Reader, SessionRow, StoreFault, StreamRow,
-    Taken,
+    Appended, Filled, Ledger, Moment, NewStream, Place, Proof, Reader, SessionRow, StoreFault,
+    StreamRow, Taken,
 };
 
 /// A transaction in the engine's terms.
 #[derive(Debug)]
 pub(super) struct SqlLedger<'c> {
-    connection: &'c Connection,
+    pub(super) connection: &'c Connection,
 }
 
 impl<'c> SqlLedger<'c> {
@@ -67,26 +67,14 @@ impl Reader for SqlLedger<'_> {
             stream.user,
             stream.session
         ];
-        let found = statement.query_row(name, |row| {
-            Ok(StreamRow {
-                key: row.get(0)?,
-                tenant: row.get(1)?,
-                device_key: DeviceKey {
-                    kind: kind(row.get(2)?),
-                    public: row.get::<_, Vec<u8>>(3)?.into(),
-                },
-                genesis: row.get(4)?,
-                through: Seq(count(row, 5)?),
-                head: row.get(6)?,
-                host_epoch: count(row, 7)?,
-            })
-        });
+        let found = statement.query_row(name, stream_row);
         Ok(found.optional()?)
     }
 
     fn places(&self, stream: &StreamRow, first: Seq, last: Seq) -> Result<Vec<Place>, StoreFault> {
         let mut statement = self.connection.prepare_cached(
             "SELECT place.seq, place.head, place.id, place.offset, place.code, place.message,
+                    place.hash,
                     (SELECT log.result FROM bw_log log JOIN bw_stream stream
                      ON log.session = stream.session
                      WHERE stream.stream = place.stream AND log.offset = place.offset)
@@ -166,8 +154,9 @@ impl Ledger for SqlLedger<'_> {
         let id = &push.stream;
         let mut statement = self.connection.prepare_cached(
             "INSERT INTO bw_stream (session, session_name, tenant, device, user, lane, incarnation,
-                 former, key_kind, key, genesis, through, head, host_epoch, build, opened_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, ?11, ?12, ?13, ?14)",
+                 former, key_kind, key, genesis, through, head, host_epoch, build, opened_at,
+                 former_head)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, ?11, ?12, ?13, ?14, ?15)",
         )?;
         let key = statement.insert(params![
             session.key,
@@ -184,6 +173,7 @@ impl Ledger for SqlLedger<'_> {
             int(push.host_epoch),
             push.build,
             int(now.0),
+            push.former.as_ref().map(|former| *former.head),
         ])?;
         Ok(StreamRow {
             key,
@@ -241,8 +231,8 @@ impl Ledger for SqlLedger<'_> {
             Filled::Refused { code, message } => (None, Some(code), Some(message)),
         };
         let mut statement = self.connection.prepare_cached(
-            "INSERT INTO bw_place (stream, seq, head, id, offset, code, message)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO bw_place (stream, seq, head, id, offset, code, message, hash)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?;
         let id = place.id.as_ref().map(EventId::as_str);
         statement.execute(params![
@@ -252,7 +242,24 @@ impl Ledger for SqlLedger<'_> {
             id,
             offset,
             code,
-            message
+            message,
+            place.hash,
+        ])?;
+        Ok(())
+    }
+
+    fn prove(&mut self, stream: &StreamRow, proof: &Proof) -> Result<(), StoreFault> {
+        let mut statement = self.connection.prepare_cached(
+            "INSERT INTO bw_batch (stream, seq, first, count, signature, tail)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?;
+        statement.execute(params![
+            stream.key,
+            int(proof.from.0),
+            int(proof.first.0),
+            int(proof.count),
+            proof.signature,
+            proof.tail.as_flattened(),
         ])?;
         Ok(())
     }
@@ -317,9 +324,22 @@ impl Room for SqlRoom<'_> {
     }
 }
 
+/// A stream's row from the first columns: key, tenant, kind and device key, genesis, place, head, host epoch.
+pub(super) fn stream_row(row: &Row<'_>) -> rusqlite::Result<StreamRow> {
+    Ok(StreamRow {
+        key: row.get(0)?,
+        tenant: row.get(1)?,
+        device_key: DeviceKey { kind: kind(row.get(2)?), public: row.get::<_, Vec<u8>>(3)?.into() },
+        genesis: row.get(4)?,
+        through: Seq(count(row, 5)?),
+        head: row.get(6)?,
+        host_epoch: count(row, 7)?,
+    })
+}
+
 fn place(row: &Row<'_>) -> rusqlite::Result<Place> {
     let filled = match row.get::<_, Option<i64>>(3)? {
-        Some(_) => Filled::Taken(Taken { offset: count(row, 3)?, result: bytes(row, 6)? }),
+        Some(_) => Filled::Taken(Taken { offset: count(row, 3)?, result: bytes(row, 7)? }),
         None => Filled::Refused {
             code: row.get(4)?,
             message: row.get::<_, Option<Box<str>>>(5)?.unwrap_or_default(),
@@ -328,19 +348,19 @@ fn place(row: &Row<'_>) -> rusqlite::Result<Place> {
     let head: Hash = row.get(1)?;
     // An id was fit when it was written; one that is not any more is only missing from a diagnosis.
     let id = row.get::<_, Option<String>>(2)?.and_then(|id| EventId::new(&id).ok());
-    Ok(Place { seq: Seq(count(row, 0)?), head, id, filled })
+    Ok(Place { seq: Seq(count(row, 0)?), head, hash: row.get(6)?, id, filled })
 }
 
-fn bytes(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Box<[u8]>>> {
+pub(super) fn bytes(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Box<[u8]>>> {
     Ok(row.get::<_, Option<Vec<u8>>>(at)?.map(Vec::into_boxed_slice))
 }
 
 // SQLite counts with a sign; nothing of ours is negative, or beyond 2^53.
-fn count(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
+pub(super) fn count(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
     Ok(u64::try_from(row.get::<_, i64>(at)?).unwrap_or(0))
 }
 
-fn int(count: u64) -> i64 {
+pub(super) fn int(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
@@ -352,7 +372,7 @@ fn kind(number: u8) -> KeyKind {
     }
 }
 
-fn lane(number: u8) -> Lane {
+pub(super) fn lane(number: u8) -> Lane {
     match number {
         0 => Lane::Critical,
         1 => Lane::Normal,

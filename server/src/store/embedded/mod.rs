@@ -9,6 +9,7 @@
 //! power cut, and an answer is given out only after the commit; nothing is remembered between two
 //! transactions but prepared statements, so a restart has nothing to restore.
 
+mod archive;
 mod ledger;
 mod schema;
 mod writer;
@@ -26,6 +27,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use self::ledger::SqlLedger;
 use self::writer::Job;
 use super::{Store, wall};
+use crate::audit::Export;
 use crate::bounds;
 use crate::effect::Effect;
 use crate::engine::{self, Checked, PageAsk, StoreFault};
@@ -140,11 +142,50 @@ impl Store for Embedded {
         self.read(move |ledger| engine::page(ledger, &ask)).await
     }
 
+    async fn audit(&self, mut export: Export) -> Result<(Export, Vec<u8>), Fault> {
+        self.read(move |ledger| {
+            let part = export.part(ledger, wall())?;
+            Ok((export, part))
+        })
+        .await
+    }
+
     async fn ping(&self) -> Result<(), Fault> {
         if self.jobs.as_ref().is_none_or(mpsc::Sender::is_closed) {
             return Err(gone());
         }
         self.read(|ledger| Ok(ledger.ping()?)).await
+    }
+}
+
+/// Reads a store offline, or beside a server that has it open.
+#[derive(Debug)]
+pub struct Archived {
+    connection: Connection,
+}
+
+impl Archived {
+    /// Opens the store to read.
+    ///
+    /// # Errors
+    /// A sentence on what is in the way.
+    pub fn open(directory: &Path) -> Result<Self, String> {
+        let file = directory.join(FILE);
+        let connection = schema::open_to_read(&file)
+            .map_err(|fault| format!("cannot open {}: {fault}", file.display()))?;
+        schema::check(&connection)?;
+        Ok(Self { connection })
+    }
+
+    /// The next part of an audit; see [`Export::part`].
+    ///
+    /// # Errors
+    /// A sentence in SQLite's own words.
+    pub fn audit(&self, export: &mut Export) -> Result<Vec<u8>, String> {
+        let failed = |fault: StoreFault| fault.to_string();
+        let transaction = self.connection.unchecked_transaction().map_err(StoreFault::from);
+        let transaction = transaction.map_err(failed)?;
+        export.part(&SqlLedger::new(&transaction), wall()).map_err(failed)
     }
 }
 

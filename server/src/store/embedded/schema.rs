@@ -35,17 +35,38 @@ pub(super) fn migrate(connection: &Connection) -> Result<(), String> {
     let describe = |fault: rusqlite::Error| format!("cannot set up the store's tables: {fault}");
     let found: i64 =
         connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(describe)?;
+    let missing = usize::try_from(found).ok().and_then(|found| STEPS.get(found..));
+    let Some(missing) = missing else { return Err(newer(found)) };
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let steps = missing.concat();
+    connection
+        .execute_batch(&format!(
+            "BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;"
+        ))
+        .map_err(describe)
+}
+
+/// Sees that the tables are of [`VERSION`], for who only reads.
+///
+/// # Errors
+/// A sentence: the file is of another server.
+pub(super) fn check(connection: &Connection) -> Result<(), String> {
+    let found: i64 = connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(|fault| format!("cannot read the store: {fault}"))?;
     match found {
         VERSION => Ok(()),
-        0 => connection
-            .execute_batch(&format!(
-                "BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;"
-            ))
-            .map_err(describe),
-        _ => Err(format!(
-            "the store has version {found} and this server knows {VERSION}; use a newer server"
+        0..VERSION => Err(format!(
+            "the store has version {found}, and {VERSION} is needed; start the server on it once"
         )),
+        _ => Err(newer(found)),
     }
+}
+
+fn newer(found: i64) -> String {
+    format!("the store has version {found} and this server knows {VERSION}; use a newer server")
 }
 
 /// Gives every session's log a new epoch.
@@ -61,12 +82,15 @@ fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "cache_size", -CACHE_KIB)
 }
 
-const VERSION: i64 = 1;
+const VERSION: i64 = STEPS.len() as i64;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENTS: usize = 64;
 const CACHE_KIB: i64 = 16 * 1024;
 // 32 MB of 4 KiB pages: each checkpoint costs two more waits for the disk.
 const CHECKPOINT_PAGES: i64 = 8_000;
+
+/// What makes each version of the one before. A step is never edited.
+const STEPS: &[&str] = &[TABLES, PROOFS];
 
 // A log is read by session and offset, and is small per event but for bodies: clustered, no rowid.
 const TABLES: &str = "
@@ -134,4 +158,24 @@ CREATE TABLE bw_value (
     value BLOB NOT NULL,
     PRIMARY KEY (session, key)
 ) STRICT, WITHOUT ROWID;
+";
+
+// What the audit needs beside (OUT-12). Both heads of a batch follow from its places. What was taken
+// before this version has no proof.
+const PROOFS: &str = "
+ALTER TABLE bw_stream ADD COLUMN former_head BLOB;
+
+ALTER TABLE bw_place ADD COLUMN hash BLOB;
+
+CREATE TABLE bw_batch (
+    stream INTEGER NOT NULL REFERENCES bw_stream,
+    seq INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    signature BLOB NOT NULL,
+    tail BLOB NOT NULL,
+    PRIMARY KEY (stream, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX bw_stream_session ON bw_stream (session);
 ";
