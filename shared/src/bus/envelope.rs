@@ -78,4 +78,10 @@ impl<'b> Envelope<'b> {
         }
         Ok(envelope)
     }
+
+    /// The message without its body, as far as it is one.
+    pub(crate) fn without_body(bytes: &[u8]) -> Vec<u8> {
+        let header = |envelope: Envelope<'_>| Envelope { body: &[], ..envelope }.seal();
+        from_cbor(bytes, limits::BUS_BYTES_MAX).map_or(Vec::new(), header)
+    }
 }

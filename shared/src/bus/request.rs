@@ -133,8 +133,13 @@ impl Request {
     const PAUSE: u8 = 7;
     const FLUSH: u8 = 8;
     const RECORD: u8 = 9;
-    /// The last kind that this build knows. One that carries a body or a token needs a path in `tape`.
+    /// The last kind that this build knows. One that carries a body or a token needs a path in `tape`, and is private.
     pub(crate) const LAST: u8 = Self::RECORD;
+
+    /// Whether a message of this kind may have a body or a token in it.
+    pub(crate) fn is_private(kind: u8) -> bool {
+        matches!(kind, Self::FAREWELL | Self::TOKEN)
+    }
 
     /// What a message of this kind is called in a log.
     #[must_use]

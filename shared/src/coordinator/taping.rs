@@ -51,7 +51,7 @@ impl Tape {
             self.fresh = true;
         }
         self.refused |= matches!(input, Input::CommitFailed { ticket: TAPE, .. });
-        self.tape.begin(now, Some(event_hash), &|to| input.write(to));
+        self.tape.begin(now, event_hash, &|to| input.write(to));
     }
 
     pub(super) fn end<'a>(
@@ -104,7 +104,7 @@ impl super::Coordinator {
         let life = self.epoch.0;
         let tape = tape::Tape::new(Machine::Coordinator, &self.build, self.realm, life, recording);
         let mut tape = Box::new(Tape::new(tape));
-        tape.tape.begin(now, Some(event_hash), &|to| restored.write(seed, to));
+        tape.tape.begin(now, event_hash, &|to| restored.write(seed, to));
         self.tape = (life < LIFE_MAX).then_some(tape);
         self.end_tape_entry(now, 0);
     }

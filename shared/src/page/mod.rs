@@ -23,6 +23,7 @@ use crate::bus::{
 };
 use crate::rows::Reason;
 
+#[cfg(feature = "replay")]
 pub use self::taping::Asked;
 
 /// A fact from outside, already true when it is handed in.
@@ -168,7 +169,7 @@ impl Page {
 
     /// Takes in one fact.
     pub fn handle(&mut self, now: Now, input: Input) {
-        let before = self.tape(now, &|to| input.write(to));
+        let before = self.tape(now, &|recording| input.written(recording));
         match input {
             Input::Linked => {
                 self.linked = true;
@@ -208,7 +209,7 @@ impl Page {
 
     /// Asks the coordinator for something; the answer comes as [`Effect::Answered`].
     pub fn ask(&mut self, now: Now, request: Request) -> RequestId {
-        let before = self.tape(now, &|to| Asked::Ask(request.clone()).write(to));
+        let before = self.tape(now, &|_| taping::asked(&request));
         self.last_request.0 += 1;
         let id = self.last_request;
         // Somebody heard of a moment ago is awake, and the fast path will do.
@@ -225,7 +226,7 @@ impl Page {
 
     /// The page's events are another's from here on.
     pub fn identify(&mut self, now: Now, identity: Identity, has_token: bool) {
-        let before = self.tape(now, &|to| Asked::Identify(identity.clone(), has_token).write(to));
+        let before = self.tape(now, &|_| taping::identified(&identity, has_token));
         self.hello.identity = identity;
         self.hello.has_token = has_token;
         self.say_hello(now);
@@ -234,8 +235,9 @@ impl Page {
 
     /// The app has answered what [`Effect::TokenWanted`] asked.
     pub fn give_token(&mut self, identity: Identity, token: Option<Box<str>>) {
+        let before =
+            self.tape(Now::default(), &|_| taping::token_given(&identity, token.as_deref()));
         let request = Request::Token(TokenGiven { identity, token });
-        let before = self.tape(Now::default(), &|to| Asked::Token(request.clone()).write(to));
         self.post(&request, RequestId(0), false);
         self.taped(before);
     }

@@ -1,87 +1,34 @@
 //! What a page's machine writes down of itself while it is recorded (OBS-3).
 //!
-//! What always holds: each part of the tape begins with all that the machine knows, so that the oldest can go and the
-//! rest can still be replayed. Nothing of it is on disk.
+//! What always holds:
+//! - each part of the tape begins with all that the machine knows, so that the oldest can go and the rest can still be
+//!   replayed. Nothing of it is on disk;
+//! - a token is never in it, nor is anything of a message that this build does not know.
 
 use core::time::Duration;
-use std::collections::VecDeque;
 
-use super::{Ask, Effect, Input, Page};
-use crate::base::codec::{array, encode, map};
+use minicbor::bytes::ByteVec;
+
+use super::{Effect, Input, Page};
+use crate::base::codec::{Encode, begin_array};
 use crate::base::{Epoch, Mono, Now, PageId, RequestId, limits};
-use crate::bus::{Hello, Identity, Request};
-use crate::tape::{self, Machine, Recording, Scribe, Side, digest};
+use crate::bus::{Envelope, Identity, Notice, Request};
+use crate::tape::{self, FNV_START, Machine, Recording, fnv};
+
+#[cfg(feature = "replay")]
+pub use self::played::Asked;
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Tape {
     tape: tape::Tape,
-    full: VecDeque<Vec<u8>>,
+    full: Vec<Vec<u8>>,
     /// The machine is still recorded.
     on: bool,
 }
 
-/// A fact that is no [`Input`]: the app's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asked {
-    /// [`Page::ask`].
-    Ask(Request),
-    /// [`Page::identify`].
-    Identify(Identity, bool),
-    /// [`Page::give_token`], with what the token stands in.
-    Token(Request),
-}
-
-/// All that a page's machine knows.
-pub(super) struct Snapshot {
-    me: PageId,
-    build: Box<str>,
-    hello: Hello,
-    linked: bool,
-    epoch: Epoch,
-    welcomed: Option<Epoch>,
-    greeted: Option<Epoch>,
-    hello_again: Option<u64>,
-    hello_patience: u64,
-    asks: Vec<Kept>,
-    last_request: RequestId,
-    batch_age: u64,
-    nudge_due: Option<u64>,
-    nudged: Option<u64>,
-    heard: Option<u64>,
-    wake: Option<u64>,
-}
-
-map!(Snapshot {
-    0: me,
-    1: build,
-    2: hello,
-    3: linked,
-    4: epoch,
-    5: welcomed,
-    6: greeted,
-    7: hello_again,
-    8: hello_patience,
-    9: asks,
-    10: last_request,
-    11: batch_age,
-    12: nudge_due,
-    13: nudged,
-    14: heard,
-    15: wake,
-});
-
-/// A request that waits.
-struct Kept {
-    id: RequestId,
-    request: minicbor::bytes::ByteVec,
-    asked: u64,
-    again: u64,
-    patience: u64,
-    repeated: bool,
-}
-
-array!(Kept { 0: id, 1: request, 2: asked, 3: again, 4: patience, 5: repeated });
+/// Gives a fact as a tape has it, with bodies or without.
+pub(super) type Fact<'a> = &'a dyn Fn(Recording) -> Vec<u8>;
 
 impl Page {
     /// Begins to write down what happens, or ends it. What was written before is forgotten when it begins.
@@ -89,7 +36,7 @@ impl Page {
         match recording {
             Some(recording) => {
                 let tape = tape::Tape::new(Machine::Page, &self.build, self.me, 0, recording);
-                self.tape = Some(Box::new(Tape { tape, full: VecDeque::new(), on: true }));
+                self.tape = Some(Box::new(Tape { tape, full: Vec::new(), on: true }));
             }
             None => {
                 if let Some(tape) = &mut self.tape {
@@ -103,29 +50,27 @@ impl Page {
     #[must_use]
     pub fn recorded(&self) -> Vec<Vec<u8>> {
         let Some(tape) = &self.tape else { return Vec::new() };
-        let open = (!tape.tape.is_empty()).then(|| tape.tape.peek());
-        tape.full.iter().cloned().chain(open).collect()
+        let mut chunks = tape.full.clone();
+        if !tape.tape.is_empty() {
+            chunks.push(tape.tape.peek());
+        }
+        chunks
     }
 
     /// A fact comes; the result is to be handed to [`taped`](Self::taped).
     #[inline(never)]
-    pub(super) fn tape(&mut self, now: Now, write: &dyn Fn(&mut Scribe<'_>)) -> usize {
-        let before = self.effects.len();
-        if let Some(mut tape) = self.tape.take() {
-            if tape.on {
-                if tape.tape.is_empty() {
-                    let start = encode(&self.snapshot());
-                    tape.tape.begin(now, None, &|to| {
-                        to.kind(0, 1);
-                        to.value(&&start[..]);
-                    });
-                    tape.tape.end(&[], self.poll_timeout().map(|at| at.0));
-                }
-                tape.tape.begin(now, None, write);
+    pub(super) fn tape(&mut self, now: Now, fact: Fact<'_>) -> usize {
+        let begins = self.tape.as_deref().is_some_and(|tape| tape.on && tape.tape.is_empty());
+        let start = begins.then(|| (self.known(), self.poll_timeout()));
+        if let Some(tape) = self.tape.as_mut().filter(|tape| tape.on) {
+            if let Some((start, timeout)) = start {
+                tape.tape.note(now, start);
+                tape.tape.end(&[], timeout.map(|at| at.0));
             }
-            self.tape = Some(tape);
+            let fact = fact(tape.tape.recording);
+            tape.tape.note(now, fact);
         }
-        before
+        self.effects.len()
     }
 
     /// What came of the fact is what was asked for since.
@@ -134,203 +79,146 @@ impl Page {
         let timeout = self.poll_timeout();
         let Some(tape) = self.tape.as_mut().filter(|tape| tape.on) else { return };
         let mut digests = Vec::new();
-        for effect in self.effects.iter().skip(before) {
-            digests.extend_from_slice(&effect.digest(tape.tape.recording));
+        let mut at = before;
+        while let Some(effect) = self.effects.get(at) {
+            digests.extend_from_slice(&effect.digest());
+            at += 1;
         }
         tape.tape.end(&digests, timeout.map(|at| at.0));
         if tape.tape.len() >= limits::TAPE_CHUNK_BYTES {
-            tape.full.push_back(tape.tape.take().1);
+            tape.full.push(tape.tape.take().1);
             while tape.full.iter().map(Vec::len).sum::<usize>() > limits::TAPE_PAGE_BYTES_MAX {
-                tape.full.pop_front();
+                tape.full.remove(0);
             }
         }
     }
 
-    fn snapshot(&self) -> Snapshot {
+    /// All that the machine knows as the fact that a part begins with; each request that waits stands behind it.
+    pub(crate) fn known(&self) -> Vec<u8> {
         let ms = |at: Option<Mono>| at.map(|at| at.0);
-        let kept = |(id, ask): (&RequestId, &Ask)| Kept {
-            id: *id,
-            request: plain(&ask.request).into(),
-            asked: ask.asked.0,
-            again: ask.again.0,
-            patience: millis(ask.patience),
-            repeated: ask.repeated,
-        };
-        Snapshot {
-            me: self.me,
-            build: self.build.clone(),
-            hello: self.hello.clone(),
-            linked: self.linked,
-            epoch: self.epoch,
-            welcomed: self.welcomed,
-            greeted: self.greeted,
-            hello_again: ms(self.hello_again),
-            hello_patience: millis(self.hello_patience),
-            asks: self.asks.iter().map(kept).collect(),
-            last_request: self.last_request,
-            batch_age: millis(self.batch_age),
-            nudge_due: ms(self.nudge_due),
-            nudged: ms(self.nudged),
-            heard: ms(self.heard),
-            wake: ms(self.wake),
+        let mut to = written(
+            0,
+            &[
+                &self.me,
+                &self.build,
+                &self.hello,
+                &self.linked,
+                &self.epoch,
+                &self.welcomed,
+                &self.greeted,
+                &ms(self.hello_again),
+                &millis(self.hello_patience),
+                &self.last_request,
+                &millis(self.batch_age),
+                &ms(self.nudge_due),
+                &ms(self.nudged),
+                &ms(self.heard),
+                &ms(self.wake),
+            ],
+        );
+        for (id, ask) in self.asks.iter() {
+            let (request, patience) = (plain(&ask.request), millis(ask.patience));
+            let (asked, again) = (ask.asked.0, ask.again.0);
+            append(&mut to, 0, &[id, &&request[..], &asked, &again, &patience, &ask.repeated]);
         }
-    }
-}
-
-#[cfg(feature = "replay")]
-impl Snapshot {
-    /// The machine that knows this; `None` if a request in it cannot be read.
-    pub(super) fn into_page(self) -> Option<Page> {
-        let at = |ms: Option<u64>| ms.map(Mono);
-        let mut asks = crate::base::SortedMap::new();
-        for kept in self.asks {
-            let envelope = crate::bus::Envelope::read(&kept.request).ok()?;
-            let request = Request::open(&envelope).ok()??;
-            let patience = Duration::from_millis(kept.patience);
-            let (asked, again, repeated) = (Mono(kept.asked), Mono(kept.again), kept.repeated);
-            asks.insert(kept.id, Ask { request, asked, again, patience, repeated });
-        }
-        Some(Page {
-            me: self.me,
-            build: self.build,
-            hello: self.hello,
-            linked: self.linked,
-            epoch: self.epoch,
-            welcomed: self.welcomed,
-            greeted: self.greeted,
-            hello_again: at(self.hello_again),
-            hello_patience: Duration::from_millis(self.hello_patience),
-            asks,
-            last_request: self.last_request,
-            batch_age: Duration::from_millis(self.batch_age),
-            nudge_due: at(self.nudge_due),
-            nudged: at(self.nudged),
-            heard: at(self.heard),
-            wake: at(self.wake),
-            effects: VecDeque::new(),
-            tape: None,
-        })
-    }
-}
-
-#[cfg(feature = "replay")]
-impl Page {
-    /// The machine that a part of a tape begins with; `None` if it is not what it should be.
-    pub(crate) fn resume(snapshot: &[u8]) -> Option<Self> {
-        crate::base::codec::decode::<Snapshot>(snapshot).ok()?.into_page()
-    }
-
-    /// What such a part begins with now.
-    pub(crate) fn written(&self) -> Vec<u8> {
-        encode(&self.snapshot())
+        to
     }
 }
 
 impl Input {
-    /// Writes the fact down as a tape has it.
-    pub(crate) fn write(&self, to: &mut Scribe<'_>) {
+    /// The fact as a tape has it.
+    pub(super) fn written(&self, recording: Recording) -> Vec<u8> {
         match self {
-            Self::Linked => to.kind(1, 0),
-            Self::Unlinked => to.kind(2, 0),
-            Self::Message(bytes) => {
-                to.kind(3, 1);
-                to.message(bytes, Side::Coordinator);
-            }
-            Self::Appended { urgent } => {
-                to.kind(4, 1);
-                to.value(urgent);
-            }
-            Self::Visible(visible) => {
-                to.kind(5, 1);
-                to.value(visible);
-            }
-            Self::Online => to.kind(6, 0),
-            Self::Returned => to.kind(7, 0),
-            Self::Leaving { rows, may_return } => {
-                to.kind(8, 2);
-                to.value(may_return);
-                to.list(rows.len());
-                rows.iter().for_each(|row| to.row(row, tape::JOURNAL));
-            }
-            Self::Timeout => to.kind(9, 0),
+            Self::Linked => written(1, &[]),
+            Self::Unlinked => written(2, &[]),
+            Self::Message(bytes) => written(3, &[&&known_part(bytes)[..]]),
+            Self::Appended { urgent } => written(4, &[urgent]),
+            Self::Visible(visible) => written(5, &[visible]),
+            Self::Online => written(6, &[]),
+            Self::Returned => written(7, &[]),
+            Self::Leaving { rows, may_return } => match recording {
+                Recording::WithoutBodies => written(8, &[may_return, &Blank(rows)]),
+                Recording::WithBodies => written(8, &[may_return, rows]),
+            },
+            Self::Timeout => written(9, &[]),
         }
     }
 }
 
-impl Asked {
-    /// Writes the fact down as a tape has it.
-    pub(crate) fn write(&self, to: &mut Scribe<'_>) {
-        match self {
-            Self::Ask(request) => {
-                to.kind(10, 1);
-                to.message(&plain(request), Side::Page);
-            }
-            Self::Identify(identity, has_token) => {
-                to.kind(11, 2);
-                to.value(identity);
-                to.value(has_token);
-            }
-            Self::Token(request) => {
-                to.kind(12, 1);
-                to.message(&plain(request), Side::Page);
-            }
+/// Rows as zeros of their lengths.
+struct Blank<'a>(&'a [ByteVec]);
+
+impl Encode for Blank<'_> {
+    fn write(&self, to: &mut Vec<u8>) {
+        begin_array(to, self.0.len() as u64);
+        for row in self.0 {
+            let mut row = row.clone();
+            row.fill(0);
+            row.write(to);
         }
     }
+}
+
+/// [`Page::ask`] as a tape has it.
+pub(super) fn asked(request: &Request) -> Vec<u8> {
+    written(10, &[&&plain(request)[..]])
+}
+
+/// [`Page::identify`] as a tape has it.
+pub(super) fn identified(identity: &Identity, has_token: bool) -> Vec<u8> {
+    written(11, &[identity, &has_token])
+}
+
+/// [`Page::give_token`] as a tape has it: the token by its length.
+pub(super) fn token_given(identity: &Identity, token: Option<&str>) -> Vec<u8> {
+    written(12, &[identity, &token.map(|token| token.len() as u64)])
 }
 
 impl Effect {
-    /// What a tape has of it.
-    pub(crate) fn digest(&self, recording: Recording) -> [u8; 8] {
-        digest(recording, &|to| self.write(to))
-    }
-
-    fn write(&self, to: &mut Scribe<'_>) -> u8 {
-        match self {
+    /// What a tape has of it: its kind, and 56 bits of FNV-1a of what leaves the page. What may have bodies or a token
+    /// in it counts by its length.
+    pub(crate) fn digest(&self) -> [u8; 8] {
+        let mut hash = FNV_START;
+        let kind = match self {
             Self::Post { message, fast, hello } => {
-                to.value(fast);
-                to.value(hello);
-                to.message(message, Side::Page);
+                hash ^= (message.len() as u64) << 2 | u64::from(*fast) << 1 | u64::from(*hello);
+                if !Envelope::read(message).is_ok_and(|it| Request::is_private(it.kind)) {
+                    hash = message.iter().fold(hash, fnv);
+                }
                 1
             }
             Self::Welcomed => 2,
-            Self::Status(epoch, build, status) => {
-                to.value(epoch);
-                to.value(build);
-                to.value(status);
-                3
-            }
-            Self::Answered(id, reply) => {
-                to.value(id);
-                to.value(reply);
-                4
-            }
-            Self::Buried { id, type_, reason, tries } => {
-                to.value(id);
-                to.value(type_);
-                to.value(reason);
-                to.value(tries);
-                5
-            }
-            Self::StateLost { what, session, from, to: now } => {
-                to.value(what);
-                to.value(session);
-                to.value(from);
-                to.value(now);
-                6
-            }
-            Self::TokenWanted(identity) => {
-                to.value(identity);
-                7
-            }
-            Self::Trouble(fault) => {
-                to.value(fault);
-                8
-            }
-            Self::ReloadNeeded(build) => {
-                to.value(build);
-                9
-            }
-        }
+            Self::Status(..) => 3,
+            Self::Answered(..) => 4,
+            Self::Buried { .. } => 5,
+            Self::StateLost { .. } => 6,
+            Self::TokenWanted(_) => 7,
+            Self::Trouble(_) => 8,
+            Self::ReloadNeeded(_) => 9,
+        };
+        let mut digest = hash.to_be_bytes();
+        digest[0] = kind;
+        digest
+    }
+}
+
+fn written(kind: u8, parts: &[&dyn Encode]) -> Vec<u8> {
+    let mut to = Vec::new();
+    append(&mut to, kind, parts);
+    to
+}
+
+fn append(to: &mut Vec<u8>, kind: u8, parts: &[&dyn Encode]) {
+    begin_array(to, parts.len() as u64 + 1);
+    to.push(kind);
+    parts.iter().for_each(|part| part.write(to));
+}
+
+// A message of a kind that this build does not know may have anything in its body.
+fn known_part(message: &[u8]) -> Vec<u8> {
+    match Envelope::read(message) {
+        Ok(envelope) if (1..=Notice::LAST).contains(&envelope.kind) => message.to_vec(),
+        Ok(_) | Err(_) => Envelope::without_body(message),
     }
 }
 
@@ -341,4 +229,109 @@ fn plain(request: &Request) -> Vec<u8> {
 
 fn millis(duration: Duration) -> u64 {
     duration.as_millis() as u64
+}
+
+/// What a replay makes of it.
+#[cfg(feature = "replay")]
+mod played {
+    use super::super::Ask;
+    use super::{Duration, Epoch, Identity, Mono, Page, PageId, Request, RequestId};
+    use crate::base::SortedMap;
+    use crate::base::codec::{Reader, array, read_one};
+    use crate::bus::{Envelope, Hello};
+
+    /// A fact that is no [`Input`](super::Input): the app's.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub enum Asked {
+        /// [`Page::ask`].
+        Ask(Request),
+        /// [`Page::identify`].
+        Identify(Identity, bool),
+        /// [`Page::give_token`], with the token's length.
+        Token(Identity, Option<u64>),
+    }
+
+    struct Known {
+        kind: u8,
+        me: PageId,
+        build: Box<str>,
+        hello: Hello,
+        linked: bool,
+        epoch: Epoch,
+        welcomed: Option<Epoch>,
+        greeted: Option<Epoch>,
+        hello_again: Option<u64>,
+        hello_patience: u64,
+        last_request: RequestId,
+        batch_age: u64,
+        nudge_due: Option<u64>,
+        nudged: Option<u64>,
+        heard: Option<u64>,
+        wake: Option<u64>,
+    }
+
+    array!(Known {
+        0: kind,
+        1: me,
+        2: build,
+        3: hello,
+        4: linked,
+        5: epoch,
+        6: welcomed,
+        7: greeted,
+        8: hello_again,
+        9: hello_patience,
+        10: last_request,
+        11: batch_age,
+        12: nudge_due,
+        13: nudged,
+        14: heard,
+        15: wake,
+    });
+
+    struct Waiting {
+        kind: u8,
+        id: RequestId,
+        request: minicbor::bytes::ByteVec,
+        asked: u64,
+        again: u64,
+        patience: u64,
+        repeated: bool,
+    }
+
+    array!(Waiting { 0: kind, 1: id, 2: request, 3: asked, 4: again, 5: patience, 6: repeated });
+
+    impl Page {
+        /// The machine that knows this; `None` if it is not what [`known`](Self::known) gives.
+        pub(crate) fn resume(known: &[u8]) -> Option<Self> {
+            let mut from = Reader::new(known);
+            let known: Known = read_one(&mut from);
+            let mut asks = SortedMap::new();
+            while !from.is_at_end() && from.finish().is_ok() {
+                let kept: Waiting = read_one(&mut from);
+                let request = Request::open(&Envelope::read(&kept.request).ok()?).ok()??;
+                let patience = Duration::from_millis(kept.patience);
+                let (asked, again, repeated) = (Mono(kept.asked), Mono(kept.again), kept.repeated);
+                asks.insert(kept.id, Ask { request, asked, again, patience, repeated });
+            }
+            from.finish().ok()?;
+            let at = |ms: Option<u64>| ms.map(Mono);
+            let batch_age = Duration::from_millis(known.batch_age);
+            Some(Self {
+                linked: known.linked,
+                epoch: known.epoch,
+                welcomed: known.welcomed,
+                greeted: known.greeted,
+                hello_again: at(known.hello_again),
+                hello_patience: Duration::from_millis(known.hello_patience),
+                asks,
+                last_request: known.last_request,
+                nudge_due: at(known.nudge_due),
+                nudged: at(known.nudged),
+                heard: at(known.heard),
+                wake: at(known.wake),
+                ..Self::new(known.me, &known.build, known.hello, batch_age)
+            })
+        }
+    }
 }

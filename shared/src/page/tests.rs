@@ -215,15 +215,25 @@ fn a_recording_is_bounded_and_what_is_left_of_it_replays() {
     let mut page = page();
     page.handle(at(0), Input::Linked);
     let id = page.ask(at(0), Request::Flush);
+    let nudge = Request::Flush.seal("test", ME, id, Epoch(9_000));
     page.record(Some(crate::tape::Recording::WithoutBodies));
     for ms in 1..3_000 {
         page.handle(at(ms), Input::Appended { urgent: ms % 7 == 0 });
         page.handle(at(ms), Input::Message(vec![0xff; 1_000]));
+        let trouble = Fault::new("trouble", Culprit::Us, "x".repeat(1_000));
+        notice(&mut page, ms, ms, RequestId(0), &Notice::Trouble(trouble));
         if ms % 100 == 0 {
             notice(&mut page, ms, ms, id, &Notice::Status(status(Some(ME), Some(ms + 500))));
         }
         page.handle(at(ms), Input::Timeout);
     }
+    for (kind, protocol_min) in [(Notice::LAST + 1, 1), (1, 2)] {
+        let build = Envelope::read(&nudge).expect("our own envelope");
+        let newer = Envelope { kind, protocol_min, protocol_max: 2, body: b"secret", ..build };
+        page.handle(at(3_000), Input::Message(crate::wire::to_cbor(&newer)));
+    }
+    let rows = vec![b"a secret row".to_vec().into()];
+    page.handle(at(3_000), Input::Leaving { rows, may_return: true });
     page.give_token(page.identity().clone(), Some("secret".into()));
     let recorded = page.recorded();
     let bytes: usize = recorded.iter().map(Vec::len).sum();

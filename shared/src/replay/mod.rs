@@ -13,7 +13,7 @@ mod show;
 use core::fmt;
 
 pub use self::read::{Fact, Life, Recorded, TapeFault, read};
-use crate::base::{Mono, Now, Wall};
+use crate::base::{Mono, Now, Wall, limits};
 use crate::coordinator::{self, Coordinator};
 use crate::page::{self, Asked, Page};
 use crate::rules::chain::left_out::{Hashes, during};
@@ -154,7 +154,7 @@ fn tell(
         }
         (Fact::Resumes(snapshot), before) => {
             if let Some(Machine::Page(page)) = before
-                && page.written() != *snapshot
+                && page.known() != *snapshot
             {
                 return Err("the page knows something else by now than when it was recorded");
             }
@@ -168,10 +168,10 @@ fn tell(
         (Fact::Asked(asked), Some(Machine::Page(page))) => match asked.clone() {
             Asked::Ask(request) => drop(page.ask(now, request)),
             Asked::Identify(identity, has_token) => page.identify(now, identity, has_token),
-            Asked::Token(crate::bus::Request::Token(given)) => {
-                page.give_token(given.identity, given.token);
+            Asked::Token(identity, bytes) => {
+                let zeros = |bytes: u64| "\0".repeat(limits::TOKEN_BYTES_MAX.min(bytes as usize));
+                page.give_token(identity, bytes.map(|bytes| zeros(bytes).into()));
             }
-            Asked::Token(_) => return Err("a token that is none"),
         },
         (Fact::Coordinator(_), Some(Machine::Page(_)))
         | (Fact::Page(_) | Fact::Asked(_), Some(Machine::Coordinator(_)))
@@ -233,7 +233,7 @@ impl Did {
     fn digest(&self, recording: Recording) -> [u8; 8] {
         match self {
             Self::Coordinator(effect) => effect.digest(recording),
-            Self::Page(effect) => effect.digest(recording),
+            Self::Page(effect) => effect.digest(),
         }
     }
 }

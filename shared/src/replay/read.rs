@@ -290,11 +290,7 @@ fn of_coordinator(bytes: &[u8]) -> Option<Fact> {
 fn of_page(bytes: &[u8]) -> Option<Fact> {
     let (kind, mut parts) = Parts::open(bytes);
     let fact = match kind {
-        0 => {
-            let snapshot = parts.bytes();
-            Page::resume(&snapshot)?;
-            Fact::Resumes(snapshot)
-        }
+        0 => return Page::resume(bytes).map(|_| Fact::Resumes(bytes.to_vec())),
         1 => Fact::Page(page::Input::Linked),
         2 => Fact::Page(page::Input::Unlinked),
         3 => Fact::Page(page::Input::Message(parts.bytes())),
@@ -309,7 +305,7 @@ fn of_page(bytes: &[u8]) -> Option<Fact> {
         9 => Fact::Page(page::Input::Timeout),
         10 => Fact::Asked(Asked::Ask(request(parts.next())?)),
         11 => Fact::Asked(Asked::Identify(parts.next(), parts.next())),
-        12 => Fact::Asked(Asked::Token(request(parts.next())?)),
+        12 => Fact::Asked(Asked::Token(parts.next(), parts.next())),
         _ => return None,
     };
     parts.end(fact)

@@ -3,7 +3,7 @@
 use core::fmt::{self, Write};
 
 use super::{Did, Fact, Life, Recorded, Step};
-use crate::bus::{Envelope, Notice, Request};
+use crate::bus::{Envelope, Identity, Notice, Request};
 use crate::coordinator::{self, Input, To};
 use crate::outbox::Response;
 use crate::page::{self, Asked};
@@ -101,7 +101,9 @@ impl fmt::Display for Fact {
                 identity.user,
                 if *has_token { "with a" } else { "without" }
             ),
-            Self::Asked(Asked::Token(asked)) => write!(f, "app answers: {}", request(asked)),
+            Self::Asked(Asked::Token(identity, token)) => {
+                write!(f, "app answers: {}", token_for(identity, token.is_some()))
+            }
         }
     }
 }
@@ -289,10 +291,7 @@ fn request(asked: &Request) -> String {
         }
         Request::Nudge { hurry } => if *hurry { "nudge, hurry" } else { "nudge" }.into(),
         Request::Farewell(farewell) => format!("farewell with {} rows", farewell.rows.len()),
-        Request::Token(given) => {
-            let token = if given.token.is_some() { "a token" } else { "no token" };
-            format!("{token} for {}/{}", given.identity.session, given.identity.user)
-        }
+        Request::Token(given) => token_for(&given.identity, given.token.is_some()),
         Request::Retry { id: Some(id) } => format!("retry {}", short(id.as_str())),
         Request::Retry { id: None } => "retry all".into(),
         Request::Discard { id } => format!("discard {}", short(id.as_str())),
@@ -300,6 +299,11 @@ fn request(asked: &Request) -> String {
         Request::Flush => "flush".into(),
         Request::Record { recording } => format!("record {recording:?}"),
     }
+}
+
+fn token_for(identity: &Identity, is_given: bool) -> String {
+    let token = if is_given { "a token" } else { "no token" };
+    format!("{token} for {}/{}", identity.session, identity.user)
 }
 
 fn state(status: &crate::bus::Status) -> String {

@@ -145,20 +145,24 @@ impl Tape {
     }
 
     /// The machine is told this fact, as `write` writes it. `hash` gives the hash of an event that is left out.
-    pub fn begin(&mut self, now: Now, hash: Option<Hasher>, write: &dyn Fn(&mut Scribe<'_>)) {
+    pub fn begin(&mut self, now: Now, hash: Hasher, write: &dyn Fn(&mut Scribe<'_>)) {
         let mut hashes = Vec::new();
         let mut leave_out = |sealed: &[u8]| {
             let mut mark = Mark::default();
-            if let Some(hash) = hash.map(|hash| hash(sealed)) {
-                mark.copy_from_slice(&hash[..8]);
-                hashes.extend_from_slice(&hash);
-            }
+            let hash = hash(sealed);
+            mark.copy_from_slice(&hash[..8]);
+            hashes.extend_from_slice(&hash);
             mark
         };
         let mut scribe = Scribe::new(self.recording, &mut leave_out);
         write(&mut scribe);
         let fact = scribe.into_bytes();
         self.open = (now, fact, hashes);
+    }
+
+    /// The machine is told this fact, of which nothing had to be hashed.
+    pub fn note(&mut self, now: Now, fact: Vec<u8>) {
+        self.open = (now, fact, Vec::new());
     }
 
     /// This is what came of it.
