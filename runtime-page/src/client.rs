@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use bellwether_shared::base::{Culprit, EventId, Fault, PageId};
+use bellwether_shared::base::{Culprit, EventId, Fault, PageId, joined};
 use bellwether_shared::bus::{Identity, Reply, Request};
 use bellwether_shared::rows::{JournalRow, Store, StreamKey};
 use bellwether_shared::tape::Recording;
@@ -341,7 +341,7 @@ fn refuse(why: &EventUnfit) -> Fault {
                 field,
                 "` is over its bound, and nothing was stored: see the limits",
             ];
-            Fault::new("outbox-too-large", Culprit::App, words.concat())
+            Fault::new("outbox-too-large", Culprit::App, joined(&words))
         }
     }
 }

@@ -4,7 +4,7 @@ use core::fmt;
 use core::time::Duration;
 use std::rc::Rc;
 
-use bellwether_shared::base::{Culprit, Fault, limits};
+use bellwether_shared::base::{Culprit, Fault, joined, limits};
 use bellwether_shared::bus::{Hello, Identity};
 use bellwether_shared::rows;
 use bellwether_web::link;
@@ -112,7 +112,7 @@ impl Options {
 }
 
 fn unfit(words: &[&str]) -> Fault {
-    Fault::new("option-invalid", Culprit::App, words.concat())
+    Fault::new("option-invalid", Culprit::App, joined(words))
 }
 
 impl fmt::Debug for Options {

@@ -10,6 +10,7 @@
 use core::fmt;
 use core::time::Duration;
 
+use bellwether_shared::base::joined;
 use bellwether_shared::rows::{Key, Store};
 use js_sys::Array;
 use wasm_bindgen::prelude::*;
@@ -50,7 +51,7 @@ impl Journal {
     /// A use that has to open it fails after `patience`, in which it tries twice.
     #[must_use]
     pub fn new(channel: &str, patience: Duration) -> Self {
-        Self(Raw::new(&["bellwether:", channel].concat(), js::from_duration(patience)))
+        Self(Raw::new(&joined(&["bellwether:", channel]), js::from_duration(patience)))
     }
 
     /// Opens the database if it is not open.

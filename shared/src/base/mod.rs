@@ -3,7 +3,6 @@
 //! Nothing here decides anything, and nothing here asks the world for time or randomness.
 
 pub mod codec;
-mod decimal;
 mod fault;
 mod hlc;
 mod ids;
@@ -11,13 +10,14 @@ pub mod limits;
 mod rng;
 mod seq;
 mod sorted;
+mod text;
 mod time;
 
-pub use decimal::decimal;
 pub use fault::{Culprit, Fault};
 pub use hlc::{Hlc, Stamp};
 pub use ids::{DeviceId, EventId, IdUnfit, Incarnation, LogEpoch, PageId, RequestId, uuid_v7};
 pub use rng::Rng;
 pub use seq::{Epoch, Generation, Position, Seq};
 pub use sorted::SortedMap;
+pub use text::{decimal, joined};
 pub use time::{Mono, Now, Wall};

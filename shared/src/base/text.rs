@@ -1,10 +1,18 @@
-//! Numbers as people read them, without the standard library's formatting: that is 1.4 KB of wasm.
+//! Texts put together without the standard library: its formatting is 1.4 KB of wasm, and its `concat` 1 KB.
 
 /// A number in decimal digits.
 #[must_use]
 pub fn decimal(number: u64) -> String {
     let mut text = String::new();
     push(&mut text, number);
+    text
+}
+
+/// The parts one after the other.
+#[must_use]
+pub fn joined(parts: &[&str]) -> String {
+    let mut text = String::new();
+    parts.iter().for_each(|part| text.push_str(part));
     text
 }
 
