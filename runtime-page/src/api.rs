@@ -56,26 +56,28 @@ impl Client {
     }
 
     /// The page's id.
-    pub fn id(&self) -> String {
-        self.0.id().text()
+    pub fn id(&self) -> JsValue {
+        self.0.id().text().into()
     }
 
     /// Stores an event; gives its id at once, and settles with its position when it is durable.
     #[allow(clippy::too_many_arguments, reason = "an object would have to be taken apart here")]
     pub fn append(
         &self,
-        type_: &str,
-        data: Option<String>,
-        key: Option<String>,
-        id: Option<String>,
-        correlation: Option<String>,
+        type_: JsValue,
+        data: JsValue,
+        key: JsValue,
+        id: JsValue,
+        correlation: JsValue,
         schema: u32,
         lane: u8,
         immediate: bool,
         settle: Told,
-    ) -> Result<String, JsValue> {
+    ) -> Result<JsValue, JsValue> {
+        let (data, key) = (data.as_string(), key.as_string());
+        let (id, correlation) = (id.as_string(), correlation.as_string());
         let event = NewEvent {
-            type_,
+            type_: &text(&type_),
             data: data.as_deref(),
             key: key.as_deref(),
             id: id.as_deref(),
@@ -90,7 +92,7 @@ impl Client {
         };
         let settle = settling(settle, number);
         let id = self.0.append(event, settle).map_err(thrown)?;
-        Ok(id.as_str().to_owned())
+        Ok(id.as_str().into())
     }
 
     /// Lists the events that the server has not answered.
@@ -131,7 +133,7 @@ impl Client {
     }
 
     /// Settles when the server has accepted or refused the event.
-    pub fn delivered(&self, id: &str, settle: Told) -> Result<(), JsValue> {
+    pub fn delivered(&self, id: JsValue, settle: Told) -> Result<(), JsValue> {
         let settle = move |outcome: Result<&DoneEntry, Fault>| {
             let shown = outcome.map(|entry| {
                 let shown = Members::none();
@@ -145,15 +147,15 @@ impl Client {
             });
             give(&settle, shown);
         };
-        self.0.wait_for(event_id(id)?, Box::new(settle));
+        self.0.wait_for(event_id(&text(&id))?, Box::new(settle));
         Ok(())
     }
 
     /// Asks the coordinator: to send a dead letter or all again, to throw one away, to stop or go on, or to deliver
     /// what is there.
-    pub fn ask(&self, what: &str, id: Option<String>, settle: Told) -> Result<(), JsValue> {
-        let id = id.map(|id| event_id(&id)).transpose()?;
-        let request = match (what, id) {
+    pub fn ask(&self, what: JsValue, id: JsValue, settle: Told) -> Result<(), JsValue> {
+        let id = id.as_string().map(|id| event_id(&id)).transpose()?;
+        let request = match (&*text(&what), id) {
             ("retry", id) => Request::Retry { id },
             ("discard", Some(id)) => Request::Discard { id },
             ("pause", _) => Request::Pause { on: true },
@@ -191,19 +193,19 @@ impl Client {
     }
 
     /// Answers what the sink was told as `token`.
-    pub fn token(&self, user: String, session: String, token: Option<String>) {
-        let identity = Identity { session: session.into(), user: user.into() };
-        self.0.driver().give_token(identity, token.map(Into::into));
+    pub fn token(&self, user: JsValue, session: JsValue, token: JsValue) {
+        let identity = Identity { session: text(&session), user: text(&user) };
+        self.0.driver().give_token(identity, token.as_string().map(Into::into));
     }
 
     /// From here on this page's events are another's; `sink` is the one it was opened with, if there are tokens.
     pub fn identify(
         &self,
-        user: String,
-        session: String,
+        user: JsValue,
+        session: JsValue,
         sink: Option<Told>,
     ) -> Result<(), JsValue> {
-        let identity = Identity { session: session.into(), user: user.into() };
+        let identity = Identity { session: text(&session), user: text(&user) };
         self.0.identify(identity, sink.map(asking)).map_err(thrown)
     }
 
@@ -226,6 +228,11 @@ fn shown(id: &str, listed: Option<&Listed<'_>>) -> Members {
     shown.set_text("session", listed.map_or("", |listed| listed.session));
     shown.set_text("user", listed.map_or("", |listed| listed.user));
     shown
+}
+
+// Texts cross as they are and are read here: each that the glue wrote would be written there by code of its own.
+fn text(value: &JsValue) -> Box<str> {
+    value.as_string().unwrap_or_default().into()
 }
 
 fn text_or_none(text: Option<&str>) -> JsValue {
@@ -257,7 +264,7 @@ fn give(settle: &Told, result: Result<JsValue, Fault>) {
 
 fn options(raw: &RawOptions) -> Options {
     let defaults = rows::Options::default();
-    let text = |name| Box::<str>::from(raw.text(name).unwrap_or_default());
+    let text = |name| text(&raw.get(name));
     let flag = |name| raw.get(name).as_bool().unwrap_or_default();
     let number = |name, default: u32| raw.get(name).as_f64().map_or(default, |it| it as u32);
     let worker = match raw.text("worker") {
