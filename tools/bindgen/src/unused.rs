@@ -1,14 +1,13 @@
-//! Leaves out of the glue what the package never calls: the other way of starting the wasm (a page waits for it, the
-//! worker does not), letting go of the worker, which lives as long as its realm, and what browsers without wasm of
-//! our kind would need.
+//! Leaves out of the glue what the package never calls: other ways of starting the wasm (a page waits for it, the
+//! worker does not), letting go of the worker, which lives as long as its realm, and of a client by hand, and what
+//! browsers without wasm of our kind would need.
 //!
 //! The glue is text that wasm-bindgen has written, and these are passages of it: if another version writes them
 //! otherwise, making the glue fails, and this file has to follow.
 
 /// The script without it.
 pub(crate) fn script(text: &str, is_page: bool) -> Result<String, String> {
-    let (passages, alone) =
-        if is_page { (PAGE, "__wbg_init as default") } else { (WORKER, "initSync") };
+    let (passages, alone) = if is_page { (PAGE, START) } else { (WORKER, "export { initSync }") };
     let mut text = text.to_owned();
     for (first, next) in BOTH.iter().chain(passages) {
         text = without(&text, first, next)?;
@@ -16,7 +15,7 @@ pub(crate) fn script(text: &str, is_page: bool) -> Result<String, String> {
     if !text.contains(EXPORTS) {
         return Err(missing(EXPORTS));
     }
-    Ok(text.replace(EXPORTS, &["export { ", alone, " }"].concat()))
+    Ok(text.replace(EXPORTS, alone))
 }
 
 /// What only the worker's glue has called, and is to be left out of the wasm, too.
@@ -32,7 +31,16 @@ const BOTH: &[Passage] = &[
     ("    if (realloc === undefined) {", "    let len = arg.length;"),
 ];
 
-const PAGE: &[Passage] = &[("function initSync(module) {", "let __wbg_init_promise;")];
+const PAGE: &[Passage] = &[
+    ("async function __wbg_load(module, imports) {", EXPORTS),
+    ("    __destroy_into_raw() {", "    /**\n"),
+    ("if (Symbol.dispose) Client", "function __wbg_get_imports"),
+    REGISTRY,
+    REGISTRY,
+];
+
+/// How a page starts its wasm.
+const START: &str = include_str!("start.js");
 
 const WORKER: &[Passage] = &[
     ("let __wbg_init_promise;", EXPORTS),
@@ -43,7 +51,10 @@ const WORKER: &[Passage] = &[
     ("    __destroy_into_raw() {", "    /**\n"),
     ("if (Symbol.dispose) Worker", "function __wbg_get_imports"),
     ("const WorkerFinalization = ", "function addToExternrefTable0"),
+    REGISTRY,
 ];
+
+const REGISTRY: Passage = ("(typeof FinalizationRegistry === ", "new FinalizationRegistry(");
 
 /// The declarations without theirs.
 pub(crate) fn declarations(text: &str) -> Result<String, String> {
@@ -74,7 +85,7 @@ mod tests {
     #[test]
     fn what_is_not_called_is_left_out() {
         for (passages, is_page, alone) in [
-            (PAGE, true, "export { __wbg_init as default }"),
+            (PAGE, true, START),
             (WORKER, false, "export { initSync }"),
         ] {
             let text = [&glue(passages), EXPORTS].concat();
