@@ -5,7 +5,7 @@ use core::fmt;
 use core::time::Duration;
 use std::rc::Rc;
 
-use bellwether_shared::base::{Epoch, Mono, PageId, RequestId, limits};
+use bellwether_shared::base::{Epoch, Mono, PageId, RequestId, joined, limits};
 use bellwether_shared::bus::{Envelope, Notice};
 use bellwether_shared::coordinator::{Client, Coordinator, Effect, Input, Trigger};
 use bellwether_shared::rows::HostKind;
@@ -115,7 +115,7 @@ impl Driver {
     }
 
     pub(crate) async fn ask_for_sync(&self) {
-        scope::register_sync(&[TAG, &self.channel].concat()).await;
+        scope::register_sync(&joined(&[TAG, &self.channel])).await;
     }
 
     async fn tell(self: &Rc<Self>, input: Input) {

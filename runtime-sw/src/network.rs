@@ -2,14 +2,14 @@
 
 use core::time::Duration;
 
-use bellwether_shared::base::limits;
+use bellwether_shared::base::{joined, limits};
 use bellwether_shared::outbox::Response;
 use bellwether_shared::wire::{CBOR, PROBLEM_CBOR};
 use bellwether_web::fetch;
 
 /// Sends one push.
 pub(crate) async fn push(url: &str, token: Option<&str>, body: &[u8]) -> Response {
-    let accept = [CBOR, ", ", PROBLEM_CBOR].concat();
+    let accept = joined(&[CBOR, ", ", PROBLEM_CBOR]);
     let timeout = Duration::from_millis(limits::PUSH_TIMEOUT_MS.into());
     let sent = fetch::post(url, CBOR, &accept, token, body, timeout, limits::ANSWER_BYTES_MAX);
     match sent.await {

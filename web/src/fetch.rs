@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use bellwether_shared::base::joined;
 use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::*;
 
@@ -77,7 +78,7 @@ pub async fn post(
     headers.set_text("content-type", content_type);
     headers.set_text("accept", accept);
     if let Some(bearer) = bearer {
-        headers.set_text("authorization", &["Bearer ", bearer].concat());
+        headers.set_text("authorization", &joined(&["Bearer ", bearer]));
     }
     let timeout_ms = js::from_duration(timeout);
     let sent = raw_post(url, &headers, body, timeout_ms, answer_bytes_max);

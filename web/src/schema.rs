@@ -1,7 +1,9 @@
 //! The name of a channel's database.
 
+use bellwether_shared::base::joined;
+
 /// Name of a channel's database.
 #[must_use]
 pub fn database_name(channel: &str) -> String {
-    ["bellwether:", channel].concat()
+    joined(&["bellwether:", channel])
 }

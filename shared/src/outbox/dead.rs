@@ -7,7 +7,7 @@ use minicbor::bytes::ByteVec;
 
 use super::Ticket;
 use super::batch::Held;
-use crate::base::{EventId, Fault, SortedMap, Wall, decimal};
+use crate::base::{EventId, Fault, SortedMap, Wall, decimal, joined};
 use crate::bus::Notice;
 use crate::rows::{
     DeadRow, JournalRow, Key, Op, Options, Overflow, ROW_VERSION, Reason, RowFault, Store,
@@ -89,7 +89,7 @@ impl DeadLetters {
         at: Wall,
         options: &Options,
     ) -> Burial {
-        let name = ["journal:", &decimal(position)].concat();
+        let name = joined(&["journal:", &decimal(position)]);
         let row = DeadRow {
             version: ROW_VERSION,
             session: "".into(),
@@ -188,7 +188,7 @@ fn dropped(key: &Key) -> Fault {
     Fault::new(
         "dead-letter-dropped",
         crate::base::Culprit::App,
-        ["the dead letter ", &name, " was dropped to make room, as the app chose"].concat(),
+        joined(&["the dead letter ", &name, " was dropped to make room, as the app chose"]),
     )
 }
 
