@@ -32,7 +32,6 @@ const SHELL = [
   "/src/weather.js",
   "/src/words.js",
   "/bellwether/index.js",
-  "/bellwether/bellwether_page.js",
   "/bellwether/bellwether_page_bg.wasm",
 ];
 

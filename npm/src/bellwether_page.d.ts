@@ -1,7 +1,7 @@
-// The wasm's glue, which the build puts beside the compiled modules.
+// The wasm's glue, which the build puts beside the compiled modules, and then with them into one.
 
-import type { ClientClass, PageModule } from "./wasm.js";
+import type { ClientClass, Start } from "./wasm.js";
 
-declare const start: PageModule["default"];
+declare const start: Start;
 export default start;
 export declare const Client: ClientClass;

@@ -1,14 +1,15 @@
 // The package's entry: `connect`, the error class, and the types.
 
+import start, { Client } from "./bellwether_page.js";
 import { connector } from "./connect.js";
-import { loadClient } from "./load.js";
+import { loader } from "./load.js";
 import type { Bellwether, ConnectOptions } from "./types.js";
 
 export { BellwetherError } from "./errors.js";
 export type { Culprit, ErrorCode } from "./errors.js";
 export type * from "./types.js";
 
-const open = /* @__PURE__ */ connector("__BELLWETHER_BUILD__", loadClient);
+const open = /* @__PURE__ */ connector("__BELLWETHER_BUILD__", loader(start, Client));
 
 /**
  * Joins this page to the session that all pages of a channel share.

@@ -3,37 +3,36 @@
 // What always holds: a failed start is forgotten, so the next `connect` tries again.
 
 import { BellwetherError } from "./errors.js";
-import type { ClientClass } from "./wasm.js";
+import type { ClientClass, Start } from "./wasm.js";
 
-let loading: Promise<ClientClass> | undefined;
-
-/** Starts the page's wasm, compiled or from where it lies; the first call decides from where. */
-export function loadClient(wasm: string | WebAssembly.Module | undefined): Promise<ClientClass> {
-  loading ??= start(wasm).catch((cause: unknown) => {
-    loading = undefined;
-    throw cause;
-  });
-  return loading;
+/** Makes what starts the page's wasm, compiled or from where it lies; the first call decides from where. */
+export function loader(
+  start: Start,
+  clients: ClientClass,
+): (wasm: string | WebAssembly.Module | undefined) => Promise<ClientClass> {
+  let loading: Promise<unknown> | undefined;
+  return async (wasm) => {
+    loading ??= load(start, wasm).catch((cause: unknown) => {
+      loading = undefined;
+      throw cause;
+    });
+    await loading;
+    return clients;
+  };
 }
 
-async function start(wasm: string | WebAssembly.Module | undefined): Promise<ClientClass> {
+async function load(start: Start, wasm: string | WebAssembly.Module | undefined): Promise<void> {
   const from = wasm ?? new URL("./bellwether_page_bg.wasm", import.meta.url).href;
   try {
-    // Glue and wasm travel side by side.
-    const [glue, input] = await Promise.all([
-      import("./bellwether_page.js"),
-      typeof from === "string" ? download(from) : from,
-    ]);
-    await glue.default({ module_or_path: input });
-    return glue.Client;
+    await start({ module_or_path: typeof from === "string" ? await download(from) : from });
   } catch (cause) {
     const where = typeof from === "string" ? `from ${from} ` : "";
     throw new BellwetherError(
       "wasm-unavailable",
       "app",
-      `the page's wasm could not be started ${where}(${cause}). Check that bellwether_page.js ` +
-        "and bellwether_page_bg.wasm lie beside index.js, or that the option `wasm` says where, " +
-        "and that the Content-Security-Policy has 'wasm-unsafe-eval' in script-src",
+      `the page's wasm could not be started ${where}(${cause}). Check that bellwether_page_bg.wasm ` +
+        "lies beside index.js, or that the option `wasm` says where, and that the " +
+        "Content-Security-Policy has 'wasm-unsafe-eval' in script-src",
       { cause },
     );
   }

@@ -4,12 +4,10 @@
 
 import type { BellwetherEventMap, DeadLetter, Delivery, QueuedEvent, Status } from "./types.js";
 
-/** What the page's wasm exports: the default export starts it, once per page. */
-export interface PageModule {
-  default(input: { module_or_path: WebAssembly.Module | Response }): Promise<unknown>;
-  Client: ClientClass;
-}
+/** Starts the page's wasm, once per page. */
+export type Start = (input: { module_or_path: WebAssembly.Module | Response }) => Promise<unknown>;
 
+/** What it exports. */
 export interface ClientClass {
   /** Calls `opened` when the journal is open, or known not to be openable; within 3 s. */
   open(options: RawOptions, sink: Sink, opened: () => void): Client;

@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { connector } from "../build/js/connect.js";
 import { BellwetherError } from "../build/js/errors.js";
-import { loadClient } from "../build/js/load.js";
+import { loader } from "../build/js/load.js";
 import { fakeClients } from "../testing/client.mjs";
 
 globalThis.document = { baseURI: "https://app.example/board/" };
@@ -201,6 +201,7 @@ test("a fault without a name is one of our own", async () => {
 
 test("wasm that cannot be started says what to check, and is tried again", async (t) => {
   t.mock.method(globalThis, "fetch", async () => new Response("", { status: 404 }));
+  const loadClient = loader(() => assert.fail("there is nothing to start"), fakeClients());
   for (const turn of [1, 2]) {
     await assert.rejects(loadClient("https://app.example/page.wasm"), (fault) => {
       assert.equal(fault.code, "wasm-unavailable");

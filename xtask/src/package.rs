@@ -1,9 +1,9 @@
 //! Builds the npm package: TypeScript and wasm glue become `npm/dist`.
 //!
 //! ```text
-//! npm/src/*.ts ──tsc──▶ *.js ──esbuild──▶ index.js ─┐
-//!                   └─▶ *.d.ts ─────────────────────┤
-//! page glue and wasm ───────────────────────────────┼──▶ npm/dist/
+//! npm/src/*.ts, page's glue inside ──▶ index.js ────┐
+//!              └─▶ *.d.ts ──────────────────────────┤
+//! the page's wasm ──────────────────────────────────┼──▶ npm/dist/
 //! worker.ts with the glue inside, and wasm ─────────┘      bellwether-sw.js, bellwether-sw.<hash>.wasm
 //! ```
 //!
@@ -47,11 +47,12 @@ pub(crate) fn build(repo: &Repo, profile: Profile) -> Outcome<PathBuf> {
     let glue = wasm::build(repo, profile)?;
     install(repo, "npm")?;
     let squeeze = Squeeze { repo, minify: profile == Profile::Release };
-    let page = page_glue(&squeeze, &glue)?;
-    let scripts = scripts(&squeeze)?;
+    let page_wasm = format!("{}_bg.wasm", Runtime::Page.name());
+    let page_wasm = (page_wasm.clone(), file::read(&glue.join(page_wasm))?);
+    let scripts = scripts(&squeeze, &glue)?;
     let worker = squeeze.classic(&worker_script(repo)?, &glue)?;
     let worker_wasm = file::read(&glue.join(format!("{}_bg.wasm", Runtime::Worker.name())))?;
-    let parts = Parts { page, scripts, worker, worker_wasm };
+    let parts = Parts { page_wasm, scripts, worker, worker_wasm };
     let dist = repo.at("npm/dist");
     file::make_exactly(&dist, &assemble(parts)?)?;
     Ok(dist)
@@ -82,16 +83,6 @@ pub(crate) fn check_demo(repo: &Repo) -> Outcome {
     run("types of the demo", compiler(repo)?.args(["--project", "../demo/tsconfig.json"]))
 }
 
-fn page_glue(squeeze: &Squeeze<'_>, glue: &Path) -> Outcome<Vec<Built>> {
-    let named = |ending: &str| format!("{}{ending}", Runtime::Page.name());
-    let script = named(".js");
-    let mut built = vec![(script.clone(), squeeze.bundle(&glue.join(script))?)];
-    for ending in [".d.ts", "_bg.wasm", "_bg.wasm.d.ts"] {
-        built.push((named(ending), file::read(&glue.join(named(ending)))?));
-    }
-    Ok(built)
-}
-
 /// Makes scripts small, if that is wanted, and one of many.
 struct Squeeze<'a> {
     repo: &'a Repo,
@@ -99,10 +90,9 @@ struct Squeeze<'a> {
 }
 
 impl Squeeze<'_> {
-    /// A module and all that it imports from beside it, but for the page's glue, which `index.js` loads later.
+    /// A module and all that it imports.
     fn bundle(&self, module: &Path) -> Outcome<Vec<u8>> {
-        let glue = format!("--external:./{}.js", Runtime::Page.name());
-        self.run(module, &["--bundle", "--format=esm", &glue])
+        self.run(module, &["--bundle", "--format=esm"])
     }
 
     /// A classic script, with the worker's glue in the place of the global that stands for it.
@@ -131,9 +121,14 @@ impl Squeeze<'_> {
     }
 }
 
-/// The package's one module, and the declarations of all that it was made of.
-fn scripts(squeeze: &Squeeze<'_>) -> Outcome<Vec<Built>> {
+/// The package's one module, with the page's glue in it, and the declarations of all that it was made of.
+fn scripts(squeeze: &Squeeze<'_>, glue: &Path) -> Outcome<Vec<Built>> {
     let folder = compile(squeeze.repo, "tsconfig.json", "package-js")?;
+    let of_worker = |name: &str| name.starts_with(Runtime::Worker.name());
+    let of_page = |name: &str| !of_worker(name) && (!name.contains('.') || name.ends_with(".js"));
+    for name in file::below(glue, &of_page)? {
+        file::write(&folder.join(&name), &file::read(&glue.join(&name))?)?;
+    }
     let mut built = vec![("index.js".to_owned(), squeeze.bundle(&folder.join("index.js"))?)];
     let is_declaration = |name: &str| !name.contains('.') || name.ends_with(".d.ts");
     for name in file::below(&folder, &is_declaration)? {
@@ -200,7 +195,7 @@ pub(crate) fn package_tool(repo: &Repo, name: &str) -> Outcome<Command> {
 
 /// Everything that goes into the package, before the placeholders are filled.
 struct Parts {
-    page: Vec<Built>,
+    page_wasm: Built,
     scripts: Vec<Built>,
     worker: Vec<u8>,
     worker_wasm: Vec<u8>,
@@ -208,11 +203,10 @@ struct Parts {
 
 /// The finished files of the package.
 fn assemble(parts: Parts) -> Outcome<Vec<Built>> {
-    let Parts { page, mut scripts, worker, worker_wasm } = parts;
+    let Parts { page_wasm, mut scripts, worker, worker_wasm } = parts;
     let wasm_name = format!("bellwether-sw.{}.wasm", hash::of_content(&worker_wasm));
 
-    scripts.retain(|(name, _)| !page.iter().any(|(glue, _)| glue == name));
-    let everything = page.iter().chain(&scripts);
+    let everything = core::iter::once(&page_wasm).chain(&scripts);
     let everything = everything.flat_map(|(name, content)| [name.as_bytes(), content]);
     let build = hash::short(everything.chain([&worker[..], &worker_wasm]));
 
@@ -224,8 +218,8 @@ fn assemble(parts: Parts) -> Outcome<Vec<Built>> {
     let worker = fill(&worker, &[(WASM_PLACE, &wasm_name), (BUILD_PLACE, &build)]);
     check_is_classic(&worker)?;
 
-    let mut files = page;
-    files.extend(scripts);
+    let mut files = scripts;
+    files.push(page_wasm);
     files.push((WORKER_SCRIPT.to_owned(), worker));
     files.push((wasm_name, worker_wasm));
     Ok(files)
@@ -261,7 +255,7 @@ mod tests {
     fn parts(worker: &str) -> Parts {
         let built = |name: &str, content: &str| (name.to_owned(), content.as_bytes().to_vec());
         Parts {
-            page: vec![built("bellwether_page.js", "page glue")],
+            page_wasm: built("bellwether_page_bg.wasm", "page"),
             scripts: vec![
                 built("index.js", "export const build = '__BELLWETHER_BUILD__';"),
                 built("index.d.ts", "export declare const build: '__BELLWETHER_BUILD__';"),
@@ -301,7 +295,8 @@ mod tests {
         assert_ne!(first, id(parts("2;")));
         let other_wasm = Parts { worker_wasm: b"abd".to_vec(), ..parts("1;") };
         assert_ne!(first, id(other_wasm));
-        let other_page = Parts { page: Vec::new(), ..parts("1;") };
+        let page_wasm = ("bellwether_page_bg.wasm".to_owned(), b"other".to_vec());
+        let other_page = Parts { page_wasm, ..parts("1;") };
         assert_ne!(first, id(other_page));
     }
 

@@ -20,7 +20,7 @@ const KB: usize = 1024;
 /// What the worker may weigh: its script (glue and shim) and its wasm, brotli 11.
 const WORKER_BYTES_MAX: usize = 80 * KB;
 
-/// What the page may weigh: `index.js`, the modules it imports, the glue and the wasm, brotli 11.
+/// What the page may weigh: `index.js`, which has the glue in it, and the wasm, brotli 11.
 const PAGE_BYTES_MAX: usize = 40 * KB;
 
 /// How many functions `--what` lists for each runtime.

@@ -4,9 +4,9 @@
 //! bellwether-bindgen <module.wasm> <folder> <name> worker|page [--trap] [--names]
 //! ```
 //!
-//! Both give an ES module `<name>.js` and `<name>_bg.wasm`; the page's has its TypeScript declarations, the worker's
-//! becomes part of a script. What neither needs is left out, see `unused`. The names of functions are left out of the wasm, a third of its size, unless `--names` asks for them to measure by. With `--trap` a
-//! panic is a trap without words, and nothing formats, see `panics`.
+//! Both give an ES module `<name>.js`, which becomes part of a script, and `<name>_bg.wasm`. What neither needs
+//! is left out, see `unused`. The names of functions are left out of the wasm, a third of its size, unless `--names` asks
+//! for them to measure by. With `--trap` a panic is a trap without words, and nothing formats, see `panics`.
 //!
 //! What the two call each other by is shortened: wasm-bindgen puts a hash into each such name, of which
 //! none can be compressed.
@@ -57,7 +57,7 @@ fn convert(
     bindgen
         .input_path(module)
         .out_name(name)
-        .typescript(is_page)
+        .typescript(false)
         .remove_name_section(!names)
         .remove_producers_section(true);
     bindgen.web(true)?;
@@ -82,20 +82,9 @@ fn convert(
         }
     }
     output.emit(folder)?;
-    for ending in [".js", "_bg.wasm.d.ts"] {
-        let path = folder.join(format!("{name}{ending}"));
-        if path.exists() {
-            let text = std::fs::read_to_string(&path)?;
-            let text = with_renamed(&text, &renamed);
-            let text = if ending == ".js" { unused::script(&text, is_page)? } else { text };
-            std::fs::write(&path, text)?;
-        }
-    }
-    if is_page {
-        let path = folder.join(format!("{name}.d.ts"));
-        let text = std::fs::read_to_string(&path)?;
-        std::fs::write(&path, unused::declarations(&text)?)?;
-    }
+    let path = folder.join(format!("{name}.js"));
+    let text = with_renamed(&std::fs::read_to_string(&path)?, &renamed);
+    std::fs::write(&path, unused::script(&text, is_page)?)?;
     Ok(())
 }
 

@@ -56,11 +56,6 @@ const WORKER: &[Passage] = &[
 
 const REGISTRY: Passage = ("(typeof FinalizationRegistry === ", "new FinalizationRegistry(");
 
-/// The declarations without theirs.
-pub(crate) fn declarations(text: &str) -> Result<String, String> {
-    without(text, "export type SyncInitInput", "/**\n * If `module_or_path` is")
-}
-
 /// `text` without what lies from `first` up to `next`.
 fn without(text: &str, first: &str, next: &str) -> Result<String, String> {
     let (before, rest) = text.split_once(first).ok_or_else(|| missing(first))?;
@@ -84,10 +79,9 @@ mod tests {
 
     #[test]
     fn what_is_not_called_is_left_out() {
-        for (passages, is_page, alone) in [
-            (PAGE, true, START),
-            (WORKER, false, "export { initSync }"),
-        ] {
+        for (passages, is_page, alone) in
+            [(PAGE, true, START), (WORKER, false, "export { initSync }")]
+        {
             let text = [&glue(passages), EXPORTS].concat();
             let script = script(&text, is_page).expect("all passages are there");
             assert!(script.ends_with(alone) && !script.contains("unused"), "{script}");
@@ -100,6 +94,5 @@ mod tests {
         assert!(script(EXPORTS, true).is_err());
         assert!(script(&glue(WORKER), true).is_err());
         assert!(script(&glue(PAGE), false).is_err());
-        assert!(declarations("export type InitInput;").is_err());
     }
 }
