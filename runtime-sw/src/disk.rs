@@ -17,7 +17,7 @@ use bellwether_shared::wire::{DeviceKey, KeyKind, to_cbor};
 use bellwether_web::dom::DomFault;
 use bellwether_web::fault::StoreFault;
 use bellwether_web::store::Store;
-use bellwether_web::{clock, entropy, registry, sentinel, sign};
+use bellwether_web::{clock, entropy, registry, scope, sentinel, sign};
 use wasm_bindgen::JsValue;
 
 use crate::driver::Passive;
@@ -89,7 +89,8 @@ impl Disk {
             let unchanged = passive.as_ref().filter(|passive| same(passive));
             let unchanged =
                 unchanged.map_or(Duration::ZERO, |passive| now.mono.since(passive.since));
-            let asker = Asker { realm, kind: HostKind::Worker, build, floor, unchanged };
+            let (kind, replaced) = (HostKind::Worker, scope::is_replaced());
+            let asker = Asker { realm, kind, build, floor, unchanged, replaced };
             let verdict = decide(found.map(read::<LeaseRow>), &asker, now.wall);
             let row = match &verdict {
                 Verdict::Take(lease) => Some(to_cbor(lease)),

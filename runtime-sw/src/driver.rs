@@ -109,9 +109,10 @@ impl Driver {
         self.tell(Input::Trigger(trigger)).await;
     }
 
-    /// Whether anything is still to be sent.
+    /// Whether anything is still to be sent; after a boot that has failed there may be.
     pub(crate) fn has_work(&self) -> bool {
-        self.machine.borrow().as_ref().is_some_and(Coordinator::has_work)
+        let machine = self.machine.borrow();
+        machine.as_ref().map_or(self.passive.borrow().is_none(), Coordinator::has_work)
     }
 
     pub(crate) async fn ask_for_sync(&self) {
@@ -119,6 +120,9 @@ impl Driver {
     }
 
     async fn tell(self: &Rc<Self>, input: Input) {
+        if self.machine.borrow().is_none() {
+            return;
+        }
         self.hand_in(input);
         if !self.introduced.get() {
             self.introduce();
@@ -220,7 +224,9 @@ impl Driver {
             Some(_) if self.disk.is_lost() => true,
             Some(machine) if machine.is_fenced() || machine.epoch() < self.heard.get() => {
                 let age = self.taken.get().map(|taken| clock::now().mono.since(taken));
+                // One that was replaced takes nothing: it only learns who hosts.
                 age.is_none_or(|age| age >= Duration::from_millis(limits::TAKE_MS_MIN))
+                    || scope::is_replaced()
             }
             Some(_) => false,
         }
@@ -242,7 +248,11 @@ impl Driver {
                 self.pump();
                 self.introduce();
             }
-            Ok(Booted::Passive(passive)) => *self.passive.borrow_mut() = Some(passive),
+            Ok(Booted::Passive(passive)) => {
+                self.start_over();
+                *self.passive.borrow_mut() = Some(passive);
+                self.pump();
+            }
             Err(fault) => {
                 let notice = Notice::Trouble(fault);
                 let message = notice.seal(&self.build, self.realm.get(), RequestId(0), Epoch(0));
@@ -277,7 +287,7 @@ impl Driver {
         });
     }
 
-    /// The database was deleted and made anew under the coordinator: whatever it knows is of the old one.
+    /// The coordinator is given up: its database was deleted and made anew, or another hosts.
     pub(crate) fn start_over(&self) {
         self.life.set(self.life.get() + 1);
         *self.machine.borrow_mut() = None;

@@ -1,31 +1,33 @@
 //! A worker's boot: one transaction, the letters that it has found, and who the device is.
 //!
 //! What always holds: as in the shipped driver, a boot raises the epoch in the transaction that loads the rows; who the
-//! device is is found out beside it.
+//! device is is found out beside it. A worker that was replaced does not boot.
 
 use std::sync::Arc;
 
 use aws_lc_rs::signature::Ed25519KeyPair;
 use bellwether_shared::base::{DeviceId, Epoch, Fault, PageId, RequestId};
-use bellwether_shared::bus::Notice;
-use bellwether_shared::coordinator::{Coordinator, Input, Restored, To, too_old};
+use bellwether_shared::bus::{Envelope, Notice, Request};
+use bellwether_shared::coordinator::{Client, Coordinator, Input, Restored, To, too_old};
 use bellwether_shared::host::{Asker, Verdict, decide};
 use bellwether_shared::outbox::OutboxRows;
 use bellwether_shared::rows::{
-    DeviceRow, HostKind, Key, LEASE_HOST, LeaseRow, META_CONFIG, META_DEVICE, META_LOST, Op,
-    ROW_VERSION, Store, read,
+    Config, DeviceRow, HostKind, Key, LEASE_HOST, LeaseRow, META_CONFIG, META_DEVICE, META_LOST,
+    Op, ROW_VERSION, Store, WriteBatch, read,
 };
 use bellwether_shared::wire::{DeviceKey, KeyKind, to_cbor};
 
 use crate::check;
 use crate::disk::Disk;
 use crate::driver::{What, words};
-use crate::tab::Tab;
 use crate::world::World;
+
+/// How a boot ends: with what was read, or with nothing where another hosts.
+pub(crate) type Booted = Result<Option<Box<Restored>>, Fault>;
 
 impl World {
     // One transaction: read the lease, decide, raise the epoch, load the rows.
-    pub(crate) fn boot_once(&mut self, device: usize, realm: PageId) -> Result<Restored, Fault> {
+    pub(crate) fn boot_once(&mut self, device: usize, realm: PageId) -> Booted {
         let holder = self.fresh_realm();
         let wall = self.clock(device, self.now_ms).wall;
         let here = &mut self.devices[device];
@@ -37,10 +39,15 @@ impl World {
             build: format!("worker-{}", worker.version).into(),
             floor: worker.heard,
             unchanged: std::time::Duration::ZERO,
+            replaced: worker.version < here.version,
         };
         let lease = match decide(found.map(read::<LeaseRow>), &asker, wall) {
             Verdict::Take(lease) => lease,
-            Verdict::Wait { .. } | Verdict::TooOld => return Err(too_old()),
+            Verdict::Wait { .. } => {
+                worker.passive = Some(here.disk.lease());
+                return Ok(None);
+            }
+            Verdict::TooOld => return Err(too_old()),
         };
         let lease = if self.planted.lease_kept && lease.epoch.0 > 1 {
             LeaseRow { epoch: Epoch(lease.epoch.0 - 1), ..lease }
@@ -54,17 +61,16 @@ impl World {
             worker.lease = (lease.epoch, lease.holder);
         }
         let restored = restored(&here.disk, lease);
+        let config = restored.config.as_deref().map(read::<Config>);
+        if let Some(worker) = here.realms.get_mut(&realm) {
+            worker.configured = matches!(config, Some(Ok(_)));
+        }
         let found = check::writer::booted(self, device, &restored.lease);
         self.violations.extend(found);
-        Ok(restored)
+        Ok(Some(Box::new(restored)))
     }
 
-    pub(crate) fn booted(
-        &mut self,
-        device: usize,
-        realm: PageId,
-        result: Result<Box<Restored>, Fault>,
-    ) {
+    pub(crate) fn booted(&mut self, device: usize, realm: PageId, result: Booted) {
         let seed = self.ids.next_u64();
         let born_ms = self.devices[device].realms.get(&realm).map_or(0, |realm| realm.born_ms);
         let now = self.clock(device, born_ms);
@@ -74,23 +80,25 @@ impl World {
         here.booting = false;
         let waiting = std::mem::take(&mut here.waiting);
         match result {
-            Ok(restored) => {
+            Ok(Some(restored)) => {
                 self.keep_realm(device, realm);
                 let machine = Coordinator::restore(now, &restored, seed);
                 let Some(here) = self.devices[device].realms.get_mut(&realm) else { return };
                 let epoch = machine.epoch();
                 here.machine = Some(machine);
+                here.passive = None;
                 here.life += 1;
                 here.heard = here.heard.max(epoch);
                 here.taken_ms = Some(self.now_ms);
                 here.introduced = true;
                 here.running += 1;
                 self.note(|| format!("device {device} boots epoch {}", epoch.0));
-                if self.is_usurped(device) {
-                    self.devices[device].pages.iter_mut().for_each(Tab::excuse);
-                }
                 self.pump(device, realm);
                 self.later(device, realm, 0, What::Introduce(row));
+            }
+            Ok(None) => {
+                self.give_up(device, realm);
+                self.pump(device, realm);
             }
             Err(fault) => {
                 let notice = Notice::Trouble(fault);
@@ -104,20 +112,43 @@ impl World {
         }
     }
 
-    /// A worker that was replaced has booted after its successor, which may not take back for a minute, and is silent.
-    pub(crate) fn is_usurped(&self, device: usize) -> bool {
-        let hosts = self.devices[device].disk.epoch();
-        self.coordinator(device).is_some_and(|machine| machine.epoch() < hosts)
+    /// Another hosts: a page is told so, and what a closing page leaves is appended.
+    pub(crate) fn answer_passively(
+        &mut self,
+        device: usize,
+        realm: PageId,
+        from: &Client,
+        bytes: &[u8],
+    ) {
+        let here = self.devices[device].realms.get(&realm);
+        let Some((epoch, holder)) = here.and_then(|here| here.passive) else { return };
+        let Ok(envelope) = Envelope::read(bytes) else { return };
+        let kind = HostKind::Worker;
+        let message = Notice::HostedBy { kind }.seal("worker", realm, envelope.request, epoch);
+        let to = To::Client(from.clone());
+        if let Ok(Some(Request::Farewell(farewell))) = Request::open(&envelope)
+            && !farewell.rows.is_empty()
+        {
+            let rows = farewell.rows.into_iter();
+            let ops = rows.map(|row| Op::Append { row: row.into() }).collect();
+            let batch = WriteBatch { epoch, holder, strict: true, ops };
+            return self.later(device, realm, 0, What::Farewell(batch, to, message));
+        }
+        self.send(device, realm, &to, &message);
     }
 
     /// The database was made anew under the coordinator: whatever it knows is of the old one.
     pub(crate) fn start_over(&mut self, device: usize, realm: PageId) {
+        self.give_up(device, realm);
+        self.ask_boot(device, realm);
+    }
+
+    fn give_up(&mut self, device: usize, realm: PageId) {
         self.keep_realm(device, realm);
         if let Some(here) = self.devices[device].realms.get_mut(&realm) {
             here.life += 1;
             here.machine = None;
         }
-        self.ask_boot(device, realm);
     }
 
     pub(crate) fn fresh_device(&mut self, device: usize) -> DeviceRow {

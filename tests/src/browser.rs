@@ -63,6 +63,10 @@ pub struct Realm {
     pub(crate) born_ms: u64,
     /// A boot is under way.
     pub(crate) booting: bool,
+    /// The lease that it has found while it may not boot: another hosts.
+    pub(crate) passive: Option<(Epoch, PageId)>,
+    /// Its coordinator has found a configuration that can be read, or has written one.
+    pub(crate) configured: bool,
     /// What waits for it.
     pub(crate) waiting: Vec<Event>,
     pub(crate) handle: Handle,
@@ -77,6 +81,8 @@ pub struct Realm {
     /// Facts that the driver has asked the machine's host for, and which are under way.
     pub(crate) running: u32,
     pub(crate) alarm: Option<Mono>,
+    /// The browser waits for what becomes of a background sync.
+    pub(crate) syncing: bool,
     /// Pages as the browser listed them last.
     pub(crate) listed: Vec<Client>,
     /// Until when its events last at the latest; none lasts if it is past.
@@ -242,6 +248,8 @@ impl World {
             life: 0,
             born_ms: self.now_ms,
             booting: false,
+            passive: None,
+            configured: false,
             waiting: Vec::new(),
             handle: Handle::default(),
             losses: 0,
@@ -251,6 +259,7 @@ impl World {
             introduced: false,
             running: 0,
             alarm: None,
+            syncing: false,
             listed: Vec::new(),
             slice_ms: 0,
             settled_ms: None,
@@ -290,7 +299,8 @@ impl World {
         self.keep_realm(device, realm);
         self.outstanding.retain(|job| (job.device, job.realm) != (device, realm));
         let here = &mut self.devices[device];
-        here.realms.remove(&realm);
+        let gone = here.realms.remove(&realm);
+        here.sync_asked |= gone.is_some_and(|gone| gone.syncing);
         here.disk.dies(realm);
         if here.current == Some(realm) {
             here.current = None;

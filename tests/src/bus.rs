@@ -91,6 +91,7 @@ impl World {
             heard.push(notice);
         }
         let here = &mut self.devices[device];
+        let unread = self.planted.versions_unread;
         let listed = here.realms.get(&realm).map(|realm| realm.listed.clone()).unwrap_or_default();
         for page in &mut here.pages {
             let meant = match to {
@@ -98,8 +99,8 @@ impl World {
                 To::Client(client) => *client == page.client,
             };
             if meant && !lost {
-                page.inbox
-                    .push_back(page.protocol.map_or(message.to_vec(), |it| spoken(it, message)));
+                let protocol = page.protocol.filter(|_| !unread);
+                page.inbox.push_back(protocol.map_or(message.to_vec(), |it| spoken(it, message)));
             }
         }
     }
@@ -109,4 +110,39 @@ impl World {
 pub(crate) fn spoken(protocol: u16, message: &[u8]) -> Vec<u8> {
     let Ok(envelope) = Envelope::read(message) else { return message.to_vec() };
     to_cbor(&Envelope { protocol_min: protocol, protocol_max: protocol, ..envelope })
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwether_shared::base::{Epoch, RequestId};
+    use bellwether_shared::bus::{Farewell, Request};
+    use bellwether_shared::rows::{HostKind, Store};
+
+    use super::*;
+    use crate::model::Draft;
+
+    #[test]
+    fn a_replaced_worker_appends_what_a_closing_page_leaves_and_says_who_hosts() {
+        let mut world = World::with_device(1);
+        // Its boot fails, and it has no coordinator when another takes over.
+        world.devices[0].disk.failing = 1;
+        world.boot(0);
+        world.settle();
+        world.boot_another(0);
+        world.settle();
+        let (_, row) = world.make(0, &Draft::default(), true);
+        let farewell = Farewell { rows: vec![row.into()], may_return: false };
+        let page = world.fresh_realm();
+        let bytes = Request::Farewell(farewell).seal("test", page, RequestId(0), Epoch(1));
+        let from = Client("page".into());
+        let mail = Mail { from, path: Path::Worker(1), bytes, port: false };
+        world.devices[0].mail.push(mail);
+        world.settle();
+        assert_eq!(world.violations, Vec::<String>::new());
+        assert_eq!(world.devices[0].disk.epoch(), Epoch(1));
+        assert_eq!(world.devices[0].disk.count(Store::Journal), 1);
+        let hosted =
+            |notice: &Notice| matches!(notice, Notice::HostedBy { kind: HostKind::Worker });
+        assert!(world.devices[0].heard.iter().any(hosted));
+    }
 }

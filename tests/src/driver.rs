@@ -6,15 +6,16 @@
 //! - what is outstanding at one time happens in any order, as far as the disk lets it; messages go out at once;
 //! - facts that one coordinator has asked for are not handed to the next.
 
-use bellwether_shared::base::{Culprit, Fault, PageId, limits};
+use bellwether_shared::base::{Culprit, EventId, Fault, PageId, limits};
 use bellwether_shared::bus::Envelope;
 use bellwether_shared::coordinator::{
-    Client, Coordinator, Effect, Input, Restored, Trigger, too_old,
+    Client, Coordinator, Effect, Input, Restored, To, Trigger, too_old,
 };
 use bellwether_shared::rows::{
-    DeviceRow, Key, META_DEVICE, META_LOST, Op, RowFault, Store, WriteBatch, read,
+    DeviceRow, Key, META_CONFIG, META_DEVICE, META_LOST, Op, RowFault, Store, WriteBatch, read,
 };
 
+use crate::boot::Booted;
 use crate::browser::{NOT_OPENED, Realm};
 use crate::check;
 use crate::disk::{Before, Disk, DiskFault, Scope, Tx};
@@ -60,7 +61,9 @@ pub(crate) enum What {
     /// The dead letters of a boot that has found some.
     Letters(Box<Restored>),
     /// A boot has ended.
-    Booted(Result<Box<Restored>, Fault>),
+    Booted(Booted),
+    /// A worker that does not host appends what a closing page has left, and then tells it who does.
+    Farewell(WriteBatch, To, Vec<u8>),
     /// The device is to be found out, by the row that the boot has found.
     Introduce(Option<Vec<u8>>),
     /// A device row that cannot be read is deleted.
@@ -86,6 +89,7 @@ impl What {
             Self::Do(Effect::ReadRetained { .. }) => Scope::reading(&[Store::Retained]),
             Self::Do(Effect::ReadOld { store, .. }) => Scope::reading(&[*store]),
             Self::Boot => Scope::writing(&BOOT_STORES),
+            Self::Farewell(batch, ..) => Scope::writing(&batch.stores()),
             Self::Letters(_) => Scope::reading(&[Store::Dead]),
             Self::Clear => Scope::writing(&[Store::Lease, Store::Meta]),
             Self::Mint(_) => Scope::writing(&[Store::Meta]),
@@ -111,6 +115,7 @@ impl What {
             | Self::Follow => true,
             Self::Do(_)
             | Self::Boot
+            | Self::Farewell(..)
             | Self::Letters(_)
             | Self::Clear
             | Self::Mint(_)
@@ -139,6 +144,7 @@ impl World {
         let Some(here) = self.devices[device].realms.get_mut(&realm) else { return };
         here.slice_ms = slice_ms;
         here.settled_ms = None;
+        here.syncing |= matches!(event, Event::Trigger(Trigger::Sync));
         if let Event::Message(_, bytes) = &event
             && let Ok(envelope) = Envelope::read(bytes)
             && envelope.epoch.0 <= 1 << 53
@@ -157,6 +163,13 @@ impl World {
     }
 
     pub(crate) fn tell(&mut self, device: usize, realm: PageId, event: Event) {
+        let here = self.devices[device].realms.get(&realm);
+        if here.is_none_or(|here| here.machine.is_none()) {
+            if let Event::Message(from, bytes) = event {
+                self.answer_passively(device, realm, &from, &bytes);
+            }
+            return self.pump(device, realm);
+        }
         let input = match event {
             Event::Message(from, bytes) => Input::Message { from, bytes },
             Event::Trigger(trigger) => Input::Trigger(trigger),
@@ -175,7 +188,9 @@ impl World {
             None => true,
             Some(_) if here.handle.losses != here.losses => true,
             Some(machine) if machine.is_fenced() || machine.epoch() < here.heard => {
+                let replaced = here.version < self.devices[device].version;
                 here.taken_ms.is_none_or(|taken| self.now_ms - taken >= limits::TAKE_MS_MIN)
+                    || replaced
             }
             Some(_) => false,
         }
@@ -260,16 +275,22 @@ impl World {
                 return;
             }
             What::Boot => match self.boot_once(device, realm) {
-                Ok(restored) if self.devices[device].disk.count(Store::Dead) > 0 => {
-                    What::Letters(Box::new(restored))
+                Ok(Some(restored)) if self.devices[device].disk.count(Store::Dead) > 0 => {
+                    What::Letters(restored)
                 }
-                Ok(restored) => What::Booted(Ok(Box::new(restored))),
-                Err(fault) => What::Booted(Err(fault)),
+                ended => What::Booted(ended),
             },
+            What::Farewell(batch, to, message) => {
+                if self.devices[device].disk.commit(&batch).is_ok() {
+                    self.watch_appends(device, &batch);
+                }
+                self.send(device, realm, &to, &message);
+                return self.pump(device, realm);
+            }
             What::Letters(mut restored) => {
                 let dead = self.devices[device].disk.rows(Store::Dead);
                 restored.outbox.dead = dead.map(|(key, row)| (key.clone(), row.clone())).collect();
-                What::Booted(Ok(restored))
+                What::Booted(Ok(Some(restored)))
             }
             What::Booted(result) => return self.booted(device, realm, result),
             What::Introduce(found) => match found.as_deref().map(read::<DeviceRow>) {
@@ -353,6 +374,7 @@ impl World {
                 What::Introduced(vec![Input::DeviceFailed(words(fault))])
             }
             What::Write(rows) => What::Written(rows, Err(words(fault))),
+            What::Farewell(_, to, message) => return self.send(device, realm, &to, &message),
             What::Tell(_)
             | What::Booted(_)
             | What::Introduce(_)
@@ -422,6 +444,10 @@ impl World {
         let soon = next.is_some_and(|next| here.born_ms + next.0 <= here.slice_ms);
         if here.settled_ms.is_none() && quiet && !soon && !here.booting {
             here.settled_ms = Some(at_ms);
+            // One that leaves work is rejected, so that the browser comes again.
+            let left = here.machine.as_ref().map_or(here.passive.is_none(), Coordinator::has_work);
+            let again = std::mem::take(&mut here.syncing) && left;
+            self.devices[device].sync_asked |= again;
         }
     }
 
@@ -436,6 +462,9 @@ impl World {
         let mut effect = effect;
         if let Effect::Commit { batch, .. } = &mut effect {
             batch.ops.retain(|op| !leaves_out(op));
+            if self.planted.puts_off_too_long {
+                batch.ops.iter_mut().for_each(check::bounds::put_off);
+            }
         }
         if let Effect::Send { message, .. } = &mut effect
             && self.planted.status_lies
@@ -579,9 +608,26 @@ impl World {
         batch: &WriteBatch,
         before: &[Before],
     ) {
+        let configures =
+            |op: &Op| matches!(op, Op::Put { key, .. } if *key == Key::from(META_CONFIG));
+        if let Some(here) = self.devices[device].realms.get_mut(&realm) {
+            here.configured |= batch.ops.iter().any(configures);
+        }
+        for op in &batch.ops {
+            if let Op::Put { store: Store::Dead, key: Key::Text(name), .. } = op
+                && let Ok(id) = EventId::new(name)
+                && let Some(event) = self.events.get_mut(&id)
+            {
+                event.buried = true;
+            }
+        }
         let found = check::commit(self, device, realm, batch, before);
         self.violations.extend(found);
-        // What a closing page has left has its place in the order from here on.
+        self.watch_appends(device, batch);
+    }
+
+    // What a closing page has left has its place in the order from here on.
+    fn watch_appends(&mut self, device: usize, batch: &WriteBatch) {
         for op in &batch.ops {
             if let Op::Append { row } = op {
                 self.lies(device, row);

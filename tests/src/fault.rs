@@ -48,6 +48,8 @@ faults! {
     foreign_token,
     /// The status tells of one event less than there is.
     status_lies,
+    /// A batch is put off for an hour more than was decided.
+    puts_off_too_long,
 
     // The drivers.
     /// A write is reported complete when it was asked for; a kill loses what was not written yet.
@@ -60,13 +62,15 @@ faults! {
     lease_kept,
     /// A page posts each request once; if it is lost, it stays lost.
     request_not_resent,
+    /// Nobody looks at which versions of the bus a message is for.
+    versions_unread,
 
     // The store.
     /// The disk writes whatever epoch and holder a batch names.
     no_epoch_check,
     /// The disk writes whoever has decided a batch, if only its epoch is the lease's.
     no_holder_check,
-    /// Transactions run in any order.
+    /// Transactions run in any order; which breaks nothing, as what depends on a write waits for it.
     commits_overtake,
     /// A transaction that fails leaves its first half.
     half_written,
@@ -88,6 +92,8 @@ faults! {
     answer_too_far,
     /// Two events of a log have one offset.
     offset_reused,
+    /// The last two events of a push take effect in the other order.
+    effects_swapped,
     /// An event takes effect, and is not in the log.
     effect_without_append,
     /// An event is in the log, and has not taken effect.

@@ -274,17 +274,10 @@ fn letters(world: &mut World, device: usize) {
         world.devices[device].discarded.insert(id.clone());
         Request::Discard { id }
     } else {
-        retried(world, &id);
         Request::Retry { id: Some(id) }
     };
     world.note(|| format!("device {device}: {request:?}"));
     world.ask(device, 0, request);
-}
-
-fn retried(world: &mut World, id: &EventId) {
-    if let Some(event) = world.events.get_mut(id) {
-        event.retried = true;
-    }
 }
 
 fn letters_of(world: &World, device: usize) -> Vec<EventId> {

@@ -20,12 +20,14 @@ pub struct Appended {
     pub type_: Box<str>,
     /// Counts all events in the order in which they first lay in a journal; 0 until then.
     pub number: u64,
+    /// Which database of the device it was written to last.
+    pub life: u32,
     /// Whether completion meant that the disk had it.
     pub strict: bool,
     /// Whether it was reported durable, and nothing has happened since that takes the promise back.
     pub promised: bool,
-    /// Whether it was ever sent again from the dead letters, so that its place in the order is another.
-    pub retried: bool,
+    /// Whether it was ever a dead letter: what followed has gone on without it.
+    pub buried: bool,
 }
 
 /// What to append.
@@ -105,9 +107,10 @@ impl World {
             key: draft.key.clone(),
             type_: draft.type_.clone(),
             number: 0,
+            life: 0,
             strict,
             promised: false,
-            retried: false,
+            buried: false,
         };
         self.events.insert(id.clone(), event);
         (id, row)
@@ -116,22 +119,23 @@ impl World {
     // A row lies in the journal. Its event's place in the order is the first that it had.
     pub(crate) fn lies(&mut self, device: usize, row: &[u8]) {
         let Some(id) = check::row_id(row) else { return };
-        let next = self.written + 1;
-        if let Some(event) = self.events.get_mut(&id)
-            && (event.device, event.number) == (device, 0)
-        {
-            event.number = next;
-            self.written = next;
+        let life = self.devices[device].disk.life;
+        let Some(event) = self.events.get_mut(&id).filter(|event| event.device == device) else {
+            return;
+        };
+        event.life = life;
+        if event.number == 0 {
+            self.written += 1;
+            event.number = self.written;
         }
     }
 
-    // The page was told that its event is durable.
+    // The page was told that its event is durable. The database may have gone between the writing and the word of it,
+    // and with it what lay only there.
     pub(crate) fn promise(&mut self, id: &EventId) {
         let Some(event) = self.events.get_mut(id) else { return };
         let disk = &self.devices[event.device].disk;
-        // The database may have gone between the writing and the word of it.
-        let gone = disk.life > 0 && !check::held(disk).contains(id);
-        event.promised = !gone || self.server.ever.contains(id);
+        event.promised = event.life == disk.life || check::held(disk).contains(id);
     }
 }
 

@@ -43,6 +43,8 @@ pub struct Server {
     pub pushes: Vec<Push>,
     /// Pushes of a single event that failed as a whole, by its id.
     pub failed_alone: BTreeMap<EventId, u32>,
+    /// How often an event was put off, by its id.
+    pub named: BTreeMap<EventId, u32>,
 }
 
 impl Server {
@@ -61,6 +63,7 @@ impl Server {
             remembers: false,
             pushes: Vec::new(),
             failed_alone: BTreeMap::new(),
+            named: BTreeMap::new(),
         }
     }
 
@@ -78,8 +81,19 @@ impl Server {
             remembers: _,
             pushes: _,
             failed_alone,
+            named,
         } = self;
-        digest.add(&(tables, before_last, rng, refused, put_off, poison, ever, failed_alone));
+        digest.add(&(
+            tables,
+            before_last,
+            rng,
+            refused,
+            put_off,
+            poison,
+            ever,
+            failed_alone,
+            named,
+        ));
     }
 
     /// A backup of the data directory.
@@ -140,6 +154,7 @@ impl Server {
             None => {}
         }
         let moment = Moment { now, fresh_epoch: LogEpoch(self.rng.bytes()) };
+        let session = push.stream.session.clone();
         let checked = Checked::of(push, Signatures::Optional)?;
         self.tables.refused.clone_from(&self.refused);
         self.tables.put_off.clone_from(&self.put_off);
@@ -154,6 +169,9 @@ impl Server {
             self.tables.believe(&checked);
         }
         let mut answer = engine::push(&mut self.tables, &Nothing, "", &checked, moment)?;
+        if self.planted.effects_swapped {
+            self.tables.swap_last(&session);
+        }
         if self.planted.answer_too_far && answer.later.is_some() {
             answer.through = answer.through.next();
             answer.durable = answer.through;
@@ -164,6 +182,9 @@ impl Server {
             answer.later = None;
         }
         self.ever.append(&mut self.tables.fresh);
+        if let Some(later) = &answer.later {
+            *self.named.entry(later.id.clone()).or_default() += 1;
+        }
         Ok(answer)
     }
 
@@ -283,6 +304,21 @@ impl Tables {
         }
         if stream.row.through.next() == push.first {
             stream.row.head = *push.previous;
+        }
+    }
+
+    // The planted fault: what the push has appended last comes before what it has appended before.
+    fn swap_last(&mut self, session: &str) {
+        let key = self.session_keys.get(session).copied();
+        let Some(session) = key.and_then(|key| self.sessions.get_mut(at(key))) else { return };
+        let id = |event: &LogEvent| crate::check::event_id(&event.sealed);
+        if let [.., one, other] = &mut session.log[..]
+            && [&*one, &*other]
+                .into_iter()
+                .all(|it| id(it).is_some_and(|id| self.fresh.contains(&id)))
+        {
+            std::mem::swap(one, other);
+            std::mem::swap(&mut one.offset, &mut other.offset);
         }
     }
 

@@ -261,7 +261,7 @@ impl World {
     /// A page's machine is asked for something.
     pub fn ask(&mut self, device: usize, page: usize, request: Request) -> RequestId {
         let now = self.clock(device, self.devices[device].pages[page].born_ms);
-        let fair = self.weather.lose_message == 0 && !self.is_usurped(device);
+        let fair = self.weather.lose_message == 0;
         let life = self.devices[device].disk.life;
         self.fact(&request, || format!("{device}.page{page} < ask {request:?}"));
         let here = &mut self.devices[device].pages[page];
@@ -291,7 +291,8 @@ impl World {
                         Some(realm) if fast => Path::Port(realm),
                         Some(_) | None => Path::Worker(here.worker),
                     };
-                    let bytes = here.protocol.map_or(message.clone(), |it| spoken(it, &message));
+                    let protocol = here.protocol.filter(|_| !self.planted.versions_unread);
+                    let bytes = protocol.map_or(message.clone(), |it| spoken(it, &message));
                     let mail = Mail { from: here.client.clone(), path, bytes, port: hello };
                     self.post(device, mail);
                 }

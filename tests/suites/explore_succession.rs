@@ -170,6 +170,7 @@ impl Race {
         let watched = realm.watches.take().filter(|(lease, _)| Some(lease) == found.as_ref());
         let unchanged = watched.as_ref().map_or(0, |(_, since)| self.now_ms - since);
         let asker = Asker {
+            replaced: false,
             realm: realm.id,
             kind: realm.kind,
             build: "".into(),

@@ -1,11 +1,13 @@
 //! What stories and properties have found in the core: each as the shortest script that showed it.
 
-use bellwether_shared::bus::{Notice, Request};
-use bellwether_shared::coordinator::Trigger;
+use bellwether_shared::base::Epoch;
+use bellwether_shared::bus::{Notice, Reply, Request};
+use bellwether_shared::coordinator::{Coordinator, Trigger};
 use bellwether_shared::page;
 use bellwether_shared::rows::Store;
 use bellwether_tests::disk::DiskFault;
 use bellwether_tests::fault::Planted;
+use bellwether_tests::weather::Mood;
 use bellwether_tests::world::World;
 
 use crate::rules::{
@@ -228,4 +230,58 @@ fn a_failed_read_of_what_is_retained_is_tried_again() {
         |notice| matches!(notice, Notice::Trouble(fault) if &*fault.code == "store-failed")
     ));
     assert_eq!(log(&world), ids);
+}
+
+// A worker that was replaced booted on a late message, after its successor; which was fenced, might not take back for a
+// minute, and was silent.
+#[test]
+fn a_replaced_worker_leaves_the_role_to_its_successor() {
+    for seed in 0..20 {
+        let mut world = World::with_device(seed);
+        world.devices[0].disk.failing = 1;
+        let page = world.open_page(0, "", None);
+        world.settle();
+        let ids = plain(&mut world, 2);
+        world.boot_another(0);
+        // The page has not heard of the other worker yet.
+        let asked = world.ask(0, page, Request::Flush);
+        ends_well(&mut world);
+        let answered = |said: &page::Effect| matches!(said, page::Effect::Answered(id, Reply::Flushed { .. }) if *id == asked);
+        assert!(world.devices[0].pages[page].said.iter().any(answered), "seed {seed}");
+        assert_eq!(world.coordinator(0).map(Coordinator::epoch), Some(Epoch(1)), "seed {seed}");
+        assert_eq!(log(&world), ids, "seed {seed}");
+    }
+}
+
+// A background sync over which the boot had failed was reported as done: with no page open, nothing woke the worker again.
+#[test]
+fn a_background_sync_without_a_boot_comes_again() {
+    let mut world = World::with_device(1);
+    world.idle_limit = true;
+    let ids = plain(&mut world, 2);
+    world.devices[0].disk.failing = 1;
+    world.trigger(0, Trigger::Sync);
+    ends_well(&mut world);
+    assert_eq!(log(&world), ids);
+}
+
+#[test]
+fn a_background_sync_that_leaves_work_or_is_cut_short_comes_again() {
+    for killed in [false, true] {
+        let mut world = World::with_device(1);
+        world.idle_limit = true;
+        let ids = plain(&mut world, 2);
+        world.weather.mood = Mood::Cut;
+        world.trigger(0, Trigger::Sync);
+        while world.sent.is_empty() {
+            world.run(1);
+        }
+        if killed {
+            world.kill(0);
+        }
+        world.run_for(30_000);
+        world.weather.mood = Mood::Well;
+        ends_well(&mut world);
+        assert_eq!(log(&world), ids, "killed: {killed}");
+    }
 }

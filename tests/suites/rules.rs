@@ -104,7 +104,6 @@ fn a_refused_event_goes_to_the_dead_letters_and_keeps_its_id_when_tried_again() 
     assert_eq!(log(&world), [ids[0].clone(), ids[2].clone()]);
 
     world.server.refused.clear();
-    world.events.get_mut(&ids[1]).expect("it was appended").retried = true;
     world.open_page(0, "", None);
     world.ask(0, 0, Request::Retry { id: Some(ids[1].clone()) });
     ends_well(&mut world);

@@ -67,6 +67,14 @@ pub async fn register_sync(tag: &str) -> bool {
     sync.is_object() && settled(sync.unchecked_ref::<SyncManager>().register(tag)).await.is_ok()
 }
 
+/// Whether the browser has put another worker in this one's place. Firefox does not tell a worker its state: there it
+/// is never known.
+#[must_use]
+pub fn is_replaced() -> bool {
+    let worker = Members::of(&js_sys::global()).get("serviceWorker");
+    Members::of(&worker).text("state").as_deref() == Some("redundant")
+}
+
 fn post_to(client: &Client, channel: &str, bytes: &[u8]) -> Result<(), DomFault> {
     Ok(Parcel::new(channel, bytes).post_to(client)?)
 }

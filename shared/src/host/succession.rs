@@ -26,6 +26,8 @@ pub struct Asker {
     pub floor: Epoch,
     /// How long it has seen the row stay the same, by its own clock, while it was awake.
     pub unchanged: Duration,
+    /// Whether the browser has put another worker in its place.
+    pub replaced: bool,
 }
 
 /// The decision.
@@ -45,11 +47,15 @@ pub enum Verdict {
 }
 
 /// Decides whether `asker` may boot. A worker succeeds a worker at once: the browser starts one only for an
-/// update or after the other is gone. A page's lease passes to a worker when resigned, or unchanged for 10 s.
+/// update or after the other is gone. One that was replaced, and lives on for its last events, never boots. A page's lease passes to a worker when resigned, or unchanged for 10 s.
 /// Pages ask only after their own rules found the worker silent, so a page succeeds a worker at once here.
 #[must_use]
 pub fn decide(found: Option<Result<LeaseRow, RowFault>>, asker: &Asker, at: Wall) -> Verdict {
     let patience = Duration::from_millis(limits::LEASE_PATIENCE_MS);
+    if asker.replaced {
+        let kind = found.and_then(Result::ok).map_or(asker.kind, |lease| lease.kind);
+        return Verdict::Wait { kind, ask_again_in: patience };
+    }
     let lease = match found {
         None => return Verdict::Take(taken(None, asker, at)),
         Some(Ok(lease)) => lease,
@@ -111,7 +117,14 @@ mod tests {
         ];
         for (shows, found, (realm, kind), unchanged, expected) in cases {
             let unchanged = Duration::from_millis(unchanged);
-            let asker = Asker { realm, kind, build: "".into(), floor: Epoch(0), unchanged };
+            let asker = Asker {
+                realm,
+                kind,
+                build: "".into(),
+                floor: Epoch(0),
+                unchanged,
+                replaced: false,
+            };
             let verdict = decide(found, &asker, AT);
             let epoch = match verdict {
                 Verdict::Take(lease) => Some(lease.epoch.0),
@@ -129,6 +142,7 @@ mod tests {
             build: "".into(),
             floor: Epoch(41),
             unchanged: Duration::ZERO,
+            replaced: false,
         };
         for (shows, found, expected) in [
             ("no lease at all", None, 42),
@@ -137,6 +151,30 @@ mod tests {
         ] {
             let Verdict::Take(lease) = decide(found, &asker, AT) else { panic!("{shows}") };
             assert_eq!(lease.epoch, Epoch(expected), "{shows}");
+        }
+    }
+
+    #[test]
+    fn a_worker_that_was_replaced_never_boots() {
+        let asker = Asker {
+            realm: BEN,
+            kind: HostKind::Worker,
+            build: "".into(),
+            floor: Epoch(0),
+            unchanged: Duration::from_secs(60),
+            replaced: true,
+        };
+        #[rustfmt::skip]
+        let cases = [
+            // what it shows        found                             who hosts
+            ("its successor hosts", Some(Ok(held(HostKind::Worker, 7))), HostKind::Worker),
+            ("a page hosts",        Some(Ok(held(HostKind::Page, 7))),   HostKind::Page),
+            ("nobody hosts yet",    None,                             HostKind::Worker),
+            ("unreadable",          Some(Err(RowFault::Unreadable)),  HostKind::Worker),
+        ];
+        for (shows, found, expected) in cases {
+            let Verdict::Wait { kind, .. } = decide(found, &asker, AT) else { panic!("{shows}") };
+            assert_eq!(kind, expected, "{shows}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! G10: messages, batches, letters and waits keep to their bounds.
 
-use bellwether_shared::base::limits;
-use bellwether_shared::rows::{Config, FlightRow, Key, META_CONFIG, Op, Store, WriteBatch, read};
+use bellwether_shared::base::{PageId, limits};
+use bellwether_shared::rows::{FlightRow, Op, Store, WriteBatch, read};
 use bellwether_shared::wire::{Push, to_cbor};
 
 use crate::world::World;
@@ -30,12 +30,16 @@ pub fn push(push: &Push) -> Vec<String> {
 }
 
 /// What a coordinator has written: letters up to their cap, and no wait beyond the longest.
-pub(super) fn committed(world: &World, device: usize, batch: &WriteBatch) -> Vec<String> {
+pub(super) fn committed(
+    world: &World,
+    device: usize,
+    realm: PageId,
+    batch: &WriteBatch,
+) -> Vec<String> {
     let mut found = Vec::new();
     let disk = &world.devices[device].disk;
-    // Without a configuration that can be read, a coordinator that no page has told yet knows of no other cap.
-    let config = disk.get(Store::Meta, &Key::from(META_CONFIG)).map(read::<Config>);
-    let known = matches!(config, Some(Ok(_)));
+    // One that has booted without a configuration that can be read knows of no cap but its own, until a page tells it.
+    let known = world.devices[device].realms.get(&realm).is_some_and(|realm| realm.configured);
     let most = world.options.dead_max as usize;
     let buries = batch.ops.iter().any(|op| matches!(op, Op::Put { store: Store::Dead, .. }));
     if buries && known && disk.count(Store::Dead) > most {
@@ -54,4 +58,14 @@ pub(super) fn committed(world: &World, device: usize, batch: &WriteBatch) -> Vec
         }
     }
     found
+}
+
+/// For the planted fault: the same, but a batch waits for an hour more.
+pub fn put_off(op: &mut Op) {
+    if let Op::Put { store: Store::Flight, row, .. } = op
+        && let Ok(mut flight) = read::<FlightRow>(row)
+    {
+        flight.due_at.0 += 3_600_000;
+        *row = to_cbor(&flight);
+    }
 }

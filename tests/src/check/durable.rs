@@ -136,14 +136,16 @@ fn excuse(world: &World, id: &EventId, type_: &str) -> Option<String> {
     let Some(letter) = letter else { return Some(format!("{id} is lost")) };
     let server = &world.server;
     let alone = server.failed_alone.get(id).copied().unwrap_or(0);
+    let tries = alone + server.named.get(id).copied().unwrap_or(0);
+    let spent = tries >= world.options.tries_max;
     let deserved = match &*letter.reason.code {
         "no" => server.refused.contains(type_),
-        "busy" => server.put_off.contains(type_) && letter.tries >= world.options.tries_max,
-        "tries-spent" => alone >= world.options.tries_max,
+        "busy" => server.put_off.contains(type_) && spent,
+        "tries-spent" => alone > 0 && spent,
         _ => false,
     };
     (!deserved).then(|| {
         let why = &letter.reason.code;
-        format!("{id} ({type_}) was buried for {why}, and failed alone {alone} times")
+        format!("{id} ({type_}) was buried for {why}, after {tries} tries, {alone} of them alone")
     })
 }

@@ -37,7 +37,7 @@ pub fn commit(
     let mut found = writer::committed(&world.devices[device], realm, batch);
     found.extend(durable::committed(world, device, batch, before));
     found.extend(progress::committed(world, batch));
-    found.extend(bounds::committed(world, device, batch));
+    found.extend(bounds::committed(world, device, realm, batch));
     found
 }
 

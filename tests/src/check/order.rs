@@ -22,10 +22,11 @@ impl Line {
     }
 }
 
-/// Whether its place in the order is the one that it was appended at. What was sent again from the dead letters has
-/// another, and what a device has lost may still come from a copy of it.
+/// Whether its place in the order is the one that it was appended at. What was a dead letter comes later, if it comes at
+/// all: tried again, or from a copy of the device that has not buried it. What a device has lost may still come from a
+/// copy, too.
 pub(super) fn has_place(event: &Appended) -> bool {
-    event.promised && !event.retried
+    event.promised && !event.buried
 }
 
 /// The logs as they are, read once more.
