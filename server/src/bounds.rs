@@ -32,6 +32,16 @@ pub const AUDIT_RECORD_BYTES_MAX: usize = 512 * 1024;
 pub const WRITER_QUEUE_MAX: usize = 64;
 /// Pushes in one transaction.
 pub const GROUP_PUSHES_MAX: usize = 32;
+/// Calls of a webhook at once.
+pub const WEBHOOK_CALLS_MAX: usize = 64;
+/// Pushes of one session that call a webhook at once; the others wait.
+pub const WEBHOOK_SESSION_PUSHES_MAX: usize = 8;
+/// How long a push goes on calling; what is left of it comes again.
+pub const WEBHOOK_BUDGET_MS: u64 = 5_000;
+/// How long one call may take.
+pub const WEBHOOK_TIMEOUT_MS_MAX: u64 = 10_000;
+/// A webhook's reply that is looked at.
+pub const WEBHOOK_REPLY_BYTES_MAX: usize = 64 * 1024;
 /// Connections that are served at once; more wait to be accepted.
 pub const CONNECTIONS_MAX: usize = 4_096;
 /// How long a sender may take for the head of a request, the pause before it included: longer than
@@ -51,6 +61,9 @@ const _: () = assert!(
         <= limits::ANSWER_BYTES_MAX
 );
 const _: () = assert!(limits::EVENT_BYTES_MAX <= PAGE_BYTES_MAX);
+// The last call begins within the budget, and a client waits for all of it.
+const _: () = assert!(WEBHOOK_BUDGET_MS + WEBHOOK_TIMEOUT_MS_MAX <= limits::PUSH_TIMEOUT_MS as u64);
+const _: () = assert!(limits::RESULT_BYTES_MAX <= WEBHOOK_REPLY_BYTES_MAX);
 const _: () = assert!(
     limits::EVENT_BYTES_MAX + limits::RESULT_BYTES_MAX + 32 * limits::BATCH_EVENTS_MAX + 4_096
         <= AUDIT_RECORD_BYTES_MAX

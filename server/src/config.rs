@@ -3,12 +3,15 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
 use crate::audit::Anchor;
 use crate::auth::{Guard, TokenKey, is_loopback_origin};
+use crate::bounds::WEBHOOK_TIMEOUT_MS_MAX;
 use crate::engine::Signatures;
+use crate::webhook::{Caller, Secret};
 
 /// Bellwether's reference sync server: takes each event once, and keeps one ordered log per session.
 ///
@@ -62,6 +65,18 @@ pub struct Arguments {
     /// Take batches of devices that cannot sign, too: for pages outside of a secure context
     #[arg(long)]
     pub allow_unsigned: bool,
+
+    /// Post each event to this address before it is appended; its reply is the outcome
+    #[arg(long, env = "BELLWETHER_WEBHOOK", value_name = "URL")]
+    pub webhook: Option<String>,
+
+    /// Sign what is posted with the secret in this file: whsec_ and base64, or at least 24 bytes
+    #[arg(long, env = "BELLWETHER_WEBHOOK_SECRET_FILE", value_name = "FILE", requires = "webhook")]
+    pub webhook_secret_file: Option<PathBuf>,
+
+    /// How long to wait for each reply
+    #[arg(long, default_value_t = 5_000, value_name = "N", requires = "webhook")]
+    pub webhook_timeout_ms: u64,
 
     /// Serve the files of this directory at /
     #[arg(long = "static", value_name = "DIR")]
@@ -135,6 +150,8 @@ pub struct Config {
     pub origins: Origins,
     /// Whether unsigned batches are taken.
     pub signatures: Signatures,
+    /// Who is called for each event.
+    pub webhook: Option<Caller>,
     /// What is served at `/`.
     pub assets: Option<PathBuf>,
     /// Whether there are faults to order.
@@ -186,6 +203,7 @@ impl Config {
                  as in https://app.example"
             ));
         }
+        let webhook = webhook(&arguments)?;
         let any = arguments.allow_origin.iter().any(|origin| origin == "*");
         Ok(Self {
             listen: arguments.listen,
@@ -198,6 +216,7 @@ impl Config {
             } else {
                 Signatures::Required
             },
+            webhook,
             assets: arguments.assets,
             dev_faults: arguments.dev_faults,
         })
@@ -234,6 +253,24 @@ fn guard(arguments: &Arguments) -> Result<Guard, String> {
         ));
     }
     Ok(Guard::Development)
+}
+
+fn webhook(arguments: &Arguments) -> Result<Option<Caller>, String> {
+    let Some(url) = &arguments.webhook else { return Ok(None) };
+    let timeout_ms = arguments.webhook_timeout_ms;
+    if !(1..=WEBHOOK_TIMEOUT_MS_MAX).contains(&timeout_ms) {
+        return Err(format!(
+            "--webhook-timeout-ms {timeout_ms} is not between 1 and {WEBHOOK_TIMEOUT_MS_MAX}"
+        ));
+    }
+    let read = |path: &PathBuf| {
+        let text =
+            fs::read(path).map_err(|fault| format!("cannot read {}: {fault}", path.display()))?;
+        Secret::read(&text).map_err(|what| format!("the secret in {} {what}", path.display()))
+    };
+    let secret = arguments.webhook_secret_file.as_ref().map(read).transpose()?;
+    let caller = Caller::new(url, secret, Duration::from_millis(timeout_ms));
+    caller.map(Some).map_err(|sentence| format!("--webhook: {sentence}"))
 }
 
 // As browsers write it in the Origin header; with anything else it would never be equal.

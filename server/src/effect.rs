@@ -65,10 +65,17 @@ pub enum EffectOutcome {
         /// For the developer, at most 1,000 bytes.
         message: Box<str>,
     },
-    /// It cannot be taken now. It and what follows it in its stream come again.
+    /// It cannot be taken now, for a reason that may be its own: it spends a try. It and what follows it in
+    /// its stream come again.
     Later {
         /// A stable name, at most 100 bytes.
         code: Box<str>,
+        /// When to come again.
+        retry_after_ms: u32,
+    },
+    /// Nothing can be taken now, and no event is to blame: none spends a try. It and what follows it in
+    /// its stream come again.
+    Pause {
         /// When to come again.
         retry_after_ms: u32,
     },

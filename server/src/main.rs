@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bellwether_server::config::{Arguments, Config};
 use bellwether_server::mood::{Moods, Moody};
 use bellwether_server::store::{Embedded, Memory, Opening, Store};
+use bellwether_server::webhook::{Caller, Hooked, Replies};
 use bellwether_server::{App, Effect, NoEffect, app, command, observe, serve};
 use clap::Parser as _;
 use tokio::net::TcpListener;
@@ -27,27 +28,40 @@ fn start(mut arguments: Arguments) -> Result<(), String> {
         return command::run(command);
     }
     observe::start(&arguments.log, arguments.log_json)?;
-    let config = Config::from(arguments)?;
+    let mut config = Config::from(arguments)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|fault| format!("cannot start the runtime: {fault}"))?;
     let moods = config.dev_faults.then(Arc::<Moods>::default);
-    let effect = effect(moods.clone());
+    let hook = config.webhook.take().map(|caller| (caller, Arc::<Replies>::default()));
+    let effect: Arc<dyn Effect> = match &hook {
+        Some((_, replies)) => Arc::clone(replies) as _,
+        None => Arc::new(NoEffect),
+    };
+    let effect = match moods.clone() {
+        Some(moods) => Arc::new(Moody::new(moods, effect)),
+        None => effect,
+    };
     match config.data.clone() {
         Some(directory) => {
             let opening = Opening { directory, new_epoch: config.new_epoch };
             let store = Embedded::open(&opening, effect)?;
-            runtime.block_on(run(config, store, moods))
+            runtime.block_on(hooked(config, store, hook, moods))
         }
-        None => runtime.block_on(run(config, Memory::new(effect), moods)),
+        None => runtime.block_on(hooked(config, Memory::new(effect), hook, moods)),
     }
 }
 
-fn effect(moods: Option<Arc<Moods>>) -> Arc<dyn Effect> {
-    match moods {
-        Some(moods) => Arc::new(Moody::new(moods, Arc::new(NoEffect))),
-        None => Arc::new(NoEffect),
+async fn hooked<S: Store>(
+    config: Config,
+    store: S,
+    hook: Option<(Caller, Arc<Replies>)>,
+    moods: Option<Arc<Moods>>,
+) -> Result<(), String> {
+    match hook {
+        Some((caller, replies)) => run(config, Hooked::new(store, caller, replies), moods).await,
+        None => run(config, store, moods).await,
     }
 }
 

@@ -16,8 +16,8 @@ use crate::effect::{AcceptedEvent, Effect, EffectOutcome};
 pub(super) enum Step {
     /// Its place is used up.
     Consumed(Place, Outcome),
-    /// It ends the prefix, to come again after that many milliseconds.
-    Later(Later, u32),
+    /// It ends the prefix, to come again after that many milliseconds. It is named if the fault is its own.
+    Later(Option<Later>, u32),
 }
 
 /// Decides the event at the place after the run's last one.
@@ -65,7 +65,10 @@ pub(super) fn one<L: Ledger>(
         EffectOutcome::Later { code, retry_after_ms } => {
             let code = cut(&code, CODE_BYTES_MAX).into();
             let retry_after_ms = retry_after_ms.min(limits::RETRY_AFTER_MS_MAX);
-            Ok(Step::Later(Later { seq, id: event.id, code }, retry_after_ms))
+            Ok(Step::Later(Some(Later { seq, id: event.id, code }), retry_after_ms))
+        }
+        EffectOutcome::Pause { retry_after_ms } => {
+            Ok(Step::Later(None, retry_after_ms.min(limits::RETRY_AFTER_MS_MAX)))
         }
     }
 }
@@ -79,13 +82,14 @@ fn refused(seq: Seq, link: Link<'_>, id: Option<EventId>, code: &str, message: &
 }
 
 /// Why sealed bytes are not an event to be taken.
-struct Unfit {
+pub(super) struct Unfit {
     id: Option<EventId>,
     code: &'static str,
     message: String,
 }
 
-fn read(sealed: &[u8]) -> Result<Event<'_>, Unfit> {
+/// The event that these bytes are, if it is to be taken.
+pub(super) fn read(sealed: &[u8]) -> Result<Event<'_>, Unfit> {
     if sealed.len() > limits::EVENT_BYTES_MAX {
         let message = format!(
             "the sealed event has {} bytes, at most {} are taken",

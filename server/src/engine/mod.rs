@@ -19,6 +19,8 @@ mod accept;
 mod check;
 mod ledger;
 
+use std::collections::BTreeSet;
+
 use bellwether_shared::base::{LogEpoch, Seq, Wall};
 use bellwether_shared::rules::chain;
 use bellwether_shared::wire::{
@@ -109,7 +111,7 @@ pub fn push<L: Ledger>(
         match accept::one(ledger, effect, tenant, &push.stream, &run, link, moment.now)? {
             Step::Consumed(place, outcome) => run.consume(ledger, place, outcome)?,
             Step::Later(later, retry_after_ms) => {
-                run.later = Some(later);
+                run.later = later;
                 run.retry_after_ms = Some(retry_after_ms);
                 break;
             }
@@ -119,6 +121,49 @@ pub fn push<L: Ledger>(
         ledger.prove(&run.stream, &proof)?;
     }
     run.finish(ledger, moment.now)
+}
+
+/// Which events of a batch an effect would be asked about, as the ledger stands: indices into the push.
+/// None if the batch as a whole would be refused, or gets a verdict other than taken.
+///
+/// # Errors
+/// The ledger failed.
+pub fn wanted<R: Reader>(
+    ledger: &R,
+    tenant: &str,
+    checked: &Checked,
+) -> Result<Vec<usize>, StoreFault> {
+    let push = checked.push();
+    let known = ledger.stream(&push.stream)?;
+    if known.as_ref().is_some_and(|stream| stream.admits(tenant, push).is_err()) {
+        return Ok(Vec::new());
+    }
+    let session = ledger.session(tenant, &push.stream.session)?.unwrap_or_default();
+    let through = known.as_ref().map_or(Seq(0), |stream| stream.through);
+    if names_another_life(push, session.epoch) || push.first > through.next() {
+        return Ok(Vec::new());
+    }
+    let repeated = match &known {
+        Some(stream) => repeated(ledger, stream, checked)?,
+        None => {
+            let former = push.former.as_ref().map(|former| &*former.head);
+            let genesis = chain::genesis(&push.stream, former);
+            Repeated { previous: genesis, places: Vec::new() }
+        }
+    };
+    if repeated.forks_at(checked).is_some() {
+        return Ok(Vec::new());
+    }
+    let skip = usize::try_from(through.next().0 - push.first.0).unwrap_or(usize::MAX);
+    let mut wanted = Vec::new();
+    let mut ids = BTreeSet::new();
+    for (at, sealed) in push.events.iter().enumerate().skip(skip) {
+        let Ok(event) = accept::read(sealed) else { continue };
+        if ledger.taken(&session, &event.id)?.is_none() && ids.insert(event.id) {
+            wanted.push(at);
+        }
+    }
+    Ok(wanted)
 }
 
 // What was signed is worth keeping if it brought something.

@@ -44,6 +44,11 @@ impl fmt::Debug for Memory {
 }
 
 impl Store for Memory {
+    async fn wanted(&self, tenant: &str, push: Checked) -> Result<(Checked, Vec<usize>), Fault> {
+        let wanted = engine::wanted(&*self.tables(), tenant, &push)?;
+        Ok((push, wanted))
+    }
+
     async fn push(&self, tenant: &str, push: Checked) -> Result<Answer, Fault> {
         let moment = moment()?;
         engine::push(&mut *self.tables(), &*self.effect, tenant, &push, moment)

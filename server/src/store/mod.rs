@@ -36,6 +36,17 @@ pub trait Store: Send + Sync + 'static {
         push: Checked,
     ) -> impl Future<Output = Result<Answer, Fault>> + Send;
 
+    /// Says which events of a batch an effect would be asked about, and gives the batch back; see
+    /// [`engine::wanted`](crate::engine::wanted).
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`].
+    fn wanted(
+        &self,
+        tenant: &str,
+        push: Checked,
+    ) -> impl Future<Output = Result<(Checked, Vec<usize>), Fault>> + Send;
+
     /// Tells a stream's position; see [`engine::position`](crate::engine::position).
     ///
     /// # Errors

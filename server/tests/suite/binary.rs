@@ -385,6 +385,10 @@ fn a_start_that_cannot_be_says_why_in_one_sentence() {
         (&["--memory", "--eddsa-public-key-file", secret],                "not an Ed25519 public key"),
         (&["--memory", "--allow-origin", "https://app.example/"],         "is no origin"),
         (&["--memory", "--allow-origin", "app.example"],                  "is no origin"),
+        (&["--memory", "--webhook", "app.example"],                       "is no address"),
+        (&["--memory", "--webhook", "ftp://app.example"],                 "not of http or https"),
+        (&["--memory", "--webhook", "http://a.example", "--webhook-secret-file", secret], "fewer than 24"),
+        (&["--memory", "--webhook", "http://a.example", "--webhook-timeout-ms", "0"],     "not between"),
         (&["--memory", "--static", "/nowhere"],                           "not a directory"),
         (&["--memory", "--log", "a=b=c"],                                 "log filter"),
     ];

@@ -30,6 +30,10 @@ impl<S: Store> Store for Faulty<S> {
         answer
     }
 
+    async fn wanted(&self, tenant: &str, push: Checked) -> Result<(Checked, Vec<usize>), Fault> {
+        self.inner.wanted(tenant, push).await
+    }
+
     async fn position(&self, tenant: &str, push: Push) -> Result<Answer, Fault> {
         self.inner.position(tenant, push).await
     }

@@ -13,3 +13,4 @@ mod http;
 mod moods;
 mod push;
 mod random;
+mod webhook;

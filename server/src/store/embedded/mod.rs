@@ -122,6 +122,15 @@ impl Drop for Embedded {
 }
 
 impl Store for Embedded {
+    async fn wanted(&self, tenant: &str, push: Checked) -> Result<(Checked, Vec<usize>), Fault> {
+        let tenant: Box<str> = tenant.into();
+        self.read(move |ledger| {
+            let wanted = engine::wanted(ledger, &tenant, &push)?;
+            Ok((push, wanted))
+        })
+        .await
+    }
+
     async fn push(&self, tenant: &str, push: Checked) -> Result<Answer, Fault> {
         let (reply, answer) = oneshot::channel();
         let job = Job { tenant: tenant.into(), push, reply };

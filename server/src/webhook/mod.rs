@@ -1,0 +1,177 @@
+//! Events reach an app elsewhere: each is posted to it before it is appended, and its reply is the effect's
+//! outcome (SRV-12).
+//!
+//! ```text
+//!  push ─▶ claim the ids ─▶ which are new? ─▶ call for each, in order ─▶ store.push ─▶ release
+//!                             a read            no thread, no             the effect looks up
+//!                                               transaction held          what was replied
+//! ```
+//!
+//! What always holds:
+//! - an event is called for at least once before it is appended, and never after;
+//! - of two pushes with the same id, the second waits and then finds it appended;
+//! - within a stream, an event is called for after the replies to those before it;
+//! - no call is made inside a transaction or on the thread that writes; calls at once are bounded, for
+//!   all and for each session;
+//! - a push goes on when its sender has gone: the reply is filed, and the sender's repeat finds it.
+//!
+//! A process that dies between a reply and the append calls again, with the same id.
+
+mod call;
+mod claims;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bellwether_shared::base::EventId;
+use bellwether_shared::wire::{self, Answer, Event, LogPage, Push, StreamId};
+use tokio::sync::Semaphore;
+
+pub use call::{Caller, Secret, sign};
+
+use self::claims::Claims;
+use crate::audit::Export;
+use crate::bounds::{WEBHOOK_BUDGET_MS, WEBHOOK_CALLS_MAX};
+use crate::effect::{AcceptedEvent, Effect, EffectOutcome, EffectTx};
+use crate::engine::{Checked, PageAsk};
+use crate::fault::Fault;
+use crate::store::Store;
+
+/// A store whose events are called for before they are pushed. Its effect must be [`Replies`].
+pub struct Hooked<S> {
+    inner: Arc<Inner<S>>,
+}
+
+struct Inner<S> {
+    store: S,
+    caller: Caller,
+    replies: Arc<Replies>,
+    claims: Claims,
+    permits: Semaphore,
+}
+
+impl<S> Hooked<S> {
+    /// Puts the webhook before `store`, whose effect looks into `replies`.
+    #[must_use]
+    pub fn new(store: S, caller: Caller, replies: Arc<Replies>) -> Self {
+        let (claims, permits) = (Claims::default(), Semaphore::new(WEBHOOK_CALLS_MAX));
+        Self { inner: Arc::new(Inner { store, caller, replies, claims, permits }) }
+    }
+}
+
+impl<S> fmt::Debug for Hooked<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hooked").finish_non_exhaustive()
+    }
+}
+
+/// What was replied about events that are about to be appended; as an effect, gives it back.
+#[derive(Debug, Default)]
+pub struct Replies(Mutex<HashMap<Key, EffectOutcome>>);
+
+type Key = (Box<str>, StreamId, EventId);
+
+impl Replies {
+    fn with<T>(&self, act: impl FnOnce(&mut HashMap<Key, EffectOutcome>) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Effect for Replies {
+    fn apply(&self, _: &EffectTx<'_>, event: &AcceptedEvent<'_>) -> EffectOutcome {
+        let key = (event.tenant.into(), event.stream.clone(), event.event.id.clone());
+        let replied = self.with(|replies| replies.get(&key).cloned());
+        // Not called for in this push: its time was over.
+        replied.unwrap_or(EffectOutcome::Pause { retry_after_ms: 0 })
+    }
+}
+
+/// Takes the replies of a push away when it is over, however it ends.
+struct Filed<'a> {
+    replies: &'a Replies,
+    keys: Vec<Key>,
+}
+
+impl Filed<'_> {
+    fn file(&mut self, key: Key, outcome: EffectOutcome) {
+        self.keys.push(key.clone());
+        self.replies.with(|replies| replies.insert(key, outcome));
+    }
+}
+
+impl Drop for Filed<'_> {
+    fn drop(&mut self) {
+        self.replies.with(|replies| self.keys.iter().for_each(|key| drop(replies.remove(key))));
+    }
+}
+
+impl<S: Store> Inner<S> {
+    async fn push(&self, tenant: &str, push: Checked) -> Result<Answer, Fault> {
+        let ids = push.push().events.iter().filter_map(|sealed| opened(sealed));
+        let ids = ids.map(|event| event.id).collect();
+        let session = &push.push().stream.session;
+        let _claimed = self.claims.claim(tenant, session, ids).await;
+        let (push, wanted) = self.store.wanted(tenant, push).await?;
+        let mut filed = Filed { replies: &self.replies, keys: Vec::new() };
+        let begun = Instant::now();
+        for at in wanted {
+            if begun.elapsed() >= BUDGET {
+                break;
+            }
+            let stream = &push.push().stream;
+            let Some(event) = push.push().events.get(at).and_then(|sealed| opened(sealed)) else {
+                continue;
+            };
+            let permit = tokio::time::timeout(BUDGET, self.permits.acquire()).await;
+            let outcome = match permit {
+                Ok(Ok(_permit)) => self.caller.call(tenant, stream, &event).await,
+                Ok(Err(_)) | Err(_) => EffectOutcome::Pause { retry_after_ms: CROWD_MS },
+            };
+            let goes_on =
+                matches!(outcome, EffectOutcome::Done { .. } | EffectOutcome::Refuse { .. });
+            filed.file((tenant.into(), stream.clone(), event.id.clone()), outcome);
+            if !goes_on {
+                break;
+            }
+        }
+        self.store.push(tenant, push).await
+    }
+}
+
+impl<S: Store> Store for Hooked<S> {
+    async fn push(&self, tenant: &str, push: Checked) -> Result<Answer, Fault> {
+        let (inner, tenant) = (Arc::clone(&self.inner), Box::<str>::from(tenant));
+        // On its own, so that it does not end with the connection that asked.
+        let pushed = tokio::spawn(async move { inner.push(&tenant, push).await }).await;
+        pushed.map_err(|fault| Fault::Internal(format!("a push did not end: {fault}").into()))?
+    }
+
+    async fn wanted(&self, tenant: &str, push: Checked) -> Result<(Checked, Vec<usize>), Fault> {
+        self.inner.store.wanted(tenant, push).await
+    }
+
+    async fn position(&self, tenant: &str, push: Push) -> Result<Answer, Fault> {
+        self.inner.store.position(tenant, push).await
+    }
+
+    async fn page(&self, ask: PageAsk) -> Result<LogPage, Fault> {
+        self.inner.store.page(ask).await
+    }
+
+    async fn audit(&self, export: Export) -> Result<(Export, Vec<u8>), Fault> {
+        self.inner.store.audit(export).await
+    }
+
+    async fn ping(&self) -> Result<(), Fault> {
+        self.inner.store.ping().await
+    }
+}
+
+fn opened(sealed: &[u8]) -> Option<Event<'_>> {
+    wire::decode(sealed).ok()
+}
+
+const BUDGET: Duration = Duration::from_millis(WEBHOOK_BUDGET_MS);
+const CROWD_MS: u32 = 1_000;

@@ -1,0 +1,346 @@
+//! The webhook: what is posted, what each reply becomes, and that nothing is called for after it is appended.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use bellwether_server::Fault;
+use bellwether_server::audit::Export;
+use bellwether_server::engine::{Checked, PageAsk, Signatures};
+use bellwether_server::store::{Memory, Store};
+use bellwether_server::webhook::{Caller, Hooked, Replies, Secret, sign};
+use bellwether_shared::base::Seq;
+use bellwether_shared::wire::{Answer, LogPage, Outcome, Push};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::contract::{ids, push, read};
+use crate::device::{Device, event, event_with, plain};
+
+const SECRET: &[u8] = b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// An app's back end that does what an event's type says, and remembers what it was called for.
+#[derive(Clone)]
+struct App {
+    calls: Arc<Mutex<Vec<Value>>>,
+    gate: watch::Sender<bool>,
+    seen: watch::Sender<usize>,
+}
+
+impl App {
+    async fn start() -> (Self, String) {
+        let app = Self {
+            calls: Arc::default(),
+            gate: watch::Sender::new(false),
+            seen: watch::Sender::new(0),
+        };
+        let router = Router::new().route("/events", post(called)).with_state(app.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let address = listener.local_addr().expect("it has one");
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (app, format!("http://{address}/events"))
+    }
+
+    /// The ids that were called for, in order.
+    fn called(&self) -> Vec<String> {
+        let calls = self.calls.lock().expect("no test panics while it holds this");
+        calls.iter().map(|call| call["id"].as_str().expect("a text").to_owned()).collect()
+    }
+
+    async fn until_called(&self, times: usize) {
+        let mut seen = self.seen.subscribe();
+        seen.wait_for(|seen| *seen >= times).await.expect("the app lives");
+    }
+}
+
+async fn called(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Response {
+    let text = |name: &str| headers[name].to_str().expect("headers are text").to_owned();
+    let call: Value = serde_json::from_slice(&body).expect("the body is JSON");
+    let id = text("webhook-id");
+    assert_eq!((call["id"].as_str(), text("idempotency-key")), (Some(&*id), id.clone()));
+    assert_eq!(text("content-type"), "application/json");
+    let at = text("webhook-timestamp").parse().expect("a number");
+    let secret = Secret::read(SECRET).expect("a secret");
+    assert_eq!(text("webhook-signature"), sign(&secret, &id, at, &body));
+    let type_ = call["type"].as_str().expect("a text").to_owned();
+    let again = app.called().contains(&id);
+    app.calls.lock().expect("no test panics while it holds this").push(call);
+    app.seen.send_modify(|seen| *seen += 1);
+    match &*type_ {
+        "hold" => {
+            let mut open = app.gate.subscribe();
+            open.wait_for(|open| *open).await.expect("the app lives");
+            "\"held\"".into_response()
+        }
+        "result" => " {\"n\": 1}\n".into_response(),
+        "words" => "fine".into_response(),
+        "long" => vec![b'1'; 100_000].into_response(),
+        "refuse" => {
+            let body = r#"{"code": "too-late", "detail": "the shop has closed"}"#;
+            (StatusCode::UNPROCESSABLE_ENTITY, body).into_response()
+        }
+        "gone" => StatusCode::GONE.into_response(),
+        "moved" => (StatusCode::FOUND, [(header::LOCATION, "/elsewhere")]).into_response(),
+        "broken-once" if !again => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        "busy-once" if !again => {
+            (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "7")]).into_response()
+        }
+        _ => StatusCode::NO_CONTENT.into_response(),
+    }
+}
+
+fn hooked(url: &str) -> Hooked<Memory> {
+    hooked_before(url, Memory::new)
+}
+
+fn hooked_before<S: Store>(
+    url: &str,
+    store: impl FnOnce(Arc<dyn bellwether_server::Effect>) -> S,
+) -> Hooked<S> {
+    let secret = Secret::read(SECRET).expect("a secret");
+    let caller = Caller::new(url, Some(secret), Duration::from_secs(10)).expect("an address");
+    let replies = Arc::<Replies>::default();
+    Hooked::new(store(replies.clone()), caller, replies)
+}
+
+fn checked(push: &Push) -> Checked {
+    Checked::of(push.clone(), Signatures::Required).expect("tests sign well")
+}
+
+#[tokio::test]
+async fn each_reply_becomes_an_outcome() {
+    let (app, url) = App::start().await;
+    let store = hooked(&url);
+    let mut ann = Device::new(1, "s", "ann");
+    #[rustfmt::skip]
+    let cases = [
+        // type      outcome              result                 code           message
+        ("plain",    Outcome::ACCEPTED,   None,                  None,          None),
+        ("result",   Outcome::ACCEPTED,   Some("{\"n\": 1}"),    None,          None),
+        ("words",    Outcome::ACCEPTED,   None,                  None,          None),
+        ("long",     Outcome::ACCEPTED,   None,                  None,          None),
+        ("refuse",   Outcome::REFUSED,    None,                  Some("too-late"),    Some("the shop has closed")),
+        ("gone",     Outcome::REFUSED,    None,                  Some("webhook-410"), Some("")),
+    ];
+    let events: Vec<_> = cases.iter().map(|(type_, ..)| event(type_, type_)).collect();
+    let batch = ann.batch(&events);
+    let answer = push(&store, &batch).await;
+    for ((shows, outcome, result, code, message), told) in cases.iter().zip(&answer.results) {
+        assert_eq!(told.outcome, *outcome, "{shows}");
+        let text = told.result.as_deref().map(|text| String::from_utf8_lossy(text).into_owned());
+        assert_eq!(text.as_deref(), *result, "{shows}");
+        assert_eq!((told.code.as_deref(), told.message.as_deref()), (*code, *message), "{shows}");
+    }
+    assert_eq!(answer.results.len(), cases.len());
+    let again = push(&store, &batch).await;
+    assert_eq!(again.results.len(), cases.len());
+    let in_order: Vec<_> = cases.iter().map(|(type_, ..)| *type_).collect();
+    assert_eq!(app.called(), in_order, "in order, and not again");
+}
+
+#[tokio::test]
+async fn what_can_only_be_taken_later_ends_the_calls() {
+    let (app, url) = App::start().await;
+    let store = hooked(&url);
+    let mut ann = Device::new(1, "s", "ann");
+    let batch = ann.batch(&[event("plain", "a"), event("broken-once", "b"), event("plain", "c")]);
+    let answer = push(&store, &batch).await;
+    let later = answer.later.clone().expect("the second is put off");
+    assert_eq!((answer.through, later.id.as_str(), &*later.code), (Seq(1), "b", "webhook-500"));
+    assert_eq!(app.called(), ["a", "b"]);
+    let answer = push(&store, &batch).await;
+    assert_eq!((answer.through, answer.later), (Seq(3), None));
+    assert_eq!(app.called(), ["a", "b", "b", "c"]);
+
+    let batch = ann.batch(&[event("busy-once", "d"), event("moved", "e")]);
+    let answer = push(&store, &batch).await;
+    let told = (answer.through, answer.later, answer.retry_after_ms);
+    assert_eq!(told, (Seq(3), None, Some(7_000)), "no event is to blame for a busy back end");
+    let answer = push(&store, &batch).await;
+    let code = answer.later.map(|later| later.code);
+    assert_eq!((answer.through, code.as_deref()), (Seq(4), Some("webhook-302")));
+}
+
+#[tokio::test]
+async fn a_back_end_that_is_away_costs_no_event_a_try() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let url = format!("http://{}/", listener.local_addr().expect("it has an address"));
+    drop(listener);
+    let store = hooked(&url);
+    let answer = push(&store, &Device::new(1, "s", "ann").batch(&plain(["a"]))).await;
+    assert_eq!((answer.through, &answer.later), (Seq(0), &None));
+    assert!(answer.retry_after_ms.is_some_and(|wait| wait > 0));
+    for wrong in ["nowhere", "ftp://app.example/"] {
+        assert!(Caller::new(wrong, None, Duration::from_secs(1)).is_err(), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn what_would_not_be_appended_is_not_called_for() {
+    let (app, url) = App::start().await;
+    let store = hooked(&url);
+    let (mut ann, mut ben) = (Device::new(1, "s", "ann"), Device::new(2, "s", "ben"));
+    let start = ann.head;
+    push(&store, &ann.batch(&plain(["a"]))).await;
+    let bad = [vec![0xff], event_with("plain", "b", Some(b"{")), event("plain", "c")];
+    push(&store, &ann.batch(&bad)).await;
+    assert_eq!(app.called(), ["a", "c"], "what is no event is refused without a call");
+    let mut thief = Device::new(9, "s", "ann");
+    thief.stream = ann.stream.clone();
+    let other_life = Some(bellwether_shared::base::LogEpoch([9; 16]));
+    for (shows, batch) in [
+        ("an id that is known", ben.batch(&plain(["a"]))),
+        ("a hole", ann.push_at(Seq(9), start, &plain(["x"]))),
+        ("a fork", ann.push_at(Seq(1), start, &plain(["x"]))),
+        ("a stranger", thief.push_at(ann.next, ann.head, &plain(["x"]))),
+        (
+            "another life",
+            Push { log_epoch: other_life, ..ann.push_at(ann.next, ann.head, &plain(["x"])) },
+        ),
+    ] {
+        let _ = store.push("", checked(&batch)).await;
+        assert_eq!(app.called().len(), 2, "{shows}");
+    }
+    let twice = [event("plain", "d"), event("plain", "d")];
+    assert_eq!(push(&store, &ben.batch(&twice)).await.through, Seq(3));
+    assert_eq!(app.called(), ["a", "c", "d"]);
+}
+
+#[tokio::test]
+async fn of_two_pushes_with_one_id_the_second_finds_it_appended() {
+    let (app, url) = App::start().await;
+    let store = Arc::new(hooked(&url));
+    let [one, two] = [(1, "ann"), (2, "ben")]
+        .map(|(number, user)| Device::new(number, "s", user).batch(&[event("hold", "same")]));
+    let start = |batch: &Push| {
+        let (store, batch) = (Arc::clone(&store), checked(batch));
+        tokio::spawn(async move { store.push("", batch).await })
+    };
+    let first = start(&one);
+    app.until_called(1).await;
+    let second = start(&two);
+    let elsewhere = Device::new(3, "t", "cyd").batch(&plain(["x"]));
+    assert_eq!(push(&*store, &elsewhere).await.through, Seq(1), "others go on meanwhile");
+    app.gate.send_replace(true);
+    let outcome = |answer: Answer| {
+        let told = &answer.results[0];
+        let result = told.result.as_deref().map(|text| String::from_utf8_lossy(text).into_owned());
+        (told.outcome, told.offset, result)
+    };
+    let held = Some("\"held\"".to_owned());
+    let answer = first.await.expect("it does not panic").expect("it is taken");
+    assert_eq!(outcome(answer), (Outcome::ACCEPTED, Some(1), held.clone()));
+    let answer = second.await.expect("it does not panic").expect("it is taken");
+    assert_eq!(outcome(answer), (Outcome::DUPLICATE, Some(1), held));
+    assert_eq!(app.called(), ["same", "x"]);
+}
+
+#[tokio::test]
+async fn a_reply_is_filed_though_the_sender_has_gone() {
+    let (app, url) = App::start().await;
+    let store = hooked(&url);
+    let batch = Device::new(1, "s", "ann").batch(&[event("hold", "a")]);
+    let mut pushed = Box::pin(store.push("", checked(&batch)));
+    poll_fn(|context| {
+        assert!(pushed.as_mut().poll(context).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+    app.until_called(1).await;
+    drop(pushed);
+    app.gate.send_replace(true);
+    let answer = push(&store, &batch).await;
+    assert_eq!(answer.results[0].outcome, Outcome::DUPLICATE);
+    assert_eq!(app.called(), ["a"]);
+}
+
+/// Dies between the calls and the append, once.
+struct Dying {
+    inner: Memory,
+    has_died: AtomicBool,
+}
+
+impl Store for Dying {
+    async fn push(&self, tenant: &str, push: Checked) -> Result<Answer, Fault> {
+        if self.has_died.swap(true, Ordering::Relaxed) {
+            return self.inner.push(tenant, push).await;
+        }
+        Err(Fault::unavailable("it died"))
+    }
+
+    async fn wanted(&self, tenant: &str, push: Checked) -> Result<(Checked, Vec<usize>), Fault> {
+        self.inner.wanted(tenant, push).await
+    }
+
+    async fn position(&self, tenant: &str, push: Push) -> Result<Answer, Fault> {
+        self.inner.position(tenant, push).await
+    }
+
+    async fn page(&self, ask: PageAsk) -> Result<LogPage, Fault> {
+        self.inner.page(ask).await
+    }
+
+    async fn audit(&self, export: Export) -> Result<(Export, Vec<u8>), Fault> {
+        self.inner.audit(export).await
+    }
+
+    async fn ping(&self) -> Result<(), Fault> {
+        self.inner.ping().await
+    }
+}
+
+#[tokio::test]
+async fn a_death_between_reply_and_append_calls_again_with_the_same_id() {
+    let (app, url) = App::start().await;
+    let store = hooked_before(&url, |effect| Dying {
+        inner: Memory::new(effect),
+        has_died: AtomicBool::new(false),
+    });
+    let batch = Device::new(1, "s", "ann").batch(&plain(["a", "b"]));
+    assert!(store.push("", checked(&batch)).await.is_err());
+    assert_eq!(read(&store, "", "s", 0, 10).await.head, 0);
+    assert_eq!(push(&store, &batch).await.through, Seq(2));
+    assert_eq!(app.called(), ["a", "b", "a", "b"]);
+    assert_eq!(ids(&read(&store, "", "s", 0, 10).await), ["a", "b"]);
+}
+
+/// As many sessions as there are calls at once, all held up but one.
+#[tokio::test]
+async fn slow_sessions_do_not_hold_up_another() {
+    let (app, url) = App::start().await;
+    let store = Arc::new(hooked(&url));
+    let mut slow = Vec::new();
+    for number in 0..20_u8 {
+        let name = format!("slow-{}", number / 10);
+        let batch = Device::new(number + 1, &name, "ann")
+            .batch(&[event("hold", &format!("held-{number}"))]);
+        let (store, batch) = (Arc::clone(&store), checked(&batch));
+        slow.push(tokio::spawn(async move { store.push("", batch).await }));
+    }
+    // Eight of each of the two sessions; four wait.
+    app.until_called(16).await;
+    let quick = Device::new(99, "quick", "ben").batch(&plain(["x"]));
+    assert_eq!(push(&*store, &quick).await.through, Seq(1));
+    let mut by_session = BTreeMap::<String, u32>::new();
+    for call in app.calls.lock().expect("no test panics while it holds this").iter() {
+        *by_session.entry(call["session"].as_str().expect("a text").to_owned()).or_default() += 1;
+    }
+    let expected = [("quick", 1), ("slow-0", 8), ("slow-1", 8)];
+    assert!(by_session.iter().map(|(name, count)| (&**name, *count)).eq(expected));
+    app.gate.send_replace(true);
+    for push in slow {
+        let answer = push.await.expect("it does not panic").expect("it is taken");
+        assert_eq!(answer.through, Seq(1));
+    }
+    assert_eq!(app.called().len(), 21);
+}
