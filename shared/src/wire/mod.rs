@@ -11,6 +11,7 @@ use crate::base::codec;
 
 pub mod audit;
 mod event;
+pub mod farewell;
 mod problem;
 mod pull;
 mod push;

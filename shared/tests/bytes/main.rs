@@ -20,6 +20,7 @@ use bellwether_shared::tape::{Chunk, Entry, File, Machine, Recording};
 use bellwether_shared::wire::audit::{
     Begin, End, Followed, LoggedEvent, Record, SignedBatch, SparePlace, Stream,
 };
+use bellwether_shared::wire::farewell::{self as wire, Tickets, TicketsWanted};
 use bellwether_shared::wire::{
     Answer, DeviceKey, Event, EventKind, EventResult, Former, KeyKind, Lane, Later, LogEvent,
     LogPage, Outcome, Problem, Push, StreamId, Verdict, from_cbor, to_cbor,
@@ -138,6 +139,15 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
             device: DeviceId([4; 16]), incarnation: Incarnation([2; 16]), user: "u".into(),
             lane: Lane::Normal, seq: Seq(1), taken_at: WALL, sealed: vec![1].into() }], head: 5,
             floor: 0, more: true },
+        "tickets-wanted": TicketsWanted = TicketsWanted { protocol: (1, 2), device: DeviceId([4; 16]),
+            session: "board".into(), user: "ann".into(), count: None },
+        "tickets-wanted-count": TicketsWanted = TicketsWanted { protocol: (1, 1),
+            device: DeviceId([4; 16]), session: "board".into(), user: "".into(), count: Some(8) },
+        "tickets": Tickets = Tickets { tickets: vec![vec![1; 30].into(), vec![2].into()],
+            expires_at: WALL, server_time: Wall(1) },
+        "wire-farewell": wire::Farewell = wire::Farewell { protocol: (1, 2),
+            ticket: vec![7; 90].into(), device: DeviceId([4; 16]), session: "board".into(),
+            user: "ann".into(), events: vec![vec![1, 2].into(), vec![0; 300].into()] },
         "audit-begin": Record = Record::Begin(Begin { format: 1, tenant: "".into(),
             session: "board".into(), log_epoch: LogEpoch([8; 16]), head: 300, at: WALL }),
         "audit-stream": Record = audit_stream(None),

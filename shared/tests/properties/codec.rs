@@ -3,6 +3,7 @@
 use bellwether_shared::base::{EventId, PageId, Stamp, Wall};
 use bellwether_shared::bus::{BusFault, Envelope, Notice, PROTOCOL_MAX, Request};
 use bellwether_shared::wire::audit::Record;
+use bellwether_shared::wire::farewell::{Farewell, Tickets, TicketsWanted};
 use bellwether_shared::wire::{
     Answer, Event, EventKind, LogPage, Problem, Push, StreamId, from_cbor, to_cbor,
 };
@@ -51,6 +52,9 @@ messages! {
     log_page: LogPage, draw::log_page(), 5;
     stream_id: StreamId, draw::stream_id(), 5;
     audit_record: Record, draw::audit_record(), 2;
+    tickets_wanted: TicketsWanted, draw::tickets_wanted(), 5;
+    tickets: Tickets, draw::tickets(), 3;
+    wire_farewell: Farewell, draw::wire_farewell(), 6;
 }
 
 type Drawn = (EventId, Box<str>, Option<Box<str>>, Option<Vec<u8>>, u32, Stamp, PageId, Wall);

@@ -15,6 +15,7 @@ use bellwether_shared::tape::Recording;
 use bellwether_shared::wire::audit::{
     Begin, End, Followed, LoggedEvent, Record, SignedBatch, SparePlace, Stream,
 };
+use bellwether_shared::wire::farewell::{self as wire, Tickets, TicketsWanted};
 use bellwether_shared::wire::{
     Answer, DeviceKey, EventResult, Former, KeyKind, Lane, Later, LogEvent, LogPage, Outcome,
     Problem, Push, StreamId, Verdict,
@@ -490,4 +491,35 @@ pub(crate) fn audit_record() -> impl Strategy<Value = Record> {
     let end = (number(), hash(), hash())
         .prop_map(|(events, anchor, digest)| Record::End(End { events, anchor, digest }));
     prop_oneof![begin, stream, event, place, batch, end]
+}
+
+pub(crate) fn tickets_wanted() -> impl Strategy<Value = TicketsWanted> {
+    (any::<(u16, u16)>(), stream_id(), of(any::<u16>())).prop_map(
+        |(protocol, StreamId { device, session, user, .. }, count)| TicketsWanted {
+            protocol,
+            device,
+            session,
+            user,
+            count,
+        },
+    )
+}
+
+pub(crate) fn tickets() -> impl Strategy<Value = Tickets> {
+    (prop::collection::vec(bytes(), 0..4), wall(), wall())
+        .prop_map(|(tickets, expires_at, server_time)| Tickets { tickets, expires_at, server_time })
+}
+
+pub(crate) fn wire_farewell() -> impl Strategy<Value = wire::Farewell> {
+    let events = prop::collection::vec(bytes(), 0..4);
+    (any::<(u16, u16)>(), bytes(), stream_id(), events).prop_map(
+        |(protocol, ticket, StreamId { device, session, user, .. }, events)| wire::Farewell {
+            protocol,
+            ticket,
+            device,
+            session,
+            user,
+            events,
+        },
+    )
 }

@@ -1,5 +1,6 @@
 //! The JSON form says what the CBOR form says.
 
+use bellwether_shared::wire::farewell::{Farewell, Tickets, TicketsWanted};
 use bellwether_shared::wire::{Answer, Problem, Push, from_cbor, to_cbor};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -32,6 +33,9 @@ both! {
     a_push_is_the_same_in_json: Push, draw::push();
     an_answer_is_the_same_in_json: Answer, draw::answer();
     a_problem_is_the_same_in_json: Problem, draw::problem();
+    tickets_wanted_are_the_same_in_json: TicketsWanted, draw::tickets_wanted();
+    tickets_are_the_same_in_json: Tickets, draw::tickets();
+    a_farewell_is_the_same_in_json: Farewell, draw::wire_farewell();
 }
 
 #[test]
