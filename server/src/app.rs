@@ -19,7 +19,7 @@ use crate::engine::Signatures;
 use crate::fault::Fault;
 use crate::mood::Moods;
 use crate::route::format::Format;
-use crate::route::{assets, audit, dev, events, health, push};
+use crate::route::{assets, audit, dev, events, farewell, health, push};
 use crate::store::Store;
 
 /// What the routes work with.
@@ -47,6 +47,8 @@ pub fn app<S: Store>(app: App<S>) -> Router {
         .route("/v1/push", post(push::post::<S>).fallback(method_unknown))
         .route("/v1/events", get(events::get::<S>).fallback(method_unknown))
         .route("/v1/audit", get(audit::get::<S>).fallback(method_unknown))
+        .route("/v1/tickets", post(farewell::tickets::<S>).fallback(method_unknown))
+        .route("/v1/farewell", post(farewell::post::<S>).fallback(method_unknown))
         .route("/v1/{*rest}", any(not_found))
         .route("/dev/mood", get(dev::get::<S>).post(dev::post::<S>).fallback(method_unknown))
         .route("/dev/{*rest}", any(not_found))

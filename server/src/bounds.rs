@@ -28,6 +28,8 @@ pub const AUDIT_PART_BYTES: usize = 256 * 1024;
 pub const AUDIT_PLACES: u64 = 500;
 /// One record of an audit.
 pub const AUDIT_RECORD_BYTES_MAX: usize = 512 * 1024;
+/// How long a ticket for a farewell is good.
+pub const TICKET_AGE_MS: u64 = 15 * 60_000;
 /// Pushes that wait for the writer; at the bound a push is told to come again.
 pub const WRITER_QUEUE_MAX: usize = 64;
 /// Pushes in one transaction.

@@ -50,6 +50,15 @@ pub enum Fault {
     /// The credential does not cover what is asked, or the place asked for is another's.
     #[error("{0}")]
     Forbidden(Box<str>),
+    /// The ticket is of another store, or of another session, user or device.
+    #[error("the ticket is not one for this session, user and device")]
+    TicketInvalid,
+    /// The ticket's time is over.
+    #[error("the ticket's time is over; ask for another")]
+    TicketExpired,
+    /// The ticket has brought events before.
+    #[error("the ticket is used up; the events of its farewell are in the log")]
+    TicketUsed,
     /// The signature was not made by the key over this batch.
     #[error("the signature does not fit the batch and its key")]
     SignatureInvalid,
@@ -125,6 +134,9 @@ impl Fault {
             | Self::ProtocolUnknown { .. }
             | Self::Unauthorized(_)
             | Self::Forbidden(_)
+            | Self::TicketInvalid
+            | Self::TicketExpired
+            | Self::TicketUsed
             | Self::SignatureInvalid
             | Self::HostSuperseded { .. }
             | Self::EpochChanged { .. }
@@ -159,6 +171,9 @@ impl Fault {
             Self::ProtocolUnknown { .. } => (code::PROTOCOL_UNKNOWN, 400, App, false),
             Self::Unauthorized(_) => (code::UNAUTHORIZED, 401, App, true),
             Self::Forbidden(_) => (code::FORBIDDEN, 403, App, false),
+            Self::TicketInvalid => ("ticket-invalid", 403, App, false),
+            Self::TicketExpired => ("ticket-expired", 403, App, false),
+            Self::TicketUsed => ("ticket-used", 409, App, false),
             Self::SignatureInvalid => (code::SIGNATURE_INVALID, 400, Us, false),
             Self::HostSuperseded { .. } => (code::HOST_SUPERSEDED, 409, Peer, false),
             Self::EpochChanged { .. } => (EPOCH_CHANGED, 409, Server, false),

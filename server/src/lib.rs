@@ -25,6 +25,7 @@ pub mod observe;
 mod route;
 pub mod serve;
 pub mod store;
+pub mod ticket;
 pub mod webhook;
 
 pub use app::{App, app};

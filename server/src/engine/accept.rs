@@ -4,6 +4,7 @@
 //! only be taken later leaves nothing at all.
 
 use bellwether_shared::base::{EventId, Seq, Wall, limits};
+use bellwether_shared::rules::chain;
 use bellwether_shared::wire::{self, Event, EventUnfit, Later, Outcome, StreamId, code};
 use serde_json::value::RawValue;
 
@@ -20,17 +21,23 @@ pub(super) enum Step {
     Later(Option<Later>, u32),
 }
 
-/// Decides the event at the place after the run's last one.
+/// An event that comes outside of a stream's chain.
+pub(super) fn outside(sealed: &[u8]) -> Link<'_> {
+    Link { sealed, hash: chain::event_hash(sealed), head: [0; 32] }
+}
+
+/// Decides the event at place `seq`.
+#[expect(clippy::too_many_arguments, reason = "two callers, and each is a different thing")]
 pub(super) fn one<L: Ledger>(
     ledger: &mut L,
     effect: &dyn Effect,
     tenant: &str,
     stream: &StreamId,
     run: &Run,
+    seq: Seq,
     link: Link<'_>,
     now: Wall,
 ) -> Result<Step, StoreFault> {
-    let seq = run.stream.through.next();
     let event = match read(link.sealed) {
         Ok(event) => event,
         Err(unfit) => {

@@ -12,6 +12,7 @@ use super::Moment;
 use super::check::Link;
 use crate::effect::{AcceptedEvent, Effect, EffectOutcome};
 use crate::fault::Fault;
+use crate::ticket::Ticket;
 
 /// The store did not do what it was asked; the transaction must be undone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -346,4 +347,19 @@ pub trait Ledger: Reader {
     /// # Errors
     /// The store failed.
     fn save(&mut self, session: &SessionRow, stream: &StreamRow) -> Result<(), StoreFault>;
+}
+
+/// What is kept of tickets (OUT-8).
+pub trait Clerk {
+    /// Whether the ticket with this nonce is used up.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn is_used(&self, nonce: &[u8; 16]) -> Result<bool, StoreFault>;
+
+    /// Uses a ticket up, and forgets those whose time is over.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn use_up(&mut self, ticket: &Ticket, now: Wall) -> Result<(), StoreFault>;
 }

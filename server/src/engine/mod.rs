@@ -17,6 +17,7 @@
 
 mod accept;
 mod check;
+mod farewell;
 mod ledger;
 
 use std::collections::BTreeSet;
@@ -28,9 +29,10 @@ use bellwether_shared::wire::{
 };
 
 pub use check::{Checked, Signatures, check_frame, is_signed_by};
+pub use farewell::{Parting, farewell, wanted_of};
 pub use ledger::{
-    Appended, Archive, ArchivedEvent, ArchivedStream, Filled, Ledger, NewStream, Place, Proof,
-    Reader, SessionRow, StoreFault, StreamRow, Taken,
+    Appended, Archive, ArchivedEvent, ArchivedStream, Clerk, Filled, Ledger, NewStream, Place,
+    Proof, Reader, SessionRow, StoreFault, StreamRow, Taken,
 };
 
 use self::accept::Step;
@@ -108,7 +110,8 @@ pub fn push<L: Ledger>(
             run.retry_after_ms = Some(0);
             break;
         }
-        match accept::one(ledger, effect, tenant, &push.stream, &run, link, moment.now)? {
+        let seq = run.stream.through.next();
+        match accept::one(ledger, effect, tenant, &push.stream, &run, seq, link, moment.now)? {
             Step::Consumed(place, outcome) => run.consume(ledger, place, outcome)?,
             Step::Later(later, retry_after_ms) => {
                 run.later = later;
@@ -155,15 +158,25 @@ pub fn wanted<R: Reader>(
         return Ok(Vec::new());
     }
     let skip = usize::try_from(through.next().0 - push.first.0).unwrap_or(usize::MAX);
-    let mut wanted = Vec::new();
+    let sealed = push.events.iter().map(|sealed| sealed.as_slice()).enumerate();
+    fresh(ledger, &session, sealed.skip(skip))
+}
+
+// Those that can be read, and whose ids are not in the log.
+fn fresh<'a, R: Reader>(
+    ledger: &R,
+    session: &SessionRow,
+    sealed: impl Iterator<Item = (usize, &'a [u8])>,
+) -> Result<Vec<usize>, StoreFault> {
+    let mut fresh = Vec::new();
     let mut ids = BTreeSet::new();
-    for (at, sealed) in push.events.iter().enumerate().skip(skip) {
+    for (at, sealed) in sealed {
         let Ok(event) = accept::read(sealed) else { continue };
-        if ledger.taken(&session, &event.id)?.is_none() && ids.insert(event.id) {
-            wanted.push(at);
+        if ledger.taken(session, &event.id)?.is_none() && ids.insert(event.id) {
+            fresh.push(at);
         }
     }
-    Ok(wanted)
+    Ok(fresh)
 }
 
 // What was signed is worth keeping if it brought something.

@@ -4,6 +4,7 @@ pub(crate) mod assets;
 pub(crate) mod audit;
 pub(crate) mod dev;
 pub(crate) mod events;
+pub(crate) mod farewell;
 pub(crate) mod format;
 pub(crate) mod health;
 pub(crate) mod push;

@@ -9,26 +9,32 @@ use bellwether_shared::base::{EventId, Seq, Wall};
 use bellwether_shared::wire::audit::Followed;
 use bellwether_shared::wire::{self, Answer, Event, LogEvent, LogPage, Push, StreamId};
 
-use super::{Store, moment, wall};
+use super::{Store, entropy, moment, wall};
 use crate::audit::Export;
 use crate::effect::{self, AcceptedEvent, Effect, EffectFault, EffectOutcome, Room};
 use crate::engine::{
-    self, Appended, Archive, ArchivedEvent, ArchivedStream, Checked, Ledger, Moment, NewStream,
-    PageAsk, Place, Proof, Reader, SessionRow, StoreFault, StreamRow, Taken,
+    self, Appended, Archive, ArchivedEvent, ArchivedStream, Checked, Clerk, Ledger, Moment,
+    NewStream, PageAsk, Parting, Place, Proof, Reader, SessionRow, StoreFault, StreamRow, Taken,
 };
 use crate::fault::Fault;
+use crate::ticket::{Ticket, TicketKey};
 
 /// The store without a disk.
 pub struct Memory {
     tables: Mutex<Tables>,
     effect: Arc<dyn Effect>,
+    ticket_key: TicketKey,
 }
 
 impl Memory {
     /// An empty store.
+    ///
+    /// # Panics
+    /// The system gives no random bytes.
     #[must_use]
     pub fn new(effect: Arc<dyn Effect>) -> Self {
-        Self { tables: Mutex::default(), effect }
+        let key = entropy().expect("a system without entropy can serve nobody");
+        Self { tables: Mutex::default(), effect, ticket_key: TicketKey::new(&key) }
     }
 
     // The engine does not panic, and an effect's panic is caught; so no guard is dropped half way.
@@ -52,6 +58,20 @@ impl Store for Memory {
     async fn push(&self, tenant: &str, push: Checked) -> Result<Answer, Fault> {
         let moment = moment()?;
         engine::push(&mut *self.tables(), &*self.effect, tenant, &push, moment)
+    }
+
+    fn ticket_key(&self) -> &TicketKey {
+        &self.ticket_key
+    }
+
+    async fn farewell(&self, parting: Parting) -> Result<Answer, Fault> {
+        let moment = moment()?;
+        engine::farewell(&mut *self.tables(), &*self.effect, &parting, moment)
+    }
+
+    async fn wanted_of(&self, parting: Parting) -> Result<(Parting, Vec<usize>), Fault> {
+        let wanted = engine::wanted_of(&*self.tables(), &parting)?;
+        Ok((parting, wanted))
     }
 
     async fn position(&self, tenant: &str, push: Push) -> Result<Answer, Fault> {
@@ -79,6 +99,8 @@ struct Tables {
     sessions: Vec<Session>,
     stream_keys: BTreeMap<StreamId, i64>,
     streams: Vec<Stream>,
+    /// Nonces of tickets that are used up, and until when they would be good.
+    used: BTreeMap<[u8; 16], Wall>,
 }
 
 #[derive(Debug)]
@@ -196,6 +218,18 @@ impl Archive for Tables {
         let proofs = self.streams.get(at(stream.key)).map_or(&[][..], |stream| &stream.proofs);
         let before = proofs.partition_point(|proof| proof.from < from);
         Ok(proofs.get(before).cloned())
+    }
+}
+
+impl Clerk for Tables {
+    fn is_used(&self, nonce: &[u8; 16]) -> Result<bool, StoreFault> {
+        Ok(self.used.contains_key(nonce))
+    }
+
+    fn use_up(&mut self, ticket: &Ticket, now: Wall) -> Result<(), StoreFault> {
+        self.used.retain(|_, expires_at| *expires_at >= now);
+        self.used.insert(ticket.nonce, ticket.expires_at);
+        Ok(())
     }
 }
 

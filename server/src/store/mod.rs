@@ -21,8 +21,9 @@ pub use embedded::{Archived, Embedded, Opening};
 pub use memory::Memory;
 
 use crate::audit::Export;
-use crate::engine::{Checked, Moment, PageAsk, StoreFault};
+use crate::engine::{Checked, Moment, PageAsk, Parting, StoreFault};
 use crate::fault::Fault;
+use crate::ticket::TicketKey;
 
 /// A back end.
 pub trait Store: Send + Sync + 'static {
@@ -46,6 +47,25 @@ pub trait Store: Send + Sync + 'static {
         tenant: &str,
         push: Checked,
     ) -> impl Future<Output = Result<(Checked, Vec<usize>), Fault>> + Send;
+
+    /// The key of this store's tickets.
+    fn ticket_key(&self) -> &TicketKey;
+
+    /// Takes a farewell; see [`engine::farewell`](crate::engine::farewell).
+    ///
+    /// # Errors
+    /// As there; also [`Fault::Unavailable`] when too many pushes wait.
+    fn farewell(&self, parting: Parting) -> impl Future<Output = Result<Answer, Fault>> + Send;
+
+    /// Says which events of a farewell an effect would be asked about, and gives it back; see
+    /// [`engine::wanted_of`](crate::engine::wanted_of).
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`].
+    fn wanted_of(
+        &self,
+        parting: Parting,
+    ) -> impl Future<Output = Result<(Parting, Vec<usize>), Fault>> + Send;
 
     /// Tells a stream's position; see [`engine::position`](crate::engine::position).
     ///
@@ -84,10 +104,18 @@ pub trait Store: Send + Sync + 'static {
 /// # Errors
 /// The system gives no random bytes.
 pub(crate) fn moment() -> Result<Moment, StoreFault> {
-    let mut fresh = [0; 16];
+    Ok(Moment { now: wall(), fresh_epoch: LogEpoch(entropy()?) })
+}
+
+/// Random bytes.
+///
+/// # Errors
+/// The system gives none.
+pub(crate) fn entropy<const N: usize>() -> Result<[u8; N], StoreFault> {
+    let mut fresh = [0; N];
     // Not from aws-lc: it gathers entropy of its own at first, and the first push would wait for it.
     getrandom::fill(&mut fresh).map_err(|_| StoreFault::new("the system gives no random bytes"))?;
-    Ok(Moment { now: wall(), fresh_epoch: LogEpoch(fresh) })
+    Ok(fresh)
 }
 
 /// The wall clock.

@@ -20,7 +20,7 @@
 mod call;
 mod claims;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -35,9 +35,10 @@ use self::claims::Claims;
 use crate::audit::Export;
 use crate::bounds::{WEBHOOK_BUDGET_MS, WEBHOOK_CALLS_MAX};
 use crate::effect::{AcceptedEvent, Effect, EffectOutcome, EffectTx};
-use crate::engine::{Checked, PageAsk};
+use crate::engine::{Checked, PageAsk, Parting};
 use crate::fault::Fault;
 use crate::store::Store;
+use crate::ticket::TicketKey;
 
 /// A store whose events are called for before they are pushed. Its effect must be [`Replies`].
 pub struct Hooked<S> {
@@ -109,21 +110,40 @@ impl Drop for Filed<'_> {
 
 impl<S: Store> Inner<S> {
     async fn push(&self, tenant: &str, push: Checked) -> Result<Answer, Fault> {
-        let ids = push.push().events.iter().filter_map(|sealed| opened(sealed));
-        let ids = ids.map(|event| event.id).collect();
-        let session = &push.push().stream.session;
-        let _claimed = self.claims.claim(tenant, session, ids).await;
+        let sealed = || push.push().events.iter().map(|sealed| sealed.as_slice());
+        let stream = push.push().stream.clone();
+        let _claimed = self.claims.claim(tenant, &stream.session, ids(sealed())).await;
         let (push, wanted) = self.store.wanted(tenant, push).await?;
+        let events = push.push().events.iter().map(|sealed| sealed.as_slice());
+        let _filed = self.call(tenant, &stream, events, &wanted).await;
+        self.store.push(tenant, push).await
+    }
+
+    async fn farewell(&self, parting: Parting) -> Result<Answer, Fault> {
+        let (tenant, stream) = (parting.ticket.tenant.clone(), parting.stream());
+        let sealed = parting.events.iter().map(Vec::as_slice);
+        let _claimed = self.claims.claim(&tenant, &stream.session, ids(sealed)).await;
+        let (parting, wanted) = self.store.wanted_of(parting).await?;
+        let events = parting.events.iter().map(Vec::as_slice);
+        let _filed = self.call(&tenant, &stream, events, &wanted).await;
+        self.store.farewell(parting).await
+    }
+
+    /// Calls for those that are wanted, in order, until one cannot be taken or the time is over.
+    async fn call<'a>(
+        &self,
+        tenant: &str,
+        stream: &StreamId,
+        events: impl Iterator<Item = &'a [u8]>,
+        wanted: &[usize],
+    ) -> Filed<'_> {
         let mut filed = Filed { replies: &self.replies, keys: Vec::new() };
         let begun = Instant::now();
-        for at in wanted {
+        for (_, sealed) in events.enumerate().filter(|(at, _)| wanted.contains(at)) {
             if begun.elapsed() >= BUDGET {
                 break;
             }
-            let stream = &push.push().stream;
-            let Some(event) = push.push().events.get(at).and_then(|sealed| opened(sealed)) else {
-                continue;
-            };
+            let Some(event) = opened(sealed) else { continue };
             let permit = tokio::time::timeout(BUDGET, self.permits.acquire()).await;
             let outcome = match permit {
                 Ok(Ok(_permit)) => self.caller.call(tenant, stream, &event).await,
@@ -136,7 +156,7 @@ impl<S: Store> Inner<S> {
                 break;
             }
         }
-        self.store.push(tenant, push).await
+        filed
     }
 }
 
@@ -150,6 +170,20 @@ impl<S: Store> Store for Hooked<S> {
 
     async fn wanted(&self, tenant: &str, push: Checked) -> Result<(Checked, Vec<usize>), Fault> {
         self.inner.store.wanted(tenant, push).await
+    }
+
+    fn ticket_key(&self) -> &TicketKey {
+        self.inner.store.ticket_key()
+    }
+
+    async fn farewell(&self, parting: Parting) -> Result<Answer, Fault> {
+        let inner = Arc::clone(&self.inner);
+        let taken = tokio::spawn(async move { inner.farewell(parting).await }).await;
+        taken.map_err(|fault| Fault::Internal(format!("a farewell did not end: {fault}").into()))?
+    }
+
+    async fn wanted_of(&self, parting: Parting) -> Result<(Parting, Vec<usize>), Fault> {
+        self.inner.store.wanted_of(parting).await
     }
 
     async fn position(&self, tenant: &str, push: Push) -> Result<Answer, Fault> {
@@ -167,6 +201,10 @@ impl<S: Store> Store for Hooked<S> {
     async fn ping(&self) -> Result<(), Fault> {
         self.inner.store.ping().await
     }
+}
+
+fn ids<'a>(sealed: impl Iterator<Item = &'a [u8]>) -> BTreeSet<EventId> {
+    sealed.filter_map(opened).map(|event| event.id).collect()
 }
 
 fn opened(sealed: &[u8]) -> Option<Event<'_>> {

@@ -48,7 +48,7 @@ async fn story<S: Store>(store: &S) {
     push(store, &ann.batch(&[event("refuse", "a8")])).await;
 }
 
-async fn export<S: Store>(store: &S, session: &str) -> (Vec<u8>, Anchor) {
+pub(crate) async fn export<S: Store>(store: &S, session: &str) -> (Vec<u8>, Anchor) {
     let mut export = Export::new(AuditAsk { tenant: "".into(), session: session.into() });
     let mut file = Vec::new();
     while !export.is_done() {
@@ -130,7 +130,7 @@ fn finished(records: Vec<Record>) -> Vec<u8> {
     file
 }
 
-fn found(file: &[u8], rules: &Rules) -> Option<Finding> {
+pub(crate) fn found(file: &[u8], rules: &Rules) -> Option<Finding> {
     match verify(file, rules) {
         Ok(()) => None,
         Err(Unsound::Found(finding)) => Some(*finding),
@@ -479,11 +479,12 @@ async fn a_store_of_before_goes_on_and_its_past_has_no_proof() {
     let file = directory.0.join("bellwether.sqlite");
     let sql = rusqlite::Connection::open(&file).expect("it is SQLite's");
     sql.execute_batch(
-        "DROP TABLE bw_batch; DROP INDEX bw_stream_session;
+        "DROP TABLE bw_ticket; DROP TABLE bw_secret;
+         DROP TABLE bw_batch; DROP INDEX bw_stream_session;
          ALTER TABLE bw_place DROP COLUMN hash; ALTER TABLE bw_stream DROP COLUMN former_head;
          PRAGMA user_version = 1;",
     )
-    .expect("these are what version 2 has added");
+    .expect("these are what later versions have added");
     drop(sql);
     let store = directory.open();
     push(&store, &ann.batch(&plain(["a3"]))).await;

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bellwether_server::Fault;
 use bellwether_server::audit::Export;
-use bellwether_server::engine::{Checked, PageAsk, Signatures};
+use bellwether_server::engine::{Checked, PageAsk, Parting, Signatures};
 use bellwether_server::store::{Embedded, Memory, Opening, Store};
+use bellwether_server::ticket::TicketKey;
 use bellwether_shared::base::{LogEpoch, Seq};
 use bellwether_shared::rules::chain;
 use bellwether_shared::wire::{self, Answer, Former, LogPage, Outcome, Push, Verdict};
@@ -32,6 +33,18 @@ impl<S: Store> Store for Faulty<S> {
 
     async fn wanted(&self, tenant: &str, push: Checked) -> Result<(Checked, Vec<usize>), Fault> {
         self.inner.wanted(tenant, push).await
+    }
+
+    fn ticket_key(&self) -> &TicketKey {
+        self.inner.ticket_key()
+    }
+
+    async fn farewell(&self, parting: Parting) -> Result<Answer, Fault> {
+        self.inner.farewell(parting).await
+    }
+
+    async fn wanted_of(&self, parting: Parting) -> Result<(Parting, Vec<usize>), Fault> {
+        self.inner.wanted_of(parting).await
     }
 
     async fn position(&self, tenant: &str, push: Push) -> Result<Answer, Fault> {

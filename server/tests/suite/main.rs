@@ -8,6 +8,7 @@ mod device;
 mod disk;
 mod effect;
 mod events;
+mod farewell;
 mod hostile;
 mod http;
 mod moods;

@@ -15,10 +15,11 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use bellwether_server::Fault;
 use bellwether_server::audit::Export;
-use bellwether_server::engine::{Checked, PageAsk, Signatures};
+use bellwether_server::engine::{Checked, PageAsk, Parting, Signatures};
 use bellwether_server::store::{Memory, Store};
+use bellwether_server::ticket::{Ticket, TicketKey};
 use bellwether_server::webhook::{Caller, Hooked, Replies, Secret, sign};
-use bellwether_shared::base::Seq;
+use bellwether_shared::base::{Seq, Wall};
 use bellwether_shared::wire::{Answer, LogPage, Outcome, Push};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -282,6 +283,18 @@ impl Store for Dying {
         self.inner.wanted(tenant, push).await
     }
 
+    fn ticket_key(&self) -> &TicketKey {
+        self.inner.ticket_key()
+    }
+
+    async fn farewell(&self, parting: Parting) -> Result<Answer, Fault> {
+        self.inner.farewell(parting).await
+    }
+
+    async fn wanted_of(&self, parting: Parting) -> Result<(Parting, Vec<usize>), Fault> {
+        self.inner.wanted_of(parting).await
+    }
+
     async fn position(&self, tenant: &str, push: Push) -> Result<Answer, Fault> {
         self.inner.position(tenant, push).await
     }
@@ -343,4 +356,33 @@ async fn slow_sessions_do_not_hold_up_another() {
         assert_eq!(answer.through, Seq(1));
     }
     assert_eq!(app.called().len(), 21);
+}
+
+#[tokio::test]
+async fn a_farewell_and_its_stream_call_once() {
+    let (app, url) = App::start().await;
+    let store = Arc::new(hooked(&url));
+    let mut ann = Device::new(1, "s", "ann");
+    let batch = checked(&ann.batch(&[event("hold", "a")]));
+    let ticket = Ticket {
+        tenant: "".into(),
+        session: "s".into(),
+        user: "ann".into(),
+        device: ann.stream.device,
+        expires_at: Wall(u64::MAX >> 11),
+        nonce: [1; 16],
+    };
+    let parting = Parting { ticket, events: vec![event("hold", "a"), event("result", "b")] };
+    let parted = Arc::clone(&store);
+    let parted = tokio::spawn(async move { parted.farewell(parting).await });
+    app.until_called(1).await;
+    let pushed = Arc::clone(&store);
+    let pushed = tokio::spawn(async move { pushed.push("", batch).await });
+    app.gate.send_replace(true);
+    let answer = parted.await.expect("it does not panic").expect("it is taken");
+    assert_eq!((answer.through, answer.log_head), (Seq(2), 2));
+    let answer = pushed.await.expect("it does not panic").expect("it is taken");
+    let told = &answer.results[0];
+    assert_eq!((told.outcome, told.offset), (Outcome::DUPLICATE, Some(1)));
+    assert_eq!(app.called(), ["a", "b"]);
 }

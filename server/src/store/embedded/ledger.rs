@@ -9,9 +9,10 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::effect::{self, AcceptedEvent, Effect, EffectFault, EffectOutcome, Room};
 use crate::engine::{
-    Appended, Filled, Ledger, Moment, NewStream, Place, Proof, Reader, SessionRow, StoreFault,
-    StreamRow, Taken,
+    Appended, Clerk, Filled, Ledger, Moment, NewStream, Place, Proof, Reader, SessionRow,
+    StoreFault, StreamRow, Taken,
 };
+use crate::ticket::Ticket;
 
 /// A transaction in the engine's terms.
 #[derive(Debug)]
@@ -277,6 +278,23 @@ impl Ledger for SqlLedger<'_> {
             stream.head,
             int(stream.host_epoch)
         ])?;
+        Ok(())
+    }
+}
+
+impl Clerk for SqlLedger<'_> {
+    fn is_used(&self, nonce: &[u8; 16]) -> Result<bool, StoreFault> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT 1 FROM bw_ticket WHERE nonce = ?1")?;
+        Ok(statement.exists([nonce])?)
+    }
+
+    fn use_up(&mut self, ticket: &Ticket, now: Wall) -> Result<(), StoreFault> {
+        let mut over =
+            self.connection.prepare_cached("DELETE FROM bw_ticket WHERE expires_at < ?1")?;
+        over.execute([int(now.0)])?;
+        let mut used = self.connection.prepare_cached("INSERT INTO bw_ticket VALUES (?1, ?2)")?;
+        used.execute(params![ticket.nonce, int(ticket.expires_at.0)])?;
         Ok(())
     }
 }

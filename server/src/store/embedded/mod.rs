@@ -25,19 +25,21 @@ use rusqlite::Connection;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use self::ledger::SqlLedger;
-use self::writer::Job;
-use super::{Store, wall};
+use self::writer::{Job, Work};
+use super::{Store, entropy, wall};
 use crate::audit::Export;
 use crate::bounds;
 use crate::effect::Effect;
-use crate::engine::{self, Checked, PageAsk, StoreFault};
+use crate::engine::{self, Checked, PageAsk, Parting, StoreFault};
 use crate::fault::Fault;
+use crate::ticket::TicketKey;
 
 /// The store in one file.
 pub struct Embedded {
     jobs: Option<mpsc::Sender<Job>>,
     writer: Option<JoinHandle<()>>,
     readers: Arc<Readers>,
+    ticket_key: TicketKey,
     // Held for as long as the store is open, so that two servers do not share a directory unawares.
     _lock: File,
 }
@@ -70,6 +72,8 @@ impl Embedded {
         if opening.new_epoch {
             schema::renew_epochs(&connection).map_err(describe)?;
         }
+        let fresh = entropy().map_err(|fault| fault.to_string())?;
+        let ticket_key = schema::ticket_key(&connection, fresh).map_err(describe)?;
         let readers = (0..READERS)
             .map(|_| schema::open_to_read(&file))
             .collect::<Result<_, _>>()
@@ -86,8 +90,19 @@ impl Embedded {
                 idle: Mutex::new(readers),
                 permits: Semaphore::new(READERS),
             }),
+            ticket_key,
             _lock: lock,
         })
+    }
+
+    async fn write(&self, work: Work) -> Result<Answer, Fault> {
+        let (reply, answer) = oneshot::channel();
+        let jobs = self.jobs.as_ref().ok_or_else(gone)?;
+        jobs.try_send(Job { work, reply }).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => Fault::unavailable("too many pushes wait"),
+            mpsc::error::TrySendError::Closed(_) => gone(),
+        })?;
+        answer.await.map_err(|_| gone())?
     }
 
     async fn read<T: Send + 'static>(
@@ -132,14 +147,23 @@ impl Store for Embedded {
     }
 
     async fn push(&self, tenant: &str, push: Checked) -> Result<Answer, Fault> {
-        let (reply, answer) = oneshot::channel();
-        let job = Job { tenant: tenant.into(), push, reply };
-        let jobs = self.jobs.as_ref().ok_or_else(gone)?;
-        jobs.try_send(job).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => Fault::unavailable("too many pushes wait"),
-            mpsc::error::TrySendError::Closed(_) => gone(),
-        })?;
-        answer.await.map_err(|_| gone())?
+        self.write(Work::Push { tenant: tenant.into(), push: push.into() }).await
+    }
+
+    fn ticket_key(&self) -> &TicketKey {
+        &self.ticket_key
+    }
+
+    async fn farewell(&self, parting: Parting) -> Result<Answer, Fault> {
+        self.write(Work::Farewell(parting.into())).await
+    }
+
+    async fn wanted_of(&self, parting: Parting) -> Result<(Parting, Vec<usize>), Fault> {
+        self.read(move |ledger| {
+            let wanted = engine::wanted_of(ledger, &parting)?;
+            Ok((parting, wanted))
+        })
+        .await
     }
 
     async fn position(&self, tenant: &str, push: Push) -> Result<Answer, Fault> {

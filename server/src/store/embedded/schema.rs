@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+use crate::ticket::TicketKey;
+
 /// Opens the one connection that writes.
 pub(super) fn open_to_write(file: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(file)?;
@@ -76,6 +78,17 @@ pub(super) fn renew_epochs(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// The key of tickets, minted where there is none.
+///
+/// # Errors
+/// A sentence in SQLite's own words.
+pub(super) fn ticket_key(connection: &Connection, fresh: [u8; 32]) -> rusqlite::Result<TicketKey> {
+    connection.execute("INSERT OR IGNORE INTO bw_secret VALUES ('ticket', ?1)", [fresh])?;
+    let select = "SELECT value FROM bw_secret WHERE name = 'ticket'";
+    let key: [u8; 32] = connection.query_row(select, [], |row| row.get(0))?;
+    Ok(TicketKey::new(&key))
+}
+
 fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -90,7 +103,7 @@ const CACHE_KIB: i64 = 16 * 1024;
 const CHECKPOINT_PAGES: i64 = 8_000;
 
 /// What makes each version of the one before. A step is never edited.
-const STEPS: &[&str] = &[TABLES, PROOFS];
+const STEPS: &[&str] = &[TABLES, PROOFS, TICKETS];
 
 // A log is read by session and offset, and is small per event but for bodies: clustered, no rowid.
 const TABLES: &str = "
@@ -178,4 +191,19 @@ CREATE TABLE bw_batch (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX bw_stream_session ON bw_stream (session);
+";
+
+// Farewells (OUT-8): what tickets are made with, and which are used up.
+const TICKETS: &str = "
+CREATE TABLE bw_secret (
+    name TEXT PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE bw_ticket (
+    nonce BLOB PRIMARY KEY,
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX bw_ticket_expiry ON bw_ticket (expires_at);
 ";

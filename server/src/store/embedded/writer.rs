@@ -12,15 +12,20 @@ use tokio::sync::{mpsc, oneshot};
 use super::ledger::SqlLedger;
 use crate::bounds::GROUP_PUSHES_MAX;
 use crate::effect::Effect;
-use crate::engine::{self, Checked, StoreFault};
+use crate::engine::{self, Checked, Parting, StoreFault};
 use crate::fault::Fault;
 use crate::store::moment;
 
-/// A push that waits.
+/// A push or a farewell that waits.
 pub(super) struct Job {
-    pub(super) tenant: Box<str>,
-    pub(super) push: Checked,
+    pub(super) work: Work,
     pub(super) reply: oneshot::Sender<Result<Answer, Fault>>,
+}
+
+/// What is to be taken.
+pub(super) enum Work {
+    Push { tenant: Box<str>, push: Box<Checked> },
+    Farewell(Box<Parting>),
 }
 
 /// Works until all senders are gone and the queue is empty.
@@ -70,13 +75,11 @@ fn take_all(
     let mut answers = Vec::with_capacity(group.len());
     for job in group {
         execute(connection, "SAVEPOINT push")?;
-        let answer = engine::push(
-            &mut SqlLedger::new(connection),
-            effect,
-            &job.tenant,
-            &job.push,
-            moment()?,
-        );
+        let ledger = &mut SqlLedger::new(connection);
+        let answer = match &job.work {
+            Work::Push { tenant, push } => engine::push(ledger, effect, tenant, push, moment()?),
+            Work::Farewell(parting) => engine::farewell(ledger, effect, parting, moment()?),
+        };
         if connection.is_autocommit() {
             return Err(StoreFault::new("the transaction ended before its time"));
         }
