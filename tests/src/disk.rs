@@ -121,6 +121,13 @@ impl Scope {
         Self { writes: true, ..Self::reading(stores) }
     }
 
+    /// Writes what a batch says, under the lease.
+    #[must_use]
+    pub fn of(batch: &WriteBatch) -> Self {
+        let ops = batch.ops.iter().map(|op| 1 << op.store() as u16);
+        Self { stores: ops.fold(1 << Store::Lease as u16, |mask, bit| mask | bit), writes: true }
+    }
+
     fn waits_for(self, other: Self) -> bool {
         self.stores & other.stores != 0 && (self.writes || other.writes)
     }

@@ -84,12 +84,12 @@ impl What {
     // What it touches of the disk, if it is a transaction.
     fn scope(&self) -> Option<Scope> {
         Some(match self {
-            Self::Do(Effect::Commit { batch, .. }) => Scope::writing(&batch.stores()),
+            Self::Do(Effect::Commit { batch, .. }) => Scope::of(batch),
             Self::Do(Effect::ReadJournal { .. }) => Scope::reading(&[Store::Journal]),
             Self::Do(Effect::ReadRetained { .. }) => Scope::reading(&[Store::Retained]),
             Self::Do(Effect::ReadOld { store, .. }) => Scope::reading(&[*store]),
             Self::Boot => Scope::writing(&BOOT_STORES),
-            Self::Farewell(batch, ..) => Scope::writing(&batch.stores()),
+            Self::Farewell(batch, ..) => Scope::of(batch),
             Self::Letters(_) => Scope::reading(&[Store::Dead]),
             Self::Clear => Scope::writing(&[Store::Lease, Store::Meta]),
             Self::Mint(_) => Scope::writing(&[Store::Meta]),
@@ -102,6 +102,17 @@ impl What {
             | Self::Written(..)
             | Self::Follow => return None,
         })
+    }
+
+    fn is_transaction(&self) -> bool {
+        let Self::Do(effect) = self else { return !self.is_news() };
+        matches!(
+            effect,
+            Effect::Commit { .. }
+                | Effect::ReadJournal { .. }
+                | Effect::ReadRetained { .. }
+                | Effect::ReadOld { .. }
+        )
     }
 
     /// Whether it is news for the realm, which a frozen one does not hear.
@@ -238,7 +249,7 @@ impl World {
     /// An outstanding thing happens.
     pub(crate) fn perform(&mut self, mut job: Job) {
         let (device, realm) = (job.device, job.realm);
-        if job.what.scope().is_some() {
+        if job.what.is_transaction() {
             let trouble = self.enter(&mut job);
             if let Some(tx) = job.tx.take() {
                 self.devices[device].disk.end(tx);
