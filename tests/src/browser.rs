@@ -4,7 +4,7 @@
 //! - whoever dies loses what it had asked for and not yet seen done, and nothing else;
 //! - a message for the worker that is active starts it; one for a worker that was replaced does not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use bellwether_shared::base::{DeviceId, Epoch, EventId, Mono, Now, PageId, Wall};
 use bellwether_shared::bus::Notice;
@@ -16,6 +16,7 @@ use crate::bus::Mail;
 use crate::check;
 use crate::disk::{Disk, DiskFault};
 use crate::driver::{Event, What};
+use crate::realms::Realms;
 use crate::tab::Tab;
 use crate::transcript::Digest;
 use crate::world::World;
@@ -28,7 +29,7 @@ pub struct Device {
     /// How far its wall clock is off.
     pub skew_ms: i64,
     /// Workers that run, whether or not they are the current one.
-    pub realms: BTreeMap<PageId, Realm>,
+    pub realms: Realms,
     /// The one that runs of the version that is active.
     pub current: Option<PageId>,
     /// Which version of the worker is active.
@@ -119,7 +120,7 @@ impl Device {
         Self {
             disk,
             skew_ms: 0,
-            realms: BTreeMap::new(),
+            realms: Realms::default(),
             current: None,
             version: 1,
             pages: Vec::new(),

@@ -63,7 +63,7 @@ impl World {
         let Mail { from, path, bytes, port } = self.devices[device].mail.remove(at);
         let here = &self.devices[device];
         let realm = match path {
-            Path::Port(realm) => here.realms.contains_key(&realm).then_some(realm),
+            Path::Port(realm) => here.realms.get(&realm).map(|_| realm),
             Path::Worker(version) if version == here.version => Some(self.wake(device)),
             Path::Worker(version) => {
                 let mut old = here.realms.iter().filter(|(_, realm)| realm.version == version);

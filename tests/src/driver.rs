@@ -16,9 +16,10 @@ use bellwether_shared::rows::{
 };
 
 use crate::boot::Booted;
-use crate::browser::{NOT_OPENED, Realm};
+use crate::browser::NOT_OPENED;
 use crate::check;
 use crate::disk::{Before, Disk, DiskFault, Scope, Tx};
+use crate::realms::Realms;
 use crate::tab::Row;
 use crate::transcript;
 use crate::world::World;
@@ -678,7 +679,7 @@ enum Done {
     Again(Effect),
 }
 
-fn here_runs(realms: &mut std::collections::BTreeMap<PageId, Realm>, id: PageId) {
+fn here_runs(realms: &mut Realms, id: PageId) {
     if let Some(realm) = realms.get_mut(&id) {
         realm.running += 1;
     }

@@ -19,6 +19,7 @@ pub mod fault;
 pub mod generate;
 pub mod model;
 mod network;
+pub mod realms;
 pub mod scenario;
 pub mod server;
 pub mod shrink;

@@ -216,7 +216,7 @@ impl World {
         }
         for (number, device) in self.devices.iter().enumerate() {
             turns.extend(self.can_arrive(number).map(|at| Turn::Mail(number, at)));
-            for (id, realm) in &device.realms {
+            for (id, realm) in device.realms.iter() {
                 if realm.alarm.is_some_and(|at| realm.born_ms + at.0 <= self.now_ms) {
                     turns.push(Turn::Alarm(number, *id));
                 }

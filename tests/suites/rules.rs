@@ -424,7 +424,8 @@ fn a_coordinator_that_was_replaced_asks_for_nothing_more() {
     ends_well(&mut world);
     plain(&mut world, 1);
     ends_well_after_start(&mut world);
-    let zombie = world.devices[0].realms[&old].machine.as_ref().expect("it booted");
+    let zombie = world.devices[0].realms.get(&old).expect("it lives");
+    let zombie = zombie.machine.as_ref().expect("it booted");
     assert!(zombie.is_fenced() && zombie.is_quiet() && !zombie.has_work());
     assert!(zombie.epoch() < world.devices[0].disk.epoch());
 }
