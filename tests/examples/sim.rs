@@ -19,6 +19,9 @@ use bellwether_tests::shrink::{class, shrink};
 use bellwether_tests::small::Small;
 use bellwether_tests::transcript::Detail;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const USAGE: &str = "\
 sim --seed N                      tell the story of one seed
 sim --replay FILE                 play a scenario file, and print its transcript
