@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use thirtyfour::{Capabilities, WebDriver, WindowHandle};
 
-use crate::wait::{secs, until};
+use crate::wait::{holds, secs, until};
 
 /// A running browser and its driver.
 #[derive(Debug)]
@@ -121,6 +121,15 @@ impl Tab {
         self.show().await;
         let gone = self.driver.goto(url).await;
         gone.unwrap_or_else(|fault| panic!("{url} cannot be shown: {fault}"));
+        // In a tab that has just been opened the driver may take the end of the empty page's loading for that of this
+        // one, whose scripts have not run then.
+        until("the page is loaded", SCRIPT_MAX, async || {
+            let state =
+                "return [location.href, document.readyState, location.href.startsWith(args)]";
+            let seen = self.try_run(state, json!(url)).await?;
+            holds(seen[1] == "complete" && seen[2] == true, seen)
+        })
+        .await;
     }
 
     /// Runs the body of an async function, which finds its arguments in `args`.
