@@ -290,6 +290,7 @@ fn options(raw: &RawOptions) -> Options {
             batch_events: number("batchSize", defaults.batch_events),
             dead_max: number("deadLetterCap", defaults.dead_max),
             overflow,
+            deliver: None,
         },
         token: None,
         debug: flag("debug"),

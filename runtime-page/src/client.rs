@@ -173,6 +173,9 @@ impl Bellwether {
             page: driver.me,
             at: now.wall,
             correlation: event.correlation,
+            after: None,
+            binds: None,
+            flags: None,
         };
         sealed.check().map_err(|unfit| refuse(&unfit))?;
         let Identity { session, user } = driver.identity();

@@ -107,6 +107,7 @@ impl Options {
             options: self.outbox.clone().bounded(),
             has_token,
             visible: link::visible(),
+            network: None,
         }
     }
 }

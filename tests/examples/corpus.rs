@@ -147,6 +147,9 @@ fn event(id: &str, data: Option<&[u8]>) -> Vec<u8> {
         page: PageId([7; 16]),
         at: Wall(1),
         correlation: None,
+        after: None,
+        binds: None,
+        flags: None,
     })
 }
 

@@ -153,5 +153,8 @@ pub fn seal(id: &EventId, draft: &Draft, number: u64, at: Wall) -> Vec<u8> {
         page: PageId([1; 16]),
         at,
         correlation: None,
+        after: None,
+        binds: None,
+        flags: None,
     })
 }

@@ -94,6 +94,7 @@ impl World {
             options: self.options.clone(),
             has_token: token.is_some(),
             visible: true,
+            network: None,
         };
         let age = Duration::from_millis(limits::BATCH_AGE_MS.into());
         let here = &mut self.devices[device];

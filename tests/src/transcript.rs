@@ -292,7 +292,10 @@ fn request(bytes: &[u8]) -> String {
             | Request::Discard { .. }
             | Request::Pause { .. }
             | Request::Flush
-            | Request::Record { .. }),
+            | Request::Record { .. }
+            | Request::Replace(_)
+            | Request::Edit(_)
+            | Request::Wipe(_)),
         )) => format!("{other:?}"),
         Ok(None) | Err(_) => "not understood".into(),
     }

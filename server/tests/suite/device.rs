@@ -96,6 +96,9 @@ pub(crate) fn event_with(type_: &str, id: &str, data: Option<&[u8]>) -> Vec<u8> 
         page: PageId([7; 16]),
         at: Wall(1_700_000_000_000),
         correlation: None,
+        after: None,
+        binds: None,
+        flags: None,
     })
 }
 

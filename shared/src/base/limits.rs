@@ -12,8 +12,10 @@ pub const EVENT_KEY_BYTES_MAX: usize = 200;
 pub const CORRELATION_BYTES_MAX: usize = 200;
 /// An event's body, as JSON text.
 pub const EVENT_DATA_BYTES_MAX: usize = 256 * 1024;
+/// What an event takes from its prerequisite's result, as JSON text.
+pub const BINDS_BYTES_MAX: usize = 4 * 1024;
 /// One sealed event, body and all.
-pub const EVENT_BYTES_MAX: usize = EVENT_DATA_BYTES_MAX + 2 * 1024;
+pub const EVENT_BYTES_MAX: usize = EVENT_DATA_BYTES_MAX + BINDS_BYTES_MAX + 2 * 1024;
 /// Names of sessions, users and channels.
 pub const NAME_BYTES_MAX: usize = 200;
 /// A server's base URL.

@@ -13,5 +13,5 @@ mod notice;
 mod request;
 
 pub use envelope::{BusFault, Envelope, PROTOCOL_MAX, PROTOCOL_MIN};
-pub use notice::{Notice, Reply, Status, Sync, Welcome};
-pub use request::{Farewell, Hello, Identity, Request, TokenGiven};
+pub use notice::{Breaker, Notice, Reply, Status, Sync, Welcome};
+pub use request::{Change, Farewell, Hello, Identity, Network, Request, TokenGiven, Wipe};

@@ -55,7 +55,23 @@ pub struct Status {
     pub reachable: Option<bool>,
     /// The journal position up to which `pending` has counted.
     pub read_through: u64,
+    /// How the breaker stands (OUT-9).
+    pub breaker: Option<Breaker>,
 }
+
+/// Whether the server is being spared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Breaker {
+    /// No.
+    #[default]
+    Closed,
+    /// Nothing is sent.
+    Open,
+    /// One request is on its way, to see whether the server is well again.
+    HalfOpen,
+}
+
+index!(Breaker { 0: Closed, 1: Open, 2: HalfOpen });
 
 array!(Status {
     0: host,
@@ -71,6 +87,7 @@ array!(Status {
     10: paused,
     11: reachable,
     12: read_through,
+    13: breaker,
 });
 
 /// The answer to a hello.

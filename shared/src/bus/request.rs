@@ -4,7 +4,7 @@ use minicbor::bytes::ByteVec;
 
 use super::BusFault;
 use super::envelope::Envelope;
-use crate::base::codec::{Reader, array, read_one};
+use crate::base::codec::{Reader, array, index, read_one};
 use crate::base::{Epoch, EventId, PageId, RequestId, limits};
 use crate::rows::Options;
 use crate::tape::Recording;
@@ -34,9 +34,25 @@ pub struct Hello {
     pub has_token: bool,
     /// Whether the page is in sight.
     pub visible: bool,
+    /// What the browser says of the network; absent where it says nothing (OUT-10).
+    pub network: Option<Network>,
 }
 
-array!(Hello { 0: identity, 1: server, 2: options, 3: has_token, 4: visible });
+array!(Hello { 0: identity, 1: server, 2: options, 3: has_token, 4: visible, 5: network });
+
+/// What a browser says of the network (the Network Information API).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Network {
+    /// `effectiveType` is `4g`, or nothing that is known.
+    #[default]
+    Fast,
+    /// `effectiveType` is `3g`.
+    Medium,
+    /// `effectiveType` is `2g` or `slow-2g`, or the user saves data.
+    Slow,
+}
+
+index!(Network { 0: Fast, 1: Medium, 2: Slow });
 
 /// A page goes, and leaves what is not yet durable.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -67,7 +83,31 @@ impl core::fmt::Debug for TokenGiven {
     }
 }
 
-/// What a page says or asks. Only the last five are answered.
+/// A page gives a sealed event for one that is queued, or for a dead letter's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Which event; the new one has the same id.
+    pub id: EventId,
+    /// The sealed [`Event`](crate::wire::Event) that takes its place; none where it is cancelled.
+    pub sealed: Option<ByteVec>,
+}
+
+array!(Change { 0: id, 1: sealed });
+
+/// What is to be removed from this device (STATE-13).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wipe {
+    /// This session's alone; absent: every session's.
+    pub session: Option<Box<str>>,
+    /// This user's alone, in that session; absent: every user's.
+    pub user: Option<Box<str>>,
+    /// Undelivered events and dead letters, too.
+    pub undelivered: bool,
+}
+
+array!(Wipe { 0: session, 1: user, 2: undelivered });
+
+/// What a page says or asks. Only those after [`Token`](Request::Token) are answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     /// See [`Hello`].
@@ -103,6 +143,12 @@ pub enum Request {
         /// How much.
         recording: Option<Recording>,
     },
+    /// Take an event out of the queue, or give another for it, unless it is sealed (OUT-16).
+    Replace(Change),
+    /// Give another event for a dead letter's (OUT-6). It stays a letter.
+    Edit(Change),
+    /// See [`Wipe`].
+    Wipe(Wipe),
 }
 
 struct Switch {
@@ -133,12 +179,15 @@ impl Request {
     const PAUSE: u8 = 7;
     const FLUSH: u8 = 8;
     const RECORD: u8 = 9;
+    pub(crate) const REPLACE: u8 = 10;
+    pub(crate) const EDIT: u8 = 11;
+    const WIPE: u8 = 12;
     /// The last kind that this build knows. One that carries a body or a token needs a path in `tape`, and is private.
-    pub(crate) const LAST: u8 = Self::RECORD;
+    pub(crate) const LAST: u8 = Self::WIPE;
 
     /// Whether a message of this kind may have a body or a token in it.
     pub(crate) fn is_private(kind: u8) -> bool {
-        matches!(kind, Self::FAREWELL | Self::TOKEN)
+        matches!(kind, Self::FAREWELL | Self::TOKEN | Self::REPLACE | Self::EDIT)
     }
 
     /// What a message of this kind is called in a log.
@@ -146,6 +195,7 @@ impl Request {
     pub fn name(kind: u8) -> &'static str {
         const NAMES: &[&str] = &[
             "hello", "nudge", "farewell", "token", "retry", "discard", "pause", "flush", "record",
+            "replace", "edit", "wipe",
         ];
         NAMES.get(usize::from(kind).wrapping_sub(1)).copied().unwrap_or("unknown")
     }
@@ -165,6 +215,9 @@ impl Request {
             Self::Record { recording } => {
                 (Self::RECORD, to_cbor(&Recorder { recording: *recording }))
             }
+            Self::Replace(change) => (Self::REPLACE, to_cbor(change)),
+            Self::Edit(change) => (Self::EDIT, to_cbor(change)),
+            Self::Wipe(wipe) => (Self::WIPE, to_cbor(wipe)),
         };
         Envelope { kind, body: &body, ..Envelope::blank(build, sender, request, epoch) }.seal()
     }
@@ -188,6 +241,9 @@ impl Request {
             Self::PAUSE => Self::Pause { on: read_one::<Switch>(from).on },
             Self::FLUSH => Self::Flush,
             Self::RECORD => Self::Record { recording: read_one::<Recorder>(from).recording },
+            Self::REPLACE => Self::Replace(read_one(from)),
+            Self::EDIT => Self::Edit(read_one(from)),
+            Self::WIPE => Self::Wipe(read_one(from)),
             _ => return Ok(None),
         };
         from.finish().map(|()| Some(read)).map_err(|_| BusFault::Malformed)

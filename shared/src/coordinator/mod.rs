@@ -290,6 +290,10 @@ impl Coordinator {
                 self.outbox.hurry(now);
                 self.asks.wait_for_quiet(page, id, self.outbox.answered());
             }
+            Request::Replace(_) | Request::Edit(_) | Request::Wipe(_) => {
+                let words = "this build does not do that yet";
+                self.asks.fail(page, id, Fault::new("not-supported", Culprit::Us, words));
+            }
         }
     }
 

@@ -27,6 +27,7 @@ impl Coordinator {
             paused: self.outbox.config().paused,
             reachable: self.outbox.reachable(),
             read_through: self.reader.through(),
+            breaker: None,
         }
     }
 

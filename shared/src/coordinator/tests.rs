@@ -43,6 +43,9 @@ fn row(id: &str) -> Vec<u8> {
         page: PageId([7; 16]),
         at: Wall(1),
         correlation: None,
+        after: None,
+        binds: None,
+        flags: None,
     });
     let stream = StreamKey { session: "s".into(), user: "".into(), lane: Lane::Normal };
     to_cbor(&JournalRow { generation: Generation(0), ..JournalRow::new(&stream, &sealed, Wall(1)) })

@@ -14,7 +14,7 @@ fn at(ms: u64) -> Now {
 fn page() -> Page {
     let identity = Identity { session: "s".into(), user: "".into() };
     let (server, options) = ("https://server.test".into(), Options::default());
-    let hello = Hello { identity, server, options, has_token: false, visible: true };
+    let hello = Hello { identity, server, options, has_token: false, visible: true, network: None };
     Page::new(ME, "test", hello, Duration::from_millis(50))
 }
 
@@ -25,6 +25,7 @@ fn status(pump: Option<PageId>, wake_at: Option<u64>) -> Status {
         dead: 0,
         answered: 0,
         read_through: 0,
+        breaker: None,
         pages: 1,
         pump,
         wake_at: wake_at.map(|ms| at(ms).wall),

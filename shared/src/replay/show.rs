@@ -3,7 +3,7 @@
 use core::fmt::{self, Write};
 
 use super::{Did, Fact, Life, Recorded, Step};
-use crate::bus::{Envelope, Identity, Notice, Request};
+use crate::bus::{Change, Envelope, Identity, Notice, Request};
 use crate::coordinator::{self, Input, To};
 use crate::outbox::Response;
 use crate::page::{self, Asked};
@@ -298,6 +298,13 @@ fn request(asked: &Request) -> String {
         Request::Pause { on } => if *on { "pause" } else { "go on" }.into(),
         Request::Flush => "flush".into(),
         Request::Record { recording } => format!("record {recording:?}"),
+        Request::Replace(Change { id, sealed: None }) => format!("cancel {}", short(id.as_str())),
+        Request::Replace(Change { id, .. }) => format!("replace {}", short(id.as_str())),
+        Request::Edit(Change { id, .. }) => format!("edit {}", short(id.as_str())),
+        Request::Wipe(wipe) => {
+            let of = wipe.session.as_deref().unwrap_or("every session");
+            format!("wipe {of}{}", if wipe.undelivered { ", undelivered events, too" } else { "" })
+        }
     }
 }
 

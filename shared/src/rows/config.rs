@@ -17,6 +17,18 @@ pub enum Overflow {
 
 index!(Overflow { 0: Block, 1: DropOldest });
 
+/// How events leave this device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Deliver {
+    /// In batches, to a server that speaks the protocol.
+    #[default]
+    Protocol,
+    /// Each as the request that it holds, to whatever server that names (OUT-14).
+    Requests,
+}
+
+index!(Deliver { 0: Protocol, 1: Requests });
+
 /// Options of the outbox, as the app set them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -32,6 +44,8 @@ pub struct Options {
     pub dead_max: u32,
     /// What happens beyond that.
     pub overflow: Overflow,
+    /// How events leave; absent: by the protocol.
+    pub deliver: Option<Deliver>,
 }
 
 map!(Options {
@@ -41,6 +55,7 @@ map!(Options {
     3: batch_events,
     5: dead_max,
     6: overflow,
+    7: deliver,
 });
 
 impl Default for Options {
@@ -52,6 +67,7 @@ impl Default for Options {
             batch_events: limits::BATCH_EVENTS_MAX as u32,
             dead_max: limits::DEAD_LETTERS_MAX,
             overflow: Overflow::default(),
+            deliver: None,
         }
     }
 }
@@ -68,6 +84,7 @@ impl Options {
             batch_events: self.batch_events.clamp(1, limits::BATCH_EVENTS_MAX as u32),
             dead_max: self.dead_max.max(1),
             overflow: self.overflow,
+            deliver: self.deliver,
         }
     }
 }

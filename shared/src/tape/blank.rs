@@ -39,6 +39,8 @@ pub(super) const PUSH: Path = &[ARRAY | 11, EACH, INSIDE, BODY];
 pub(super) const ANSWER: Path = &[ARRAY | 4, EACH, ARRAY | 3];
 /// The bodies in a farewell.
 pub(super) const FAREWELL: Path = &[ARRAY | 8, INSIDE, ARRAY, EACH, INSIDE, MAP | 4, INSIDE, BODY];
+/// The body of an event that takes another's place.
+pub(super) const CHANGE: Path = &[ARRAY | 8, INSIDE, ARRAY | 1, INSIDE, BODY];
 /// The token that a page gives.
 pub(super) const TOKEN: Path = &[ARRAY | 8, INSIDE, ARRAY | 1, TEXT];
 /// All of a message's body.
@@ -139,6 +141,9 @@ mod tests {
             page: PageId([1; 16]),
             at: Wall(9),
             correlation: None,
+            after: None,
+            binds: None,
+            flags: None,
         })
     }
 
@@ -209,7 +214,7 @@ mod tests {
         /// Replaying leaves out again what was left out before, and must come to the same bytes.
         #[test]
         fn leaving_out_twice_is_leaving_out_once(mut bytes in any::<Vec<u8>>(), at in 0..9_usize) {
-            let paths = [JOURNAL, RETAINED, DONE, PUSH, ANSWER, FAREWELL, TOKEN, MESSAGE, DEAD];
+            let paths = [JOURNAL, RETAINED, DONE, PUSH, ANSWER, FAREWELL, CHANGE, TOKEN, MESSAGE, DEAD];
             if bytes.len() % 2 == 0 {
                 bytes = row(&bytes);
             }

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::Recording;
-use super::blank::{ANSWER, FAREWELL, MESSAGE, Mark, PUSH, Path, TOKEN, blank};
+use super::blank::{ANSWER, CHANGE, FAREWELL, MESSAGE, Mark, PUSH, Path, TOKEN, blank};
 use crate::base::codec::{Encode, begin_array, write_uint};
 use crate::bus::{Envelope, Notice, Request};
 
@@ -97,10 +97,13 @@ impl<'a> Scribe<'a> {
         let kind = Envelope::read(bytes).map(|envelope| envelope.kind);
         let path = match (said_by, kind) {
             (Side::Page, Ok(Request::TOKEN)) => TOKEN,
-            (Side::Page, Ok(Request::FAREWELL)) => match self.recording {
-                Recording::WithoutBodies => FAREWELL,
-                Recording::WithBodies => return,
-            },
+            (Side::Page, Ok(kind @ (Request::FAREWELL | Request::REPLACE | Request::EDIT))) => {
+                match self.recording {
+                    Recording::WithoutBodies if kind == Request::FAREWELL => FAREWELL,
+                    Recording::WithoutBodies => CHANGE,
+                    Recording::WithBodies => return,
+                }
+            }
             (Side::Page, Ok(1..=Request::LAST)) | (Side::Coordinator, Ok(1..=Notice::LAST)) => {
                 return;
             }

@@ -3,7 +3,7 @@
 //! These bytes are stored, hashed, sent and kept by the server as they are. Session, user and lane
 //! are the stream's, and stand there.
 
-use crate::base::codec::{index, map};
+use crate::base::codec::{index, map, transparent};
 use crate::base::{EventId, PageId, Stamp, Wall, limits};
 
 /// What an event is to the coordinator and the server.
@@ -12,9 +12,11 @@ pub enum EventKind {
     /// Something the app reports.
     #[default]
     App,
+    /// A plain request to a back end that does not speak the protocol (OUT-14).
+    Request,
 }
 
-index!(EventKind { 0: App });
+index!(EventKind { 0: App, 1: Request });
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,12 +41,38 @@ pub struct Event<'b> {
     pub at: Wall,
     /// What the app ties together with it.
     pub correlation: Option<&'b str>,
+    /// Its prerequisite: an event that was appended on this device before (OUT-16).
+    pub after: Option<EventId>,
+    /// What it takes from the prerequisite's result: JSON text of an object, from a JSON pointer (RFC 6901) into its
+    /// own data to one into the result.
+    pub binds: Option<&'b [u8]>,
+    /// See [`EventFlags`]; absent where none is set.
+    pub flags: Option<EventFlags>,
 }
 
 map!(Event<'b> {
     0: id, 1: kind, 2: type_, 3: key, 4: data, 5: schema, 6: stamp, 7: page, 8: at,
-    9: correlation,
+    9: correlation, 10: after, 11: binds, 12: flags,
 });
+
+/// Choices of the app about one event, as bits. Those that are not known are kept, and change nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct EventFlags(pub u32);
+
+transparent!(EventFlags);
+
+impl EventFlags {
+    /// It is sent even if its prerequisite failed; without this it is buried (OUT-16).
+    pub const RELEASE: Self = Self(1);
+    /// A later event of the same type and key takes its place, until it is sealed (OUT-11).
+    pub const COLLAPSE: Self = Self(2);
+
+    /// Whether all of `flags` are set.
+    #[must_use]
+    pub fn has(self, flags: Self) -> bool {
+        self.0 & flags.0 == flags.0
+    }
+}
 
 /// What the app asked to enqueue breaks a bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -75,6 +103,7 @@ impl Event<'_> {
             ("key", self.key.map_or(0, str::len), limits::EVENT_KEY_BYTES_MAX),
             ("data", self.data.map_or(0, <[u8]>::len), limits::EVENT_DATA_BYTES_MAX),
             ("correlationId", self.correlation.map_or(0, str::len), limits::CORRELATION_BYTES_MAX),
+            ("binds", self.binds.map_or(0, <[u8]>::len), limits::BINDS_BYTES_MAX),
         ];
         match bounds.into_iter().find(|(_, found, bound)| found > bound) {
             Some((field, found, bound)) => Err(EventUnfit::TooLarge { field, found, bound }),

@@ -10,10 +10,11 @@ use bellwether_shared::base::{
     Seq, Stamp, Wall,
 };
 use bellwether_shared::bus::{
-    Envelope, Farewell, Hello, Identity, Notice, Reply, Request, Status, Sync, TokenGiven, Welcome,
+    Breaker, Change, Envelope, Farewell, Hello, Identity, Network, Notice, Reply, Request, Status,
+    Sync, TokenGiven, Welcome, Wipe,
 };
 use bellwether_shared::rows::{
-    Ahead, Config, CursorRow, DeadRow, DeviceRow, DoneEntry, DoneRow, FlightRow, HostKind,
+    Ahead, Config, CursorRow, DeadRow, Deliver, DeviceRow, DoneEntry, DoneRow, FlightRow, HostKind,
     JournalRow, LeaseRow, Options, Overflow, Reason, Replay, RetainedRow, Source, Span, StreamRow,
 };
 use bellwether_shared::tape::{Chunk, Entry, File, Machine, Recording};
@@ -22,8 +23,8 @@ use bellwether_shared::wire::audit::{
 };
 use bellwether_shared::wire::farewell::{self as wire, Tickets, TicketsWanted};
 use bellwether_shared::wire::{
-    Answer, DeviceKey, Event, EventKind, EventResult, Former, KeyKind, Lane, Later, LogEvent,
-    LogPage, Outcome, Problem, Push, StreamId, Verdict, from_cbor, to_cbor,
+    Answer, DeviceKey, Event, EventFlags, EventKind, EventResult, Former, KeyKind, Lane, Later,
+    LogEvent, LogPage, Outcome, Problem, Push, StreamId, Verdict, from_cbor, to_cbor,
 };
 use minicbor::bytes::ByteArray;
 
@@ -98,7 +99,7 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
         "config": Config = Config::default(),
         "config-set": Config = Config { version: 1, server: "https://example.org".into(),
             options: Options { tries_max: 0, base_delay_ms: 255, max_delay_ms: 256,
-                batch_events: 65_535, dead_max: u32::MAX, overflow: Overflow::DropOldest },
+                batch_events: 65_535, dead_max: u32::MAX, overflow: Overflow::DropOldest, deliver: None },
             paused: true, build: "b".into(), recording: None },
         "config-recorded": Config = Config { recording: Some(Recording::WithBodies),
             ..Config::default() },
@@ -118,10 +119,14 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
             epoch: LogEpoch([6; 16]), offset: 1_000_000 },
         "event": Event<'_> = Event { id: id(), kind: EventKind::App, type_: "added", key: Some("k"),
             data: Some(b"[1]"), schema: 3, stamp: Stamp(1 << 40), page: PageId([7; 16]), at: WALL,
-            correlation: Some("c") },
+            correlation: Some("c") , after: None, binds: None, flags: None},
         "event-bare": Event<'_> = Event { id: id(), kind: EventKind::App, type_: "added", key: None,
             data: None, schema: 0, stamp: Stamp(0), page: PageId([7; 16]), at: WALL,
-            correlation: None },
+            correlation: None , after: None, binds: None, flags: None},
+        "event-after": Event<'_> = Event { id: id(), kind: EventKind::Request, type_: "ended",
+            key: None, data: None, schema: 0, stamp: Stamp(0), page: PageId([7; 16]), at: WALL,
+            correlation: None, after: Some(id()), binds: Some(br#"{"/a":"/b"}"#),
+            flags: Some(EventFlags(3)) },
         "stream-id": StreamId = stream_id(),
         "push": Push = push(None, None),
         "push-former": Push = push(Some(former()), None),
@@ -193,6 +198,7 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
                 options: Options::default(),
                 has_token: true,
                 visible: false,
+                network: None,
             }),
         ),
         ("request-nudge", Request::Nudge { hurry: true }),
@@ -212,6 +218,29 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
         ("request-flush", Request::Flush),
         ("request-record", Request::Record { recording: Some(Recording::WithoutBodies) }),
         ("request-record-off", Request::Record { recording: None }),
+        ("request-cancel", Request::Replace(Change { id: id(), sealed: None })),
+        ("request-replace", Request::Replace(Change { id: id(), sealed: Some(vec![9, 8].into()) })),
+        ("request-edit", Request::Edit(Change { id: id(), sealed: Some(vec![9].into()) })),
+        ("request-wipe", Request::Wipe(Wipe::default())),
+        (
+            "request-wipe-user",
+            Request::Wipe(Wipe {
+                session: Some("board".into()),
+                user: Some("ann".into()),
+                undelivered: true,
+            }),
+        ),
+        (
+            "request-hello-network",
+            Request::Hello(Hello {
+                identity: identity(),
+                server: "".into(),
+                options: Options { deliver: Some(Deliver::Requests), ..Options::default() },
+                has_token: false,
+                visible: true,
+                network: Some(Network::Slow),
+            }),
+        ),
     ];
     for (name, request) in requests {
         let bytes = request.seal("build", PageId([1; 16]), RequestId(7), Epoch(40));
@@ -258,6 +287,10 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
         ("notice-hosted-by", Notice::HostedBy { kind: HostKind::Page }),
         ("notice-trouble", Notice::Trouble(fault())),
         ("notice-reload-needed", Notice::ReloadNeeded),
+        (
+            "notice-status-breaker",
+            Notice::Status(Status { breaker: Some(Breaker::HalfOpen), ..status() }),
+        ),
     ];
     for (name, notice) in notices {
         let bytes = notice.seal("build", PageId([1; 16]), RequestId(7), Epoch(40));
@@ -410,5 +443,6 @@ fn status() -> Status {
         paused: false,
         reachable: Some(true),
         read_through: 5,
+        breaker: None,
     }
 }

@@ -22,7 +22,8 @@ impl Stage {
     fn new(title: &str) -> Self {
         let identity = Identity { session: "s".into(), user: "ann".into() };
         let (server, options) = ("https://server.test".into(), Options::default());
-        let hello = Hello { identity, server, options, has_token: false, visible: true };
+        let hello =
+            Hello { identity, server, options, has_token: false, visible: true, network: None };
         let page = Page::new(ME, "test", hello, Duration::from_millis(50));
         Self { told: format!("# {title}\n"), names: Names::default(), page, at_ms: 0 }
     }
@@ -109,6 +110,7 @@ fn status(pending: u64, wake_at: Option<u64>) -> Status {
         paused: false,
         reachable: None,
         read_through: 0,
+        breaker: None,
     }
 }
 

@@ -113,7 +113,14 @@ impl Stage {
     pub(crate) fn hello(&mut self, has_token: bool) {
         let identity = Identity { session: "s".into(), user: "ann".into() };
         let (server, options) = ("https://server.test".into(), self.options.clone());
-        self.ask(Request::Hello(Hello { identity, server, options, has_token, visible: true }));
+        self.ask(Request::Hello(Hello {
+            identity,
+            server,
+            options,
+            has_token,
+            visible: true,
+            network: None,
+        }));
     }
 
     pub(crate) fn give_token(&mut self) {
@@ -353,6 +360,9 @@ fn sealed(id: &str) -> Vec<u8> {
         page: PageId([1; 16]),
         at: Wall(1),
         correlation: None,
+        after: None,
+        binds: None,
+        flags: None,
     })
 }
 

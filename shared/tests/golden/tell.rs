@@ -213,6 +213,11 @@ pub(crate) fn request(message: &[u8]) -> String {
         Request::Token(given) => {
             format!("{name}{id} for {}: {}", given.identity.user, given.token.is_some())
         }
+        Request::Replace(change) | Request::Edit(change) => {
+            let with = if change.sealed.is_some() { "another event" } else { "none" };
+            format!("{name}{id} {} with {with}", change.id.as_str())
+        }
+        Request::Wipe(wipe) => format!("{name}{id} {wipe:?}"),
         Request::Hello(_)
         | Request::Nudge { .. }
         | Request::Retry { .. }

@@ -78,6 +78,9 @@ fn event(drawn: &Drawn) -> Event<'_> {
         page: *page,
         at: *at,
         correlation: key.as_deref(),
+        after: None,
+        binds: None,
+        flags: None,
     }
 }
 

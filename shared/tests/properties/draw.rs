@@ -5,10 +5,11 @@ use bellwether_shared::base::{
     Seq, Stamp, Wall,
 };
 use bellwether_shared::bus::{
-    Farewell, Hello, Identity, Notice, Reply, Request, Status, Sync, TokenGiven, Welcome,
+    Change, Farewell, Hello, Identity, Network, Notice, Reply, Request, Status, Sync, TokenGiven,
+    Welcome, Wipe,
 };
 use bellwether_shared::rows::{
-    Ahead, Config, CursorRow, DeadRow, DeviceRow, DoneEntry, DoneRow, FlightRow, HostKind,
+    Ahead, Config, CursorRow, DeadRow, Deliver, DeviceRow, DoneEntry, DoneRow, FlightRow, HostKind,
     LeaseRow, Options, Overflow, Reason, Replay, RetainedRow, Source, Span, StreamKey, StreamRow,
 };
 use bellwether_shared::tape::Recording;
@@ -271,14 +272,18 @@ pub(crate) fn lease_row() -> impl Strategy<Value = LeaseRow> {
 
 pub(crate) fn options() -> impl Strategy<Value = Options> {
     let overflow = select(vec![Overflow::Block, Overflow::DropOldest]);
-    (small(), small(), small(), small(), small(), overflow).prop_map(
-        |(tries_max, base_delay_ms, max_delay_ms, batch_events, dead_max, overflow)| Options {
-            tries_max,
-            base_delay_ms,
-            max_delay_ms,
-            batch_events,
-            dead_max,
-            overflow,
+    let deliver = of(select(vec![Deliver::Protocol, Deliver::Requests]));
+    (small(), small(), small(), small(), small(), overflow, deliver).prop_map(
+        |(tries_max, base_delay_ms, max_delay_ms, batch_events, dead_max, overflow, deliver)| {
+            Options {
+                tries_max,
+                base_delay_ms,
+                max_delay_ms,
+                batch_events,
+                dead_max,
+                overflow,
+                deliver,
+            }
         },
     )
 }
@@ -383,17 +388,22 @@ fn identity() -> impl Strategy<Value = Identity> {
 }
 
 pub(crate) fn request() -> impl Strategy<Value = Request> {
-    let hello = (identity(), text(), options(), any::<bool>(), any::<bool>()).prop_map(
-        |(identity, server, options, has_token, visible)| Hello {
+    let network = of(select(vec![Network::Fast, Network::Medium, Network::Slow]));
+    let hello = (identity(), text(), options(), any::<bool>(), any::<bool>(), network).prop_map(
+        |(identity, server, options, has_token, visible, network)| Hello {
             identity,
             server,
             options,
             has_token,
             visible,
+            network,
         },
     );
     let farewell = (prop::collection::vec(bytes(), 0..4), any::<bool>())
         .prop_map(|(rows, may_return)| Farewell { rows, may_return });
+    let change = || (id(), of(bytes())).prop_map(|(id, sealed)| Change { id, sealed });
+    let wipe = (of(text()), of(text()), any::<bool>())
+        .prop_map(|(session, user, undelivered)| Wipe { session, user, undelivered });
     let token =
         (identity(), of(text())).prop_map(|(identity, token)| TokenGiven { identity, token });
     prop_oneof![
@@ -406,6 +416,9 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
         any::<bool>().prop_map(|on| Request::Pause { on }),
         Just(Request::Flush),
         recording().prop_map(|recording| Request::Record { recording }),
+        change().prop_map(Request::Replace),
+        change().prop_map(Request::Edit),
+        wipe.prop_map(Request::Wipe),
     ]
 }
 
@@ -420,7 +433,7 @@ pub(crate) fn status() -> impl Strategy<Value = Status> {
             #[rustfmt::skip]
             let status = Status {
                 host, pending, dead, answered, pages, pump, wake_at, next_attempt_at, sync, reason,
-                paused, reachable, read_through,
+                paused, reachable, read_through, breaker: None,
             };
             status
         },

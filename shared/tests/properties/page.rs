@@ -53,7 +53,8 @@ impl World {
     fn new() -> Self {
         let identity = Identity { session: "s".into(), user: "".into() };
         let (server, options) = ("https://server.test".into(), Options::default());
-        let hello = Hello { identity, server, options, has_token: false, visible: true };
+        let hello =
+            Hello { identity, server, options, has_token: false, visible: true, network: None };
         let page = Page::new(PageId([7; 16]), "test", hello, Duration::from_millis(50));
         Self { page, at_ms: 0, newest: Epoch(0), answered: BTreeMap::new() }
     }

@@ -130,12 +130,12 @@ proptest! {
     #[test]
     fn options_are_brought_within_their_bounds(options in draw::options()) {
         let bounded = options.clone().bounded();
-        let Options { tries_max, base_delay_ms, max_delay_ms, batch_events, dead_max, overflow } = bounded;
+        let Options { tries_max, base_delay_ms, max_delay_ms, batch_events, dead_max, overflow, deliver } = bounded;
         prop_assert!(tries_max >= 1 && dead_max >= 1);
         prop_assert!((1..=limits::BATCH_EVENTS_MAX as u32).contains(&batch_events));
         prop_assert!(1 <= base_delay_ms && base_delay_ms <= max_delay_ms);
         prop_assert!(max_delay_ms <= limits::RETRY_AFTER_MS_MAX);
-        prop_assert_eq!(overflow, options.overflow);
+        prop_assert_eq!((overflow, deliver), (options.overflow, options.deliver));
         prop_assert_eq!(bounded.clone().bounded(), bounded);
         prop_assert_eq!(Options::default().bounded(), Options::default());
     }

@@ -260,7 +260,7 @@ pub(super) fn page(bytes: &[u8]) {
     let Ok(pieces) = decode::<Vec<(u8, &[u8])>>(bytes) else { return };
     let identity = Identity { session: "s".into(), user: "".into() };
     let (server, options) = ("https://server.test".into(), Options::default());
-    let hello = Hello { identity, server, options, has_token: true, visible: true };
+    let hello = Hello { identity, server, options, has_token: true, visible: true, network: None };
     let mut page = Page::new(PageId([7; 16]), "fuzz", hello, Duration::from_millis(50));
     let mut at_ms = 0;
     page.handle(at(0), page::Input::Linked);

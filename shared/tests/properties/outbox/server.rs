@@ -222,6 +222,9 @@ pub(super) fn sealed(id: &str, data: usize) -> Vec<u8> {
         page: PageId([7; 16]),
         at: Wall(1),
         correlation: None,
+        after: None,
+        binds: None,
+        flags: None,
     })
 }
 
