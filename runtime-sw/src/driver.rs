@@ -77,6 +77,10 @@ impl Driver {
         }
     }
 
+    pub(crate) fn realm(&self) -> PageId {
+        self.realm.get()
+    }
+
     /// A page has handed over a port for the fast path.
     pub(crate) fn take_port(self: &Rc<Self>, from: &str, port: MessagePort) {
         let driver = Rc::downgrade(self);

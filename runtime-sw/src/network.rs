@@ -5,14 +5,26 @@ use core::time::Duration;
 use bellwether_shared::base::{joined, limits};
 use bellwether_shared::outbox::Response;
 use bellwether_shared::wire::{CBOR, PROBLEM_CBOR};
-use bellwether_web::fetch;
+use bellwether_web::fetch::{self, Reply, Unreachable};
 
 /// Sends one push.
-pub(crate) async fn push(url: &str, token: Option<&str>, body: &[u8]) -> Response {
+pub(crate) async fn push(url: &str, token: Option<&str>, body: &[u8], compress: bool) -> Response {
     let accept = joined(&[CBOR, ", ", PROBLEM_CBOR]);
     let timeout = Duration::from_millis(limits::PUSH_TIMEOUT_MS.into());
-    let sent = fetch::post(url, CBOR, &accept, token, body, timeout, limits::ANSWER_BYTES_MAX);
-    match sent.await {
+    let most = limits::ANSWER_BYTES_MAX;
+    heard(fetch::post(url, CBOR, &accept, token, body, timeout, most, compress).await)
+}
+
+/// Sends one plain request.
+pub(crate) async fn request(json: &[u8], key: &str, token: Option<&str>, server: &str) -> Response {
+    // What is no JSON text holds no request, and `fetch.js` says so.
+    let json = core::str::from_utf8(json).unwrap_or_default();
+    let timeout = Duration::from_millis(limits::PUSH_TIMEOUT_MS.into());
+    heard(fetch::replay(json, key, token, server, timeout, limits::ANSWER_BYTES_MAX).await)
+}
+
+fn heard(reply: Result<Reply, Unreachable>) -> Response {
+    match reply {
         Ok(reply) => Response::Http {
             status: reply.status,
             content_type: reply.content_type.unwrap_or_default().into(),

@@ -2,9 +2,12 @@
 
 use std::rc::Rc;
 
-use bellwether_shared::coordinator::{Effect, Input};
+use bellwether_shared::base::{Epoch, RequestId};
+use bellwether_shared::bus::{Identity, Request, TokenGiven};
+use bellwether_shared::coordinator::{Client, Effect, Input, To};
 use bellwether_shared::rows::Store;
 use bellwether_web::fault::StoreFault;
+use bellwether_web::fetch;
 
 use crate::driver::Driver;
 use crate::network;
@@ -36,10 +39,18 @@ impl Driver {
                 let signature = self.disk.sign(&statement).await;
                 Some(Input::Signed { ticket, signature })
             }
-            Effect::Push { ticket, url, token, body } => {
+            Effect::Push { ticket, url, token, body, compress } => {
                 let token = token.as_ref().map(|token| &*token.0);
-                let response = network::push(&url, token, &body).await;
+                let response = network::push(&url, token, &body, compress).await;
                 Some(Input::Response { ticket, response })
+            }
+            Effect::Request { ticket, server, token, id, request } => {
+                let token = token.as_ref().map(|token| &*token.0);
+                let response = network::request(&request, id.as_str(), token, &server).await;
+                Some(Input::Response { ticket, response })
+            }
+            Effect::WantToken { identity, page, message } => {
+                self.get_token(identity, page, &message).await
             }
             Effect::ReadJournal { after, limit } => {
                 Some(match self.rows(Store::Journal, after, limit).await {
@@ -69,6 +80,28 @@ impl Driver {
             Effect::StartOver => {
                 self.start_over();
                 self.boot().await;
+                None
+            }
+        }
+    }
+
+    // From the worker's hook, else from a page, which answers with a message.
+    async fn get_token(
+        &self,
+        identity: Identity,
+        page: Option<Client>,
+        message: &[u8],
+    ) -> Option<Input> {
+        match fetch::token(&identity.user, &identity.session).await {
+            Ok(token) => {
+                let token = TokenGiven { identity, token: token.map(Into::into) };
+                let bytes =
+                    Request::Token(token).seal(&self.build, self.realm(), RequestId(0), Epoch(0));
+                Some(Input::Message { from: Client("".into()), bytes })
+            }
+            Err(_) => {
+                let page = page?;
+                self.clients.send(&To::Client(page), message);
                 None
             }
         }

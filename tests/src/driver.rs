@@ -431,6 +431,12 @@ impl World {
                 self.send(device, id, to, message);
                 continue;
             }
+            if let Effect::WantToken { page, message, .. } = &effect {
+                if let Some(page) = page {
+                    self.send(device, id, &To::Client(page.clone()), message);
+                }
+                continue;
+            }
             here_runs(&mut self.devices[device].realms, id);
             if self.planted.complete_early
                 && let Effect::Commit { ticket, .. } = &effect
@@ -577,7 +583,10 @@ impl World {
                 self.start_over(device, realm);
                 return Done::Nothing;
             }
-            Effect::Send { .. } => return Done::Nothing,
+            Effect::Send { .. } | Effect::WantToken { .. } => return Done::Nothing,
+            Effect::Request { ticket, .. } => {
+                Input::Response { ticket, response: Response::Unreachable }
+            }
         })
     }
 
@@ -699,6 +708,8 @@ fn failed(effect: Effect, fault: DiskFault) -> Option<Input> {
         | Effect::ListClients
         | Effect::Send { .. }
         | Effect::AskForSync
+        | Effect::Request { .. }
+        | Effect::WantToken { .. }
         | Effect::StartOver => return None,
     })
 }

@@ -7,26 +7,98 @@
  * Gives status, content type, `Retry-After` and body. At `timeoutMs`, or when the body goes beyond `bytesMax`, the
  * request is aborted.
  *
- * @param {string} url @param {Record<string, string>} headers @param {Uint8Array} body
+ * @param {string} url @param {Record<string, string>} headers
+ * @param {Uint8Array<ArrayBuffer>} body the wasm's own memory, read at once
+ * @param {number} timeoutMs @param {number} bytesMax
+ * @param {boolean} compress whether to, where the browser can
+ */
+export async function post(url, headers, body, timeoutMs, bytesMax, compress) {
+  /** @type {RequestInit} */
+  const init = { method: "POST", headers, body, credentials: "omit", redirect: "error" };
+  if (compress && "CompressionStream" in globalThis) {
+    init.headers = { ...headers, "content-encoding": "gzip" };
+    init.body = await gzipped(body);
+  }
+  const send = (/** @type {AbortSignal} */ signal) => fetch(url, { ...init, signal });
+  return exchange(send, timeoutMs, bytesMax);
+}
+
+/** @param {Uint8Array} bytes the wasm's own memory, of which the blob is a copy */
+function gzipped(bytes) {
+  const stream = new Blob([/** @type {BlobPart} */ (bytes)]).stream();
+  return new Response(stream.pipeThrough(new CompressionStream("gzip"))).blob();
+}
+
+/**
+ * Sends a plain request that the app has queued, with `key` as its `Idempotency-Key`. The token is shown to nobody but
+ * `server`. The app's hooks may change the request, or send it themselves.
+ *
+ * Gives what `post` gives; status 0 for what is no request.
+ *
+ * @param {string} json `{ method, url, headers, body?, base64? }`
+ * @param {string} key @param {string | undefined} token @param {string} server
  * @param {number} timeoutMs @param {number} bytesMax
  */
-export async function post(url, headers, body, timeoutMs, bytesMax) {
+export async function replay(json, key, token, server, timeoutMs, bytesMax) {
+  /** @type {Request} */
+  let made;
+  try {
+    made = toRequest(JSON.parse(json), key, token, server);
+  } catch {
+    return [0, null, null, new Uint8Array()];
+  }
+  const { resolve, deliver = fetch } = hooks();
+  const send = async (/** @type {AbortSignal} */ signal) => {
+    const resolved = (await resolve?.(made)) ?? made;
+    return deliver(resolved, { signal });
+  };
+  return exchange(send, timeoutMs, bytesMax);
+}
+
+/** @param {any} asked @param {string} key @param {string | undefined} token @param {string} server */
+function toRequest(asked, key, token, server) {
+  const { method, url, body, base64, credentials = "same-origin" } = asked;
+  const headers = new Headers(asked.headers);
+  const add = (/** @type {string} */ name, /** @type {string} */ value) => {
+    if (!headers.has(name)) headers.set(name, value);
+  };
+  add("idempotency-key", key);
+  if (token !== undefined && server !== "" && url.startsWith(server.replace(/\/?$/, "/"))) {
+    add("authorization", `Bearer ${token}`);
+  }
+  const bytes = base64 ? Uint8Array.from(atob(body), (char) => char.charCodeAt(0)) : body;
+  return new Request(url, { method, headers, body: bytes, credentials });
+}
+
+/**
+ * A token of the app's hook in the worker; rejects with `none` where there is no such hook.
+ *
+ * @param {string} user @param {string} session
+ */
+export async function token(user, session) {
+  const { token } = hooks();
+  if (!token) throw { name: "none", message: "" };
+  return token(user === "" ? { session } : { user, session });
+}
+
+/** What the app gave to `self.bellwether.use`. */
+function hooks() {
+  return /** @type {any} */ (globalThis).bellwether?.hooks ?? {};
+}
+
+/**
+ * @param {(signal: AbortSignal) => Promise<Response>} send
+ * @param {number} timeoutMs @param {number} bytesMax
+ */
+async function exchange(send, timeoutMs, bytesMax) {
   const aborting = new AbortController();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   const late = new Promise((_, reject) => {
     timer = setTimeout(() => reject({ name: "timeout", message: "" }), timeoutMs);
   });
-  const exchange = async () => {
-    // The body is the wasm's own memory, and read at once.
-    const response = await fetch(url, {
-      method: "POST",
-      headers,
-      body,
-      credentials: "omit",
-      redirect: "error",
-      signal: aborting.signal,
-    });
+  const answered = async () => {
+    const response = await send(aborting.signal);
     const header = (/** @type {string} */ name) => response.headers.get(name);
     const chunks = [];
     const reader = response.body?.getReader();
@@ -42,7 +114,7 @@ export async function post(url, headers, body, timeoutMs, bytesMax) {
     return [response.status, header("content-type"), header("retry-after"), read];
   };
   try {
-    return await Promise.race([exchange(), late]);
+    return await Promise.race([answered(), late]);
   } finally {
     clearTimeout(timer);
     // Of what is over nothing is left to abort.

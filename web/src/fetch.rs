@@ -20,7 +20,21 @@ extern "C" {
         body: &[u8],
         timeout_ms: f64,
         bytes_max: usize,
+        compress: bool,
     ) -> Promise;
+
+    #[wasm_bindgen(js_name = replay)]
+    fn raw_replay(
+        json: &str,
+        key: &str,
+        token: Option<&str>,
+        server: &str,
+        timeout_ms: f64,
+        bytes_max: usize,
+    ) -> Promise;
+
+    #[wasm_bindgen(js_name = token)]
+    fn raw_token(user: &str, session: &str) -> Promise;
 }
 
 /// What came back, whoever sent it.
@@ -64,7 +78,8 @@ impl From<DomFault> for Unreachable {
 /// Posts `body` to `url`: no cookies, no redirection. The cache mode is left alone: a post is
 /// never answered from a cache, and `no-store` would have every one preceded by a preflight. The answer's body ends at `answer_bytes_max`.
 ///
-/// At `timeout` the request is aborted.
+/// At `timeout` the request is aborted. With `compress` the body is, where the browser can.
+#[expect(clippy::too_many_arguments, reason = "they are a request")]
 pub async fn post(
     url: &str,
     content_type: &str,
@@ -73,6 +88,7 @@ pub async fn post(
     body: &[u8],
     timeout: Duration,
     answer_bytes_max: usize,
+    compress: bool,
 ) -> Result<Reply, Unreachable> {
     let headers = Members::none();
     headers.set_text("content-type", content_type);
@@ -81,7 +97,33 @@ pub async fn post(
         headers.set_text("authorization", &joined(&["Bearer ", bearer]));
     }
     let timeout_ms = js::from_duration(timeout);
-    let sent = raw_post(url, &headers, body, timeout_ms, answer_bytes_max);
+    read(raw_post(url, &headers, body, timeout_ms, answer_bytes_max, compress)).await
+}
+
+/// Sends a plain request, told as JSON text; see `fetch.js`. What is no request gets the status 0.
+pub async fn replay(
+    json: &str,
+    key: &str,
+    token: Option<&str>,
+    server: &str,
+    timeout: Duration,
+    answer_bytes_max: usize,
+) -> Result<Reply, Unreachable> {
+    let timeout_ms = js::from_duration(timeout);
+    read(raw_replay(json, key, token, server, timeout_ms, answer_bytes_max)).await
+}
+
+/// Asks the app's hook in this worker for a token: `Err` if there is no hook, `None` if it has none.
+pub async fn token(user: &str, session: &str) -> Result<Option<String>, DomFault> {
+    match settled(Ok(raw_token(user, session))).await {
+        Ok(token) => Ok(token.as_string()),
+        Err(fault) if &*fault.name == "none" => Err(fault),
+        // A hook that fails has none.
+        Err(_) => Ok(None),
+    }
+}
+
+async fn read(sent: Promise) -> Result<Reply, Unreachable> {
     let reply: Array = settled(Ok(sent)).await?.unchecked_into();
     Ok(Reply {
         status: reply.get(0).as_f64().unwrap_or_default() as u16,

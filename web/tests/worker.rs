@@ -621,6 +621,7 @@ async fn post_to(
         &[1, 2, 3],
         timeout,
         answer_bytes_max,
+        false,
     );
     let reply = reply.await;
     js("", "globalThis.fetch = plain_fetch").await;

@@ -106,7 +106,11 @@ impl World {
             }
             Effect::ReadOld { store, .. } => Some(Input::Old { store, rows: Vec::new() }),
             Effect::ListClients => Some(Input::Clients(Vec::new())),
-            Effect::Send { .. } | Effect::AskForSync | Effect::StartOver => None,
+            Effect::Send { .. }
+            | Effect::AskForSync
+            | Effect::Request { .. }
+            | Effect::WantToken { .. }
+            | Effect::StartOver => None,
         }
     }
 

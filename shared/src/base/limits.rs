@@ -29,6 +29,8 @@ pub const BATCH_EVENTS_MAX: usize = 500;
 pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// The body of one push, with room for everything around the events.
 pub const PUSH_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// A body of so many bytes may be worth compressing.
+pub const COMPRESS_BYTES_MIN: usize = 4 * 1024;
 /// The body of one answer.
 pub const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// One message between a page and the coordinator.
@@ -76,6 +78,8 @@ pub const DELAY_MS_MAX: u32 = 30_000;
 pub const RETRY_AFTER_MS_MAX: u32 = 600_000;
 /// How long a batch waits to be filled, by default.
 pub const BATCH_AGE_MS: u32 = 50;
+/// How long events that can wait let the others go first, at a stretch.
+pub const YIELD_MS_MAX: u64 = 10_000;
 /// How long one request to the server is left open.
 pub const PUSH_TIMEOUT_MS: u32 = 15_000;
 

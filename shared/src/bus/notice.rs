@@ -55,7 +55,7 @@ pub struct Status {
     pub reachable: Option<bool>,
     /// The journal position up to which `pending` has counted.
     pub read_through: u64,
-    /// How the breaker stands (OUT-9).
+    /// How the breaker stands; absent while it is closed (OUT-9).
     pub breaker: Option<Breaker>,
 }
 

@@ -3,6 +3,8 @@
 use core::fmt;
 
 use super::input::Client;
+use crate::base::EventId;
+use crate::bus::Identity;
 use crate::outbox::Ticket;
 use crate::rows::{Store, WriteBatch};
 
@@ -52,6 +54,30 @@ pub enum Effect {
         token: Option<Token>,
         /// The encoded push.
         body: Vec<u8>,
+        /// Whether that is worth compressing, if it can be.
+        compress: bool,
+    },
+    /// Send a plain request; answered by `Response` (OUT-14).
+    Request {
+        /// Names it.
+        ticket: Ticket,
+        /// The only server that may see the token.
+        server: Box<str>,
+        /// The token, if there is one.
+        token: Option<Token>,
+        /// The event, as the key by which a repeat is known.
+        id: EventId,
+        /// Method, URL, headers and body, as JSON text.
+        request: Vec<u8>,
+    },
+    /// Get a token: of the worker's hook, or else of a page. Whoever has one says so in a message (OUT-7).
+    WantToken {
+        /// Whose.
+        identity: Identity,
+        /// A page that may have one.
+        page: Option<Client>,
+        /// What it is to be asked.
+        message: Vec<u8>,
     },
     /// Read rows of the journal; answered by `Journal` or `JournalFailed`.
     ReadJournal {

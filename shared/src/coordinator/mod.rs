@@ -20,6 +20,7 @@ mod restore;
 mod roster;
 mod status;
 mod taping;
+mod tokens;
 
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -34,6 +35,7 @@ use self::housekeeping::Housekeeping;
 use self::reader::Reader;
 use self::roster::Roster;
 use self::taping::Tape;
+use self::tokens::{Refused, Tokens};
 use crate::base::{Culprit, Epoch, Fault, Mono, Now, PageId, RequestId, SortedMap, limits};
 use crate::bus::{
     BusFault, Envelope, Farewell, Hello, Identity, Notice, Reply, Request, Status, Welcome,
@@ -54,7 +56,7 @@ pub struct Coordinator {
     reader: Reader,
     asks: Asks,
     housekeeping: Housekeeping,
-    tokens: SortedMap<Identity, Box<str>>,
+    tokens: Tokens,
     /// Appends of our own, after which the journal has to be read again: what a closing page left, or nothing
     /// where the rows are safe elsewhere if the disk refuses.
     appends: SortedMap<Ticket, Vec<Vec<u8>>>,
@@ -142,7 +144,10 @@ impl Coordinator {
                 return;
             }
             Input::Signed { ticket, signature } => self.outbox.on_signed(now, ticket, signature),
-            Input::Response { ticket, response } => self.outbox.on_response(now, ticket, response),
+            Input::Response { ticket, response } => {
+                self.outbox.on_response(now, ticket, response);
+                self.tokens.on_response(ticket);
+            }
             Input::Trigger(trigger) => self.on_trigger(now, trigger),
             Input::Timeout => {}
         }
@@ -199,8 +204,7 @@ impl Coordinator {
     }
 
     fn may_send(&self) -> bool {
-        let config = self.outbox.config();
-        !config.paused && !config.server.is_empty()
+        self.outbox.config().may_send()
     }
 
     fn on_trigger(&mut self, now: Now, trigger: Trigger) {
@@ -235,7 +239,10 @@ impl Coordinator {
             return;
         };
         let (page, id) = (envelope.sender, envelope.request);
-        self.roster.heard(page, &from, now.mono);
+        // A token that the worker's hook has given is handed in like a page's.
+        if page != self.realm {
+            self.roster.heard(page, &from, now.mono);
+        }
         if id != RequestId(0) && !matches!(request, Request::Hello(_)) {
             match self.asks.seen(page, id) {
                 asks::Seen::New => {}
@@ -305,6 +312,7 @@ impl Coordinator {
             paused: self.outbox.config().paused,
             build: self.outbox.config().build.clone(),
             recording: self.outbox.config().recording,
+            breaker: self.outbox.config().breaker,
         };
         if config != *self.outbox.config() {
             let build = self.build.clone();
@@ -312,7 +320,10 @@ impl Coordinator {
         }
         self.reader.want();
         let identity = hello.identity;
-        let wants_token = hello.has_token && !self.tokens.contains_key(&identity);
+        let wants_token = hello.has_token && self.tokens.wants(&identity, now.mono);
+        if let Some(network) = hello.network {
+            self.outbox.set_network(network);
+        }
         self.roster.register(page, &identity, hello.has_token, hello.visible);
         let welcome = Notice::Welcome(Welcome { status: self.status(now) });
         self.send(To::Client(from.clone()), id, &welcome);
@@ -320,7 +331,7 @@ impl Coordinator {
             self.send(To::Client(from.clone()), RequestId(0), &notice);
         }
         if wants_token {
-            self.send(To::Client(from), RequestId(0), &Notice::TokenWanted(identity));
+            self.ask_for_token(identity);
         }
     }
 
@@ -345,14 +356,9 @@ impl Coordinator {
     }
 
     fn on_token(&mut self, now: Now, identity: Identity, token: Option<Box<str>>) {
-        match token.filter(|token| token.len() <= limits::TOKEN_BYTES_MAX) {
-            Some(token) => {
-                self.tokens.insert(identity.clone(), token);
-                self.outbox.on_token(now, &identity);
-            }
-            None => {
-                self.tokens.remove(&identity);
-            }
+        let token = token.filter(|token| token.len() <= limits::TOKEN_BYTES_MAX);
+        if self.tokens.on_given(&identity, token) {
+            self.outbox.on_token(now, &identity);
         }
     }
 
@@ -379,7 +385,7 @@ impl Coordinator {
             self.outbox.forget_loss();
         }
         while let Some(effect) = self.outbox.poll_effect() {
-            self.on_outbox(effect);
+            self.on_outbox(now, effect);
         }
         // Behind what is written: transactions come one after the other.
         self.reader.go(now, &self.outbox, &mut self.effects);
@@ -424,25 +430,39 @@ impl Coordinator {
         WriteBatch { epoch: self.epoch, holder: self.realm, strict, ops }
     }
 
-    fn on_outbox(&mut self, effect: outbox::Effect) {
+    // The worker's hook is asked first; a page, where there is none.
+    fn ask_for_token(&mut self, identity: Identity) {
+        let page = self.roster.token_giver(&identity);
+        let notice = Notice::TokenWanted(identity.clone());
+        let message = notice.seal(&self.build, self.realm, RequestId(0), self.epoch);
+        self.effects.push_back(Effect::WantToken { identity, page, message });
+    }
+
+    fn on_outbox(&mut self, now: Now, effect: outbox::Effect) {
         let effect = match effect {
             outbox::Effect::Commit { ticket, ops, strict } => {
                 Effect::Commit { ticket, batch: self.batch(ops, strict) }
             }
             outbox::Effect::Sign { ticket, statement } => Effect::Sign { ticket, statement },
-            outbox::Effect::Push { ticket, identity, body } => {
+            outbox::Effect::Push { ticket, identity, body, compress } => {
                 let mut url = String::from(self.outbox.config().server.trim_end_matches('/'));
                 url.push_str("/v1/push");
-                let token = self.tokens.get(&identity).cloned();
-                Effect::Push { ticket, url: url.into(), token: token.map(effect::Token), body }
+                let token = self.tokens.for_push(&identity, ticket);
+                Effect::Push { ticket, url: url.into(), token, body, compress }
+            }
+            outbox::Effect::Request { ticket, identity, id, request } => {
+                let token = self.tokens.for_push(&identity, ticket);
+                let server = self.outbox.config().server.clone();
+                Effect::Request { ticket, server, token, id, request }
             }
             outbox::Effect::ReadRetained { ticket, after, limit } => {
                 Effect::ReadRetained { ticket, after, limit }
             }
-            outbox::Effect::TokenWanted(identity) => {
-                self.tokens.remove(&identity);
-                if let Some(client) = self.roster.token_giver(&identity) {
-                    self.send(To::Client(client), RequestId(0), &Notice::TokenWanted(identity));
+            outbox::Effect::TokenWanted { identity, ticket } => {
+                match self.tokens.on_refused(&identity, ticket, now.mono) {
+                    Refused::Ask => self.ask_for_token(identity),
+                    Refused::Replaced => self.outbox.on_token(now, &identity),
+                    Refused::Asked => {}
                 }
                 return;
             }

@@ -7,6 +7,7 @@ use super::asks::Asks;
 use super::housekeeping::Housekeeping;
 use super::reader::Reader;
 use super::roster::Roster;
+use super::tokens::Tokens;
 use crate::base::{Now, SortedMap};
 use crate::outbox::{Outbox, OutboxRows};
 use crate::rows::{Config, LeaseRow, read};
@@ -40,7 +41,7 @@ impl Coordinator {
             reader: Reader::new(),
             asks: Asks::default(),
             housekeeping: Housekeeping::default(),
-            tokens: SortedMap::new(),
+            tokens: Tokens::default(),
             appends: SortedMap::new(),
             unsaved: None,
             untold: VecDeque::new(),

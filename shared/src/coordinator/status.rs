@@ -27,14 +27,14 @@ impl Coordinator {
             paused: self.outbox.config().paused,
             reachable: self.outbox.reachable(),
             read_through: self.reader.through(),
-            breaker: None,
+            breaker: self.outbox.breaker(now),
         }
     }
 
     fn stand(&self) -> (Sync, &str) {
         let config = self.outbox.config();
         let waits = self.outbox.pending() > 0;
-        if waits && config.server.is_empty() {
+        if waits && !config.has_server() {
             return (Sync::Blocked, "no-server");
         }
         if waits && config.paused {

@@ -285,11 +285,14 @@ impl Effect {
                 to.value(&&statement[..]);
                 2
             }
-            Self::Push { ticket, url, token, body } => {
+            Self::Push { ticket, url, token, body, compress } => {
                 to.number(ticket.0);
                 to.value(url);
                 to.value(&token.is_some());
                 to.push(body);
+                if *compress {
+                    to.value(compress);
+                }
                 3
             }
             Self::ReadJournal { after, limit } => {
@@ -318,6 +321,19 @@ impl Effect {
             }
             Self::AskForSync => 9,
             Self::StartOver => 10,
+            // Of the request itself nothing: it is a body.
+            Self::Request { ticket, server, token, id, .. } => {
+                to.number(ticket.0);
+                to.value(server);
+                to.value(&token.is_some());
+                to.value(id);
+                11
+            }
+            Self::WantToken { identity, page, .. } => {
+                to.value(identity);
+                to.value(&page.as_ref().map(|page| &*page.0));
+                12
+            }
         }
     }
 }

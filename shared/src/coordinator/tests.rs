@@ -80,6 +80,8 @@ fn until_pushed(coordinator: &mut Coordinator) -> Ticket {
                 | Effect::ListClients
                 | Effect::Send { .. }
                 | Effect::AskForSync
+                | Effect::Request { .. }
+                | Effect::WantToken { .. }
                 | Effect::StartOver => {}
             }
         }
@@ -122,6 +124,8 @@ fn no_push_leaves_before_its_seal_is_on_disk() {
             | Effect::ListClients
             | Effect::Send { .. }
             | Effect::AskForSync
+            | Effect::Request { .. }
+            | Effect::WantToken { .. }
             | Effect::StartOver => {}
         }
     }
@@ -240,7 +244,7 @@ proptest! {
                     Effect::ReadRetained { ticket, .. } => Input::Retained { ticket, rows: Vec::new() },
                     Effect::ReadOld { store, .. } => Input::Old { store, rows: Vec::new() },
                     Effect::ListClients => Input::Clients(Vec::new()),
-                    Effect::Send { .. } | Effect::AskForSync | Effect::StartOver => continue,
+                    Effect::Send { .. } | Effect::AskForSync | Effect::Request { .. } | Effect::WantToken { .. } | Effect::StartOver => continue,
                 };
                 coordinator.handle(at(ms), fact);
             }
@@ -306,6 +310,8 @@ fn a_refused_part_ends_the_recording_and_nothing_else() {
                 | Effect::ListClients
                 | Effect::Send { .. }
                 | Effect::AskForSync
+                | Effect::Request { .. }
+                | Effect::WantToken { .. }
                 | Effect::StartOver => continue,
             };
             coordinator.handle(at(ms), fact);

@@ -80,13 +80,13 @@ impl Backlog {
         self.closed
     }
 
-    /// Takes a run from the front: at least one row, at most `rows_max`, and within the bytes of a batch.
-    pub(super) fn run(&mut self, rows_max: usize) -> Vec<Held> {
+    /// Takes a run from the front: at least one row, at most `rows_max`, and within `bytes_max`.
+    pub(super) fn run(&mut self, rows_max: usize, bytes_max: usize) -> Vec<Held> {
         let mut bytes = 0;
         let mut run = Vec::new();
         while let Some(row) = self.rows.front() {
             bytes += row.sealed.len();
-            if !run.is_empty() && (run.len() >= rows_max || bytes > limits::BATCH_BYTES_MAX) {
+            if !run.is_empty() && (run.len() >= rows_max || bytes > bytes_max) {
                 break;
             }
             if let Some(row) = self.rows.pop_front() {
@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(backlog.len(), all);
         let mut seen = Vec::new();
         while !backlog.is_empty() {
-            let run = backlog.run(500);
+            let run = backlog.run(500, limits::BATCH_BYTES_MAX);
             seen.extend(run.iter().map(|row| row.position));
             run.iter().for_each(|row| backlog.forget(&row.id));
             if let Some(from) = backlog.wants_again() {
@@ -187,7 +187,8 @@ mod tests {
             backlog.offer(held(position));
         }
         backlog.put_back(vec![held(3), held(4)]);
-        let positions: Vec<u64> = backlog.run(9).iter().map(|row| row.position).collect();
+        let positions: Vec<u64> =
+            backlog.run(9, limits::BATCH_BYTES_MAX).iter().map(|row| row.position).collect();
         assert_eq!(positions, [1, 2, 3, 4, 5, 6]);
     }
 
@@ -196,7 +197,7 @@ mod tests {
         let mut backlog = Backlog::default();
         assert_eq!(backlog.offer(held(1)), Taken::In);
         assert_eq!(backlog.offer(Held { position: 2, ..held(1) }), Taken::Repeat);
-        let run = backlog.run(9);
+        let run = backlog.run(9, limits::BATCH_BYTES_MAX);
         assert_eq!(backlog.offer(Held { position: 3, ..held(1) }), Taken::Repeat);
         backlog.forget(&run[0].id);
         assert_eq!(backlog.offer(Held { position: 4, ..held(1) }), Taken::In);
@@ -208,7 +209,7 @@ mod tests {
         backlog.offer(held(1));
         backlog.close();
         assert_eq!(backlog.offer(held(3)), Taken::Later);
-        assert_eq!(backlog.run(9).len(), 1);
+        assert_eq!(backlog.run(9, limits::BATCH_BYTES_MAX).len(), 1);
         assert_eq!(backlog.wants_again(), None);
     }
 }

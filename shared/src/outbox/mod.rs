@@ -8,6 +8,8 @@ mod answer;
 mod backlog;
 mod batch;
 mod dead;
+mod pace;
+mod plain;
 mod retry;
 mod stream;
 
@@ -15,14 +17,17 @@ use std::collections::VecDeque;
 
 use self::backlog::Taken;
 use self::dead::{DeadLetters, Found, find};
+use self::pace::Pace;
 pub use self::retry::Response;
-use self::stream::{News, Shared, Stream};
+use self::retry::clamp_due;
+use self::stream::{HURRY_MIN, News, Shared, Stream};
 use crate::base::{Epoch, EventId, Fault, LogEpoch, Mono, Now, Rng, SortedMap};
-use crate::bus::{Identity, Notice, Sync};
+use crate::bus::{self, Identity, Network, Notice, Sync};
 use crate::rows::{
     Config, CursorRow, DeviceRow, FlightRow, Key, Op, ROW_VERSION, Store, StreamKey, StreamRow,
     read,
 };
+use crate::rules::breaker::{Breaker, BreakerRow, Stand};
 use crate::wire::to_cbor;
 
 /// Names something asked for, so that its answer finds back.
@@ -56,6 +61,19 @@ pub enum Effect {
         identity: Identity,
         /// The encoded push.
         body: Vec<u8>,
+        /// Whether that is worth compressing.
+        compress: bool,
+    },
+    /// Send the plain request that an event holds (OUT-14).
+    Request {
+        /// Answered by `on_response`.
+        ticket: Ticket,
+        /// Under whose token.
+        identity: Identity,
+        /// The event, by which a repeat can be known.
+        id: EventId,
+        /// What is to be sent, as JSON text; the page wrote it.
+        request: Vec<u8>,
     },
     /// Read rows of `retained`.
     ReadRetained {
@@ -67,7 +85,12 @@ pub enum Effect {
         limit: u32,
     },
     /// A token is needed.
-    TokenWanted(Identity),
+    TokenWanted {
+        /// Whose.
+        identity: Identity,
+        /// The request that was sent without it, or with one that was refused.
+        ticket: Ticket,
+    },
     /// Tell all pages.
     Tell(Notice),
 }
@@ -115,6 +138,9 @@ impl Outbox {
         build: &str,
         seed: u64,
     ) -> Self {
+        let breaker = config.breaker.unwrap_or_default();
+        let until = clamp_due(breaker.until, now.wall);
+        let breaker = BreakerRow { until, ..breaker };
         let cursors = rows.cursors.iter().filter_map(|bytes| read::<CursorRow>(bytes).ok());
         let shared = Shared {
             device: None,
@@ -129,6 +155,10 @@ impl Outbox {
             last_ticket: Ticket(0),
             effects: VecDeque::new(),
             reachable: None,
+            breaker: Breaker::restore(breaker),
+            pace: Pace::default(),
+            urgent: false,
+            last_sent: None,
         };
         let mut streams = SortedMap::new();
         for row in rows.streams.iter().filter_map(|bytes| read::<StreamRow>(bytes).ok()) {
@@ -161,8 +191,16 @@ impl Outbox {
 
     /// The app's configuration has changed.
     pub fn set_config(&mut self, now: Now, config: Config) {
+        if config.server != self.shared.config.server {
+            self.shared.breaker = Breaker::default();
+        }
         self.shared.config = config;
         self.tick(now);
+    }
+
+    /// A page's browser says this of the network.
+    pub fn set_network(&mut self, network: Network) {
+        self.shared.pace.set_network(network);
     }
 
     /// The configuration in force.
@@ -317,6 +355,31 @@ impl Outbox {
         let news =
             self.owner(ticket, |stream, shared| stream.on_response(ticket, response, now, shared));
         self.on_news(now, news);
+        self.heed_breaker(now);
+    }
+
+    // How the breaker stands is remembered; once it has closed, what the outage held up goes on.
+    fn heed_breaker(&mut self, now: Now) {
+        let row = self.shared.breaker.row();
+        if row == self.shared.config.breaker {
+            return;
+        }
+        self.shared.config.breaker = row;
+        let config = to_cbor(&self.shared.config);
+        self.put_config(config, false);
+        if row.is_none() {
+            self.each(|stream, shared| stream.on_server_back(now, shared));
+        }
+    }
+
+    /// How the breaker stands; none while it is closed.
+    #[must_use]
+    pub fn breaker(&self, now: Now) -> Option<bus::Breaker> {
+        match self.shared.breaker.stand(now.wall) {
+            Stand::Closed => None,
+            Stand::Open(_) | Stand::Ready => Some(bus::Breaker::Open),
+            Stand::Probing => Some(bus::Breaker::HalfOpen),
+        }
     }
 
     // What one stream has heard concerns all of its session.
@@ -367,6 +430,9 @@ impl Outbox {
 
     /// The app or the browser says that it is worth trying now.
     pub fn hurry(&mut self, now: Now) {
+        if self.shared.last_sent.is_none_or(|sent| now.mono.since(sent) >= HURRY_MIN) {
+            self.shared.breaker.hurry(now.wall);
+        }
         self.each(|stream, shared| stream.hurry(now, shared));
     }
 
@@ -423,8 +489,12 @@ impl Outbox {
 
     /// Writes the configuration.
     pub fn store_config(&mut self, row: Vec<u8>) -> Ticket {
+        self.put_config(row, true)
+    }
+
+    fn put_config(&mut self, row: Vec<u8>, strict: bool) -> Ticket {
         let key = Key::from(crate::rows::META_CONFIG);
-        self.write(vec![Op::Put { store: Store::Meta, key, row }], true)
+        self.write(vec![Op::Put { store: Store::Meta, key, row }], strict)
     }
 
     /// A page has been told that the database before was lost.
@@ -539,9 +609,10 @@ impl Outbox {
     }
 
     fn each(&mut self, mut act: impl FnMut(&mut Stream, &mut Shared)) {
-        self.shared.replaying = self.streams.values().any(Stream::is_replaying);
+        self.look_around();
         for stream in self.streams.values_mut() {
             act(stream, &mut self.shared);
+            self.shared.urgent |= stream.is_urgent();
         }
         self.adopt();
     }
@@ -552,10 +623,16 @@ impl Outbox {
         act: impl FnOnce(&mut Stream, &mut Shared) -> T,
     ) -> Option<(StreamKey, T)> {
         let key = self.owners.remove(&ticket)?;
-        self.shared.replaying = self.streams.values().any(Stream::is_replaying);
+        self.look_around();
         let done = act(self.streams.get_mut(&key)?, &mut self.shared);
         self.adopt();
         Some((key, done))
+    }
+
+    // What a stream has to know of the others.
+    fn look_around(&mut self) {
+        self.shared.replaying = self.streams.values().any(Stream::is_replaying);
+        self.shared.urgent = self.streams.values().any(Stream::is_urgent);
     }
 
     // Notes whose each new ticket is.

@@ -83,6 +83,11 @@ impl FailureKind {
         matches!(self, Self::Rejected | Self::Ill)
     }
 
+    /// Whether the server is away as a whole, as far as one request can tell.
+    pub(super) fn is_outage(self) -> bool {
+        matches!(self, Self::Unreachable | Self::Ill)
+    }
+
     /// Whether somebody has to act before it can go on.
     pub(super) fn blocks(self) -> bool {
         matches!(self, Self::Unauthorized | Self::Forbidden)
@@ -117,7 +122,7 @@ pub(super) fn hear(response: Response) -> Heard {
         .flatten();
     let wait = problem.as_ref().and_then(|problem| problem.retry_after_ms).or(retry_after_ms);
     let kind = match (status, problem.as_ref().map(|problem| &*problem.code)) {
-        (408 | 425 | 429, _) => FailureKind::Throttled,
+        (408 | 415 | 425 | 429, _) => FailureKind::Throttled,
         (503, _) if wait.is_some() => FailureKind::Throttled,
         (401, _) => FailureKind::Unauthorized,
         (403, Some(_)) => FailureKind::Forbidden,
@@ -275,7 +280,7 @@ mod tests {
             let Failure { kind, fault, retry_after_ms } = failure;
             prop_assert_eq!(retry_after_ms, wait.map(|wait| wait.min(limits::RETRY_AFTER_MS_MAX)));
             prop_assert!(!fault.code.is_empty());
-            let asks_for_time = matches!(status, 408 | 425 | 429) || (status == 503 && wait.is_some());
+            let asks_for_time = matches!(status, 408 | 415 | 425 | 429) || (status == 503 && wait.is_some());
             let is_ours = code.is_some();
             let superseded = status == 409 && code.as_deref() == Some("host-superseded");
             let about_somebody = status == 401 || (status == 403 && is_ours);

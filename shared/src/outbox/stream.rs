@@ -30,11 +30,16 @@ use std::collections::VecDeque;
 use super::backlog::Backlog;
 use super::batch::{Batch, Held};
 use super::dead::{Burial, DeadLetters};
+use super::pace::Pace;
 use super::retry::{Failure, PATIENCE, Response, clamp_due};
 use super::{Effect, Ticket};
-use crate::base::{Epoch, EventId, Fault, LogEpoch, Mono, Now, Rng, SortedMap};
+use crate::base::{Epoch, EventId, Fault, LogEpoch, Mono, Now, Rng, SortedMap, limits};
 use crate::bus::{Identity, Notice};
-use crate::rows::{Config, CursorRow, DeviceRow, FlightRow, Op, Source, StreamKey, StreamRow};
+use crate::rows::{
+    Config, CursorRow, Deliver, DeviceRow, FlightRow, Op, Source, StreamKey, StreamRow,
+};
+use crate::rules::breaker::{Breaker, Stand};
+use crate::wire::Lane;
 
 /// What a stream shares with the others.
 #[derive(Debug)]
@@ -54,6 +59,12 @@ pub(super) struct Shared {
     pub(super) effects: VecDeque<Effect>,
     /// Whether the server answered the last time.
     pub(super) reachable: Option<bool>,
+    pub(super) breaker: Breaker,
+    pub(super) pace: Pace,
+    /// Whether anything is under way that cannot wait as bulk can.
+    pub(super) urgent: bool,
+    /// When any stream last sent something.
+    pub(super) last_sent: Option<Mono>,
 }
 
 impl Shared {
@@ -63,7 +74,17 @@ impl Shared {
     }
 
     fn may_send(&self) -> bool {
-        self.device.is_some() && !self.config.paused && !self.config.server.is_empty()
+        self.device.is_some() && self.config.may_send()
+    }
+
+    /// Whether events are plain requests.
+    fn is_plain(&self) -> bool {
+        self.config.options.deliver == Some(Deliver::Requests)
+    }
+
+    /// Whether the breaker lets a request out.
+    fn lets_out(&self, now: Now) -> bool {
+        matches!(self.breaker.stand(now.wall), Stand::Closed | Stand::Ready)
     }
 
     fn log_epoch(&self, session: &str) -> Option<LogEpoch> {
@@ -164,6 +185,12 @@ pub(super) struct Stream {
     phase: Phase,
     due: Mono,
     last_sent: Option<Mono>,
+    /// It lets others go first since.
+    yielding: Option<Mono>,
+    /// What the batch is accused by, until the server can be asked whether it is well.
+    accused: Option<Failure>,
+    /// It rests because the server was away.
+    spared: bool,
     /// Failures of whole requests in a row.
     failures: u32,
     /// Events in a batch, while a culprit is looked for or was of late.
@@ -192,6 +219,9 @@ impl Stream {
             phase: Phase::Idle,
             due: Mono(0),
             last_sent: None,
+            yielding: None,
+            accused: None,
+            spared: false,
             failures: 0,
             run_max: None,
             breaking: None,
@@ -383,8 +413,40 @@ impl Stream {
             let until = self.refused_until.filter(|until| *until > now.mono);
             return until.filter(|_| matches!(self.phase, Phase::Idle));
         }
-        let resting = matches!(self.phase, Phase::Idle) && self.due > now.mono && self.has_work();
-        (resting && shared.may_send() && !self.full).then_some(self.due)
+        let idle = matches!(self.phase, Phase::Idle) && self.has_work();
+        if !idle || !shared.may_send() || self.full {
+            return None;
+        }
+        let due = match shared.breaker.stand(now.wall) {
+            Stand::Closed | Stand::Ready => self.due,
+            Stand::Open(until) => self.due.max(now.mono_at(until)),
+            Stand::Probing => return None,
+        };
+        let due = self.yielding.map_or(due, |since| due.max(since.after(YIELD_MAX)));
+        (due > now.mono).then_some(due)
+    }
+
+    /// Whether it is at work on what cannot wait as bulk can.
+    pub(super) fn is_urgent(&self) -> bool {
+        self.key.lane != Lane::Bulk && self.is_busy()
+    }
+
+    // Bulk lets the others go first, for a while.
+    fn yields(&mut self, now: Now, shared: &Shared) -> bool {
+        if self.key.lane != Lane::Bulk || !shared.urgent {
+            self.yielding = None;
+            return false;
+        }
+        let since = *self.yielding.get_or_insert(now.mono);
+        now.mono.since(since) < YIELD_MAX
+    }
+
+    /// The server has answered somebody, after an outage.
+    pub(super) fn on_server_back(&mut self, now: Now, shared: &mut Shared) {
+        if self.spared {
+            self.due = self.due.min(now.mono);
+        }
+        self.go(now, shared);
     }
 
     /// Ends a delay, unless the last attempt was a moment ago.
@@ -403,6 +465,9 @@ impl Stream {
         let recent = self.last_sent.is_some_and(|sent| now.mono.since(sent) < HURRY_MIN);
         if self.blocked && (first || !recent) {
             self.due = self.due.min(now.mono);
+            if let Phase::Storing(_, change) = &mut self.phase {
+                change.due = change.due.min(now.mono);
+            }
         }
         self.go(now, shared);
     }
@@ -437,11 +502,14 @@ impl Stream {
             return;
         }
         self.full = false;
-        if self.due > now.mono {
+        if self.due > now.mono || self.yields(now, shared) {
             return;
         }
         if self.batch.is_some() {
-            self.put_on_wire(None, now, shared);
+            if shared.lets_out(now) {
+                let accused = self.accused.take();
+                self.put_on_wire(accused, now, shared);
+            }
         } else if let Some((from, _)) = self.wanted() {
             let ticket = shared.ticket();
             self.phase = Phase::Loading(ticket);
@@ -455,5 +523,7 @@ impl Stream {
 
 /// Rows of `retained` in one read.
 const LOAD_ROWS_MAX: u32 = 64;
+/// Bulk lets the others go first for so long.
+const YIELD_MAX: Duration = Duration::from_millis(limits::YIELD_MS_MAX);
 /// A stream is not hurried more often than this.
-const HURRY_MIN: Duration = Duration::from_secs(1);
+pub(super) const HURRY_MIN: Duration = Duration::from_secs(1);

@@ -37,6 +37,8 @@ pub(super) fn kind_name(of_page: bool, kind: u8) -> &'static str {
             "send",
             "ask for sync",
             "start over",
+            "request",
+            "want a token",
         ]
     };
     names.get(usize::from(kind).wrapping_sub(1)).copied().unwrap_or("something unknown")
@@ -205,9 +207,18 @@ impl fmt::Display for coordinator::Effect {
             Self::Sign { ticket, statement } => {
                 write!(f, "sign #{}: {} bytes", ticket.0, statement.len())
             }
-            Self::Push { ticket, url, token, body } => {
+            Self::Push { ticket, url, token, body, compress } => {
                 let token = if token.is_some() { ", with a token" } else { "" };
-                write!(f, "push #{} to {url}{token}: {}", ticket.0, push(body))
+                let packed = if *compress { ", compressed" } else { "" };
+                write!(f, "push #{} to {url}{token}{packed}: {}", ticket.0, push(body))
+            }
+            Self::Request { ticket, token, id, .. } => {
+                let token = if token.is_some() { ", with a token" } else { "" };
+                write!(f, "request #{} of {}{token}", ticket.0, short(id.as_str()))
+            }
+            Self::WantToken { identity, page, .. } => {
+                let page = page.as_ref().map_or("nobody", |page| short(&page.0));
+                write!(f, "want a token of {}/{}, page: {page}", identity.session, identity.user)
             }
             Self::ReadJournal { after, limit } => {
                 write!(f, "read journal after {after}, at most {limit}")

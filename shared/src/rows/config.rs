@@ -3,6 +3,7 @@
 use super::ROW_VERSION;
 use crate::base::codec::{index, map};
 use crate::base::limits;
+use crate::rules::breaker::BreakerRow;
 use crate::tape::Recording;
 
 /// What happens when the dead letters reach their cap.
@@ -104,9 +105,25 @@ pub struct Config {
     pub build: Box<str>,
     /// Whether each life of the coordinator is recorded, and how much of it.
     pub recording: Option<Recording>,
+    /// How the circuit breaker stands; absent while it is closed (OUT-9).
+    pub breaker: Option<BreakerRow>,
 }
 
-map!(Config { 0: version, 1: server, 2: options, 3: paused, 4: build, 5: recording });
+map!(Config { 0: version, 1: server, 2: options, 3: paused, 4: build, 5: recording, 6: breaker });
+
+impl Config {
+    /// Whether there is somewhere to send to, and it is wanted.
+    #[must_use]
+    pub fn may_send(&self) -> bool {
+        !self.paused && self.has_server()
+    }
+
+    /// Whether there is somewhere to send to.
+    #[must_use]
+    pub fn has_server(&self) -> bool {
+        self.options.deliver == Some(Deliver::Requests) || !self.server.is_empty()
+    }
+}
 
 impl Default for Config {
     fn default() -> Self {
@@ -117,6 +134,7 @@ impl Default for Config {
             paused: false,
             build: "".into(),
             recording: None,
+            breaker: None,
         }
     }
 }

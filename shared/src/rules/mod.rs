@@ -1,3 +1,4 @@
 //! Pure rules that coordinator and server must agree on.
 
+pub mod breaker;
 pub mod chain;

@@ -17,6 +17,7 @@ use bellwether_shared::rows::{
     Ahead, Config, CursorRow, DeadRow, Deliver, DeviceRow, DoneEntry, DoneRow, FlightRow, HostKind,
     JournalRow, LeaseRow, Options, Overflow, Reason, Replay, RetainedRow, Source, Span, StreamRow,
 };
+use bellwether_shared::rules::breaker::BreakerRow;
 use bellwether_shared::tape::{Chunk, Entry, File, Machine, Recording};
 use bellwether_shared::wire::audit::{
     Begin, End, Followed, LoggedEvent, Record, SignedBatch, SparePlace, Stream,
@@ -100,7 +101,9 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
         "config-set": Config = Config { version: 1, server: "https://example.org".into(),
             options: Options { tries_max: 0, base_delay_ms: 255, max_delay_ms: 256,
                 batch_events: 65_535, dead_max: u32::MAX, overflow: Overflow::DropOldest, deliver: None },
-            paused: true, build: "b".into(), recording: None },
+            paused: true, build: "b".into(), recording: None, breaker: None },
+        "config-breaker": Config = Config { breaker: Some(BreakerRow { failures: 5, until: WALL }),
+            ..Config::default() },
         "config-recorded": Config = Config { recording: Some(Recording::WithBodies),
             ..Config::default() },
         "tape-chunk": Chunk<'_> = Chunk { version: 1, of: Machine::Page, build: "b",

@@ -274,7 +274,11 @@ impl Stage {
                 self.told.push_str(&format!("          {mark:6}  {line}\n"));
             }
             match effect {
-                Effect::Send { .. } | Effect::AskForSync | Effect::StartOver => {}
+                Effect::Send { .. }
+                | Effect::AskForSync
+                | Effect::Request { .. }
+                | Effect::WantToken { .. }
+                | Effect::StartOver => {}
                 Effect::Push { ticket, ref body, .. } => {
                     let push = from_cbor(body, usize::MAX).expect("our own push");
                     self.wire.push_back((ticket, push));
@@ -325,7 +329,12 @@ impl Stage {
             Effect::ListClients => {
                 ("there is page 1".to_owned(), Input::Clients(vec![Client("page 1".into())]))
             }
-            Effect::Push { .. } | Effect::Send { .. } | Effect::AskForSync | Effect::StartOver => {
+            Effect::Push { .. }
+            | Effect::Send { .. }
+            | Effect::AskForSync
+            | Effect::Request { .. }
+            | Effect::WantToken { .. }
+            | Effect::StartOver => {
                 unreachable!("nobody waits for these")
             }
         }

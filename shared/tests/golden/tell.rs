@@ -39,6 +39,13 @@ pub(crate) fn effect(names: &mut Names, begun: Wall, effect: &Effect) -> Vec<Str
             vec![format!("tell {to}: {}", notice(names, begun, message))]
         }
         Effect::StartOver => vec!["start over".to_owned()],
+        Effect::Request { ticket, id, .. } => {
+            vec![format!("request #{} of {}", ticket.0, id.as_str())]
+        }
+        Effect::WantToken { identity, page, .. } => {
+            let page = page.as_ref().map_or("no page", |page| &page.0);
+            vec![format!("ask for a token of {}: the hook, or {page}", identity.user)]
+        }
         Effect::AskForSync => vec!["ask the browser for a background sync".to_owned()],
     }
 }

@@ -301,6 +301,7 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
             paused,
             build,
             recording,
+            breaker: None,
         },
     )
 }

@@ -186,7 +186,14 @@ impl World {
                 let same = others.filter(|other| other.stream == push.stream).count();
                 assert_eq!(same, 0, "two batches of one stream are on the wire");
             }
-            if !matches!(effect, Effect::Send { .. } | Effect::AskForSync | Effect::StartOver) {
+            if !matches!(
+                effect,
+                Effect::Send { .. }
+                    | Effect::AskForSync
+                    | Effect::Request { .. }
+                    | Effect::WantToken { .. }
+                    | Effect::StartOver
+            ) {
                 self.under_way.push(effect);
             }
         }
@@ -270,7 +277,11 @@ impl World {
                 Input::Old { store, rows: self.disk.numbered(store, 0, limit) }
             }
             Effect::ListClients => Input::Clients(Vec::new()),
-            Effect::Send { .. } | Effect::AskForSync | Effect::StartOver => {
+            Effect::Send { .. }
+            | Effect::AskForSync
+            | Effect::Request { .. }
+            | Effect::WantToken { .. }
+            | Effect::StartOver => {
                 unreachable!("nobody waits for these")
             }
         }

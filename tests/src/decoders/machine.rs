@@ -179,7 +179,12 @@ impl Host {
                 self.is_over = true;
                 return None;
             }
-            Effect::Send { .. } | Effect::AskForSync => return None,
+            Effect::Request { ticket, .. } => {
+                self.pushes += 1;
+                assert!(self.pushes <= PUSHES_MAX, "it does not stop sending");
+                Input::Response { ticket, response: Response::Unreachable }
+            }
+            Effect::Send { .. } | Effect::WantToken { .. } | Effect::AskForSync => return None,
         })
     }
 

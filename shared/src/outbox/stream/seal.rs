@@ -59,15 +59,18 @@ impl Stream {
     }
 
     pub(super) fn draft(&mut self, row: &StreamRow, now: Now, shared: &Shared) -> Option<Batch> {
-        let events = self.backlog.run(self.events_max(shared));
+        let events = self.backlog.run(self.events_max(shared), shared.pace.bytes_max());
         let source = Source::Journal(spans(&events));
         (!events.is_empty()).then(|| seal(row, events, source, now.wall))
     }
 
     // How many events a batch may have.
     pub(super) fn events_max(&self, shared: &Shared) -> usize {
-        let options = shared.config.options.batch_events.into();
-        let most = self.run_max.map_or(options, |max| max.min(options));
+        if shared.is_plain() {
+            return 1;
+        }
+        let paced = shared.pace.events_max(&shared.config.options);
+        let most = self.run_max.map_or(paced, |max| max.min(paced));
         usize::try_from(most).unwrap_or(usize::MAX)
     }
 
@@ -172,7 +175,7 @@ impl Stream {
             return None;
         };
         self.phase = Phase::Sending(ticket, None);
-        self.on_response(ticket, response?, now, shared)
+        self.take_up(ticket, response?, now, shared)
     }
 
     /// The disk has refused; nothing has changed.
@@ -247,9 +250,10 @@ impl Change {
     }
 }
 
-// What is to be signed, if the batch is not.
+// What is to be signed, if the batch is not, and somebody will check it.
 fn statement(batch: Option<&Batch>, shared: &Shared) -> Option<Vec<u8>> {
-    let batch = batch.filter(|batch| batch.row.signature.is_empty())?;
+    let signed = |batch: &&Batch| batch.row.signature.is_empty() && !shared.is_plain();
+    let batch = batch.filter(signed)?;
     Some(batch.statement(shared.device.as_ref()?))
 }
 

@@ -1,6 +1,7 @@
 //! On the wire and back: what a response means for the stream, and whom a failure is counted against (OUT-5).
 
-use super::super::batch::{About, Held, question, seal};
+use super::super::batch::{About, Batch, Held, question, seal};
+use super::super::plain::{self, Asked, request_of};
 use super::super::retry::{Failure, FailureKind, Heard, Response, due, hear};
 use super::super::{Effect, Ticket};
 use super::anew::source_of;
@@ -8,7 +9,8 @@ use super::{Break, Change, Early, News, Phase, Shared, Stream};
 use crate::base::Now;
 use crate::bus::Identity;
 use crate::rows::{Op, Reason, Source, Store, StreamRow};
-use crate::wire::{Answer, Push, Verdict, to_cbor};
+use crate::rules::breaker::Stand;
+use crate::wire::{Answer, Verdict, to_cbor};
 
 impl Stream {
     pub(super) fn about<'a>(&self, shared: &'a Shared, row: &'a StreamRow) -> Option<About<'a>> {
@@ -23,32 +25,52 @@ impl Stream {
 
     // `accused` is the failure for which the server is asked whether it is well.
     pub(super) fn put_on_wire(&mut self, accused: Option<Failure>, now: Now, shared: &mut Shared) {
-        let Some(row) = &self.row else { return };
-        let push = match (self.about(shared, row), &self.batch) {
-            (Some(about), _) if accused.is_some() => question(&about),
-            (Some(about), Some(batch)) => batch.push(&about),
-            (Some(_) | None, _) => return,
-        };
-        let ticket = self.post(&push, now, shared);
+        let (Some(row), Some(batch)) = (&self.row, &self.batch) else { return };
+        let Some(effect) = self.message(row, batch, accused.is_some(), shared) else { return };
+        let ticket = self.post(effect, now, shared);
         self.phase = Phase::Sending(ticket, accused);
     }
 
     // The change's batch is sealed already, behind the one that the change is about: it does not wait for the change.
     pub(super) fn send_early(&mut self, change: &Change, now: Now, shared: &mut Shared) {
-        let (Some(about), Some(batch)) = (self.about(shared, &change.row), &change.batch) else {
-            return;
-        };
-        let push = batch.push(&about);
-        let ticket = self.post(&push, now, shared);
+        let Some(batch) = &change.batch else { return };
+        let Some(effect) = self.message(&change.row, batch, false, shared) else { return };
+        let ticket = self.post(effect, now, shared);
         self.early = Some(Early { ticket, response: None });
     }
 
-    fn post(&mut self, push: &Push, now: Now, shared: &mut Shared) -> Ticket {
-        let ticket = shared.ticket();
+    // What sends the batch, or asks about it; the ticket is still to be given.
+    fn message(
+        &self,
+        row: &StreamRow,
+        batch: &Batch,
+        asks: bool,
+        shared: &Shared,
+    ) -> Option<Effect> {
+        let ticket = Ticket::default();
         let identity = Identity { session: self.key.session.clone(), user: self.key.user.clone() };
-        shared.effects.push_back(Effect::Push { ticket, identity, body: to_cbor(push) });
+        if shared.is_plain() {
+            let event = batch.events.first()?;
+            let request = request_of(&event.sealed);
+            return Some(Effect::Request { ticket, identity, id: event.id.clone(), request });
+        }
+        let about = self.about(shared, row)?;
+        let body = to_cbor(&if asks { question(&about) } else { batch.push(&about) });
+        let compress = shared.pace.compresses(body.len());
+        Some(Effect::Push { ticket, identity, body, compress })
+    }
+
+    fn post(&mut self, mut effect: Effect, now: Now, shared: &mut Shared) -> Ticket {
+        let sent = shared.ticket();
+        if let Effect::Push { ticket, .. } | Effect::Request { ticket, .. } = &mut effect {
+            *ticket = sent;
+        }
+        shared.effects.push_back(effect);
+        shared.breaker.on_sent();
+        shared.last_sent = Some(now.mono);
         self.last_sent = Some(now.mono);
-        ticket
+        self.yielding = None;
+        sent
     }
 
     /// Something came back, or did not. Gives what it says of the whole session's log.
@@ -59,6 +81,12 @@ impl Stream {
         now: Now,
         shared: &mut Shared,
     ) -> Option<News> {
+        if let (Response::Http { status, .. }, Some(sent)) = (&response, self.last_sent) {
+            shared.pace.took(now.mono.since(sent));
+            if *status == UNSUPPORTED_MEDIA_TYPE {
+                shared.pace.refuse_compression();
+            }
+        }
         if let Some(early) = self.early.as_mut().filter(|early| early.ticket == ticket) {
             early.response = Some(response);
             if matches!(self.phase, Phase::Idle) {
@@ -68,15 +96,37 @@ impl Stream {
             }
             return None;
         }
+        self.take_up(ticket, response, now, shared)
+    }
+
+    /// What came back is heard once all that it follows is on disk.
+    pub(super) fn take_up(
+        &mut self,
+        ticket: Ticket,
+        response: Response,
+        now: Now,
+        shared: &mut Shared,
+    ) -> Option<News> {
         let Some(Phase::Sending(_, accused)) = self.leave(ticket) else { return None };
+        let heard = match self.asked(shared) {
+            Some(asked) => plain::read(response, &asked, now),
+            None => hear(response),
+        };
+        match &heard {
+            Heard::Failure(failure) if failure.kind.is_outage() => {
+                let Shared { breaker, config, rng, .. } = shared;
+                breaker.on_failed(|failures| due(now.wall, failures, None, &config.options, rng));
+            }
+            Heard::Failure(_) | Heard::Answer(_) => shared.breaker.on_answered(),
+        }
         if self.breaking.is_some() {
             self.go(now, shared);
             return None;
         }
-        match hear(response) {
+        match heard {
             Heard::Failure(failure) => {
                 shared.reachable = Some(failure.kind != FailureKind::Unreachable);
-                self.on_failure(failure, accused.is_some(), now, shared);
+                self.on_failure(failure, accused.is_some(), ticket, now, shared);
                 None
             }
             Heard::Answer(answer) => {
@@ -89,6 +139,13 @@ impl Stream {
                 self.on_answer(&answer, accused, now, shared)
             }
         }
+    }
+
+    // The event that a plain request was made of.
+    fn asked<'a>(&'a self, shared: &Shared) -> Option<Asked<'a>> {
+        let batch = self.batch.as_ref().filter(|_| shared.is_plain())?;
+        let log_epoch = shared.log_epoch(&self.key.session).unwrap_or_default();
+        Some(Asked { seq: batch.row.first, id: &batch.events.first()?.id, log_epoch })
     }
 
     pub(super) fn on_answer(
@@ -126,13 +183,14 @@ impl Stream {
         &mut self,
         failure: Failure,
         was_question: bool,
+        ticket: Ticket,
         now: Now,
         shared: &mut Shared,
     ) {
         if failure.kind == FailureKind::Unauthorized {
             let identity =
                 Identity { session: self.key.session.clone(), user: self.key.user.clone() };
-            shared.effects.push_back(Effect::TokenWanted(identity));
+            shared.effects.push_back(Effect::TokenWanted { identity, ticket });
         }
         if failure.kind == FailureKind::Superseded {
             return self.begin_anew(Break::Forked, now, shared);
@@ -147,8 +205,15 @@ impl Stream {
             // An outage: nobody is to blame.
             self.failures = 0;
             self.rest(&failure, 0, now, shared);
+        } else if shared.is_plain() {
+            self.rest(&failure, 0, now, shared);
         } else if patience.is_some_and(|patience| self.failures >= patience) {
-            self.put_on_wire(Some(failure), now, shared);
+            if shared.breaker.stand(now.wall) == Stand::Closed {
+                return self.put_on_wire(Some(failure), now, shared);
+            }
+            // The question is what the server is then tried with.
+            self.rest(&failure, 0, now, shared);
+            self.accused = Some(failure);
         } else {
             self.rest(&failure, 0, now, shared);
         }
@@ -235,6 +300,7 @@ impl Stream {
         batch.row.due_at = due(now.wall, attempt, failure.retry_after_ms, options, &mut shared.rng);
         self.last_fault = Some(failure.fault.clone());
         self.blocked = failure.kind.blocks();
+        self.spared = failure.kind.is_outage();
         let mut change = Change::to(row.clone(), now);
         change.due = now.mono_at(batch.row.due_at);
         change.batch = Some(batch);
@@ -242,3 +308,6 @@ impl Stream {
         self.store(change, shared);
     }
 }
+
+/// RFC 9110: the server does not take the body's encoding.
+const UNSUPPORTED_MEDIA_TYPE: u16 = 415;

@@ -1,16 +1,17 @@
 //! What the server has consumed: forgotten here, filed, buried, and followed by the next batch.
 
+use super::super::Ticket;
 use super::super::answer::{believed, refusal};
 use super::super::batch::{Batch, Held, advanced, seal, spans};
 use super::super::retry::{Failure, FailureKind, due};
 use super::anew::source_of;
-use super::{Change, Shared, Stream};
+use super::{Change, Shared, Stream, YIELD_MAX};
 use crate::base::{EventId, Now, limits};
 use crate::rows::{
     CursorRow, DoneEntry, DoneRow, Op, ROW_VERSION, Reason, Replay, RetainedRow, Source, Store,
     StreamRow,
 };
-use crate::wire::{Answer, Outcome, to_cbor};
+use crate::wire::{Answer, Lane, Outcome, to_cbor};
 
 impl Stream {
     // The server has consumed a prefix, perhaps all, perhaps nothing.
@@ -22,7 +23,7 @@ impl Stream {
                 Err(fault) => {
                     self.batch = Some(batch);
                     let failure = Failure { kind: FailureKind::Ill, fault, retry_after_ms: None };
-                    return self.on_failure(failure, true, now, shared);
+                    return self.on_failure(failure, true, Ticket::default(), now, shared);
                 }
             };
         let mut change = Change::to(row, now);
@@ -97,7 +98,10 @@ impl Stream {
         if let Some(ahead) = self.ahead.take_if(fits) {
             change.batch = Some(ahead);
             change.from_backlog = true;
-            if shared.may_send() {
+            let spares = self.key.lane == Lane::Bulk && shared.pace.spares_bulk();
+            if spares {
+                change.due = now.mono.after(YIELD_MAX);
+            } else if shared.may_send() && shared.lets_out(now) && !self.yields(now, shared) {
                 self.send_early(change, now, shared);
             }
         } else {
@@ -192,7 +196,7 @@ impl Stream {
         shared.answered += entries.len() as u64;
         change.filed = (entries.len() as u64, shared.answered);
         let key = crate::rows::Key::Number(shared.answered);
-        if !retained.events.is_empty() {
+        if !retained.events.is_empty() && !shared.is_plain() {
             let row = to_cbor(&retained);
             change.ops.push(Op::Put { store: Store::Retained, key: key.clone(), row });
         }
