@@ -77,11 +77,6 @@ impl Tokens {
     pub(super) fn on_response(&mut self, ticket: Ticket) {
         self.sent.remove(&ticket);
     }
-
-    /// A user has gone.
-    pub(super) fn forget(&mut self, identity: &Identity) {
-        self.of.remove(identity);
-    }
 }
 
 impl Known {

@@ -12,6 +12,7 @@ mod difference;
 mod disk;
 mod names;
 mod page;
+mod sending;
 mod stage;
 mod stories;
 mod tell;

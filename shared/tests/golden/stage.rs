@@ -29,6 +29,7 @@ pub(crate) struct Stage {
     at_ms: u64,
     under_way: VecDeque<Effect>,
     wire: VecDeque<(Ticket, Push)>,
+    requested: VecDeque<Ticket>,
     refuses: bool,
     fenced: bool,
     log: LogEpoch,
@@ -47,6 +48,7 @@ impl Stage {
             at_ms: 0,
             under_way: VecDeque::new(),
             wire: VecDeque::new(),
+            requested: VecDeque::new(),
             refuses: false,
             fenced: false,
             log: LogEpoch([1; 16]),
@@ -76,6 +78,7 @@ impl Stage {
         self.coordinator = None;
         self.under_way.clear();
         self.wire.clear();
+        self.requested.clear();
     }
 
     /// A page appends events of ann's in the normal lane, and nudges.
@@ -254,6 +257,26 @@ impl Stage {
     }
 
     /// Hands in a fact, and what disk, signer and browser have to say to what comes of it.
+    /// The server that a plain request was for answers it.
+    pub(crate) fn answers_request(&mut self, status: u16, body: &str) {
+        let ticket = self.requested.pop_front().expect("a request was sent");
+        let (content_type, retry_after_ms) = ("application/json".into(), None);
+        let body = body.as_bytes().to_vec();
+        let response = Response::Http { status, content_type, retry_after_ms, body };
+        let what = format!("response #{}: {status}", ticket.0);
+        self.tell(&what, Input::Response { ticket, response });
+    }
+
+    /// A page appends events of ann's in another lane, and nudges.
+    pub(crate) fn append_in(&mut self, lane: Lane, ids: &[&str]) {
+        let stream = StreamKey { lane, ..ann() };
+        for id in ids {
+            let row = to_cbor(&JournalRow::new(&stream, &sealed(id), self.now().wall));
+            self.append_row(&format!("{id}, which is {}", lane.name()), row);
+        }
+        self.ask(Request::Nudge { hurry: false });
+    }
+
     pub(crate) fn tell(&mut self, what: &str, input: Input) {
         self.fact(what);
         self.coordinator.as_mut().expect("it lives").handle(now(self.at_ms), input);
@@ -276,9 +299,9 @@ impl Stage {
             match effect {
                 Effect::Send { .. }
                 | Effect::AskForSync
-                | Effect::Request { .. }
                 | Effect::WantToken { .. }
                 | Effect::StartOver => {}
+                Effect::Request { ticket, .. } => self.requested.push_back(ticket),
                 Effect::Push { ticket, ref body, .. } => {
                     let push = from_cbor(body, usize::MAX).expect("our own push");
                     self.wire.push_back((ticket, push));

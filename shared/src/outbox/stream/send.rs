@@ -115,7 +115,9 @@ impl Stream {
         match &heard {
             Heard::Failure(failure) if failure.kind.is_outage() => {
                 let Shared { breaker, config, rng, .. } = shared;
-                breaker.on_failed(|failures| due(now.wall, failures, None, &config.options, rng));
+                breaker.on_failed(|failures| {
+                    due(now.wall, failures.saturating_sub(2), None, &config.options, rng)
+                });
             }
             Heard::Failure(_) | Heard::Answer(_) => shared.breaker.on_answered(),
         }
