@@ -107,7 +107,9 @@ fn refused(seq: Seq, link: Link<'_>, id: Option<EventId>, code: &str, message: &
 }
 
 fn type_unknown(type_: &str) -> String {
-    format!("this server takes no events of the type {type_:?}; change the event, or tell the server of its type")
+    format!(
+        "this server takes no events of the type {type_:?}; change the event, or tell the server of its type"
+    )
 }
 
 /// Why sealed bytes are not an event to be taken.

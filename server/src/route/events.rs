@@ -116,6 +116,7 @@ fn opened(page: &LogPage) -> OpenPage<'_> {
 fn open(event: &LogEvent) -> OpenEvent<'_> {
     let sealed = wire::decode::<Event<'_>>(&event.sealed).ok();
     let sealed = sealed.as_ref();
+    let bound = event.bound.as_ref().map(|bound| bound.as_slice());
     OpenEvent {
         offset: event.offset,
         id: sealed.map(|sealed| sealed.id.clone()),
@@ -126,7 +127,9 @@ fn open(event: &LogEvent) -> OpenEvent<'_> {
         user: &event.user,
         type_: sealed.map(|sealed| sealed.type_),
         key: sealed.and_then(|sealed| sealed.key),
-        data: event.bound.as_deref().map_or_else(|| sealed.and_then(|sealed| sealed.data), |bound| Some(bound)).and_then(|text| serde_json::from_slice(text).ok()),
+        data: bound
+            .or(sealed.and_then(|sealed| sealed.data))
+            .and_then(|text| serde_json::from_slice(text).ok()),
         schema: sealed.map(|sealed| sealed.schema),
         stamp: sealed.map(|sealed| sealed.stamp.0.to_string()),
         at: sealed.map(|sealed| sealed.at),

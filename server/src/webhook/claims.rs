@@ -43,12 +43,7 @@ pub(super) struct Claimed<'a> {
 impl Claims {
     /// Waits until none of `names` stands in the way of another push and the session has room, then holds them all.
     /// Several may hold the same prerequisite.
-    pub(super) async fn claim(
-        &self,
-        tenant: &str,
-        session: &str,
-        names: Names,
-    ) -> Claimed<'_> {
+    pub(super) async fn claim(&self, tenant: &str, session: &str, names: Names) -> Claimed<'_> {
         let session: Session = (tenant.into(), session.into());
         loop {
             let released = self.released.notified();

@@ -43,7 +43,7 @@ use crate::fault::Fault;
 use crate::store::Store;
 use crate::ticket::TicketKey;
 
-/// A store whose events are called for before they are pushed. Its effect must be [`Replies`].
+/// A store whose events are called for before they are pushed. Its effect must be [`Replies`], or one around it.
 pub struct Hooked<S> {
     inner: Arc<Inner<S>>,
 }

@@ -15,7 +15,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use bellwether_server::Fault;
 use bellwether_server::audit::Export;
-use bellwether_server::engine::{Checked, PageAsk, Parting, Signatures};
+use bellwether_server::engine::{Checked, PageAsk, Parting, Signatures, Wanted};
 use bellwether_server::store::{Memory, Store};
 use bellwether_server::ticket::{Ticket, TicketKey};
 use bellwether_server::webhook::{Caller, Hooked, Replies, Secret, sign};
@@ -279,7 +279,7 @@ impl Store for Dying {
         Err(Fault::unavailable("it died"))
     }
 
-    async fn wanted(&self, tenant: &str, push: Checked) -> Result<(Checked, Vec<usize>), Fault> {
+    async fn wanted(&self, tenant: &str, push: Checked) -> Result<(Checked, Vec<Wanted>), Fault> {
         self.inner.wanted(tenant, push).await
     }
 
@@ -291,7 +291,7 @@ impl Store for Dying {
         self.inner.farewell(parting).await
     }
 
-    async fn wanted_of(&self, parting: Parting) -> Result<(Parting, Vec<usize>), Fault> {
+    async fn wanted_of(&self, parting: Parting) -> Result<(Parting, Vec<Wanted>), Fault> {
         self.inner.wanted_of(parting).await
     }
 
