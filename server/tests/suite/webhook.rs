@@ -327,7 +327,8 @@ async fn a_death_between_reply_and_append_calls_again_with_the_same_id() {
         inner: Memory::new(effect),
         has_died: AtomicBool::new(false),
     });
-    let batch = Device::new(1, "s", "ann").batch(&plain(["a", "b"]));
+    let events = [event("start", "a"), dependent("end", "b", "a", BINDS)];
+    let batch = Device::new(1, "s", "ann").batch(&events);
     assert!(store.push("", checked(&batch)).await.is_err());
     assert_eq!(read(&store, "", "s", 0, 10).await.head, 0);
     assert_eq!(push(&store, &batch).await.through, Seq(2));
