@@ -40,6 +40,9 @@ async fn a_compressed_push_is_taken_like_another() {
     assert_eq!(reply.answer().through, Seq(3));
 }
 
+/// What it shows, encodings, body, status, code.
+type Case<'a> = (&'a str, &'a [&'a str], Vec<u8>, u16, &'a str);
+
 #[tokio::test]
 async fn what_does_not_unpack_is_told() {
     let router = Setup::default().router();
@@ -51,7 +54,7 @@ async fn what_does_not_unpack_is_told() {
     assert!(bomb.len() < 500_000);
     let nested = packed(&bomb);
     #[rustfmt::skip]
-    let cases: [(&str, &[&str], Vec<u8>, u16, &str); 14] = [
+    let cases: [Case<'_>; 14] = [
         ("not gzip",             &["gzip"],          body.clone(),                        400, "malformed"),
         ("nothing",              &["gzip"],          vec![],                              400, "malformed"),
         ("cut",                  &["gzip"],          good[..good.len() - 9].to_vec(),     400, "malformed"),
