@@ -375,9 +375,10 @@ pub(crate) fn problem() -> impl Strategy<Value = Problem> {
 }
 
 pub(crate) fn log_page() -> impl Strategy<Value = LogPage> {
-    let event = (number(), stream_id(), seq(), wall(), bytes()).prop_map(
-        |(offset, StreamId { device, user, lane, incarnation, .. }, seq, taken_at, sealed)| {
-            LogEvent { offset, device, incarnation, user, lane, seq, taken_at, sealed }
+    let event = (number(), stream_id(), seq(), wall(), bytes(), of(bytes())).prop_map(
+        |(offset, stream, seq, taken_at, sealed, bound)| {
+            let StreamId { device, user, lane, incarnation, .. } = stream;
+            LogEvent { offset, device, incarnation, user, lane, seq, taken_at, sealed, bound }
         },
     );
     (log_epoch(), prop::collection::vec(event, 0..3), number(), number(), any::<bool>())
