@@ -7,13 +7,18 @@
 mod answer;
 mod backlog;
 mod batch;
+mod change;
+mod coalesce;
 mod dead;
+mod depend;
 mod retry;
 mod stream;
+mod wipe;
 
 use std::collections::VecDeque;
 
 use self::backlog::Taken;
+pub use self::change::{busy, letter_unknown};
 use self::dead::{DeadLetters, Found, find};
 pub use self::retry::Response;
 use self::stream::{News, Shared, Stream};
@@ -102,6 +107,8 @@ pub struct Outbox {
     refused: bool,
     /// The stream of the row read last, for knowing where a run of one stream's rows begins.
     read_last: Option<StreamKey>,
+    /// What is on disk is about to go: nothing changes here until another takes it up anew.
+    frozen: bool,
 }
 
 impl Outbox {
@@ -150,6 +157,7 @@ impl Outbox {
             unread: None,
             refused: false,
             read_last: None,
+            frozen: false,
         }
     }
 
@@ -279,6 +287,7 @@ impl Outbox {
     /// A transaction is complete.
     pub fn on_committed(&mut self, now: Now, ticket: Ticket) {
         self.shared.dead.left(ticket, false);
+        self.changed(ticket, false);
         self.aside.retain(|(aside, ..)| *aside != ticket);
         self.refused = false;
         let news = self.owner(ticket, |stream, shared| stream.on_committed(ticket, now, shared));
@@ -288,6 +297,7 @@ impl Outbox {
     /// The disk has refused a transaction; nothing of it was written.
     pub fn on_commit_failed(&mut self, now: Now, ticket: Ticket, fault: Fault) {
         self.shared.dead.left(ticket, true);
+        self.changed(ticket, true);
         if let Some(at) = self.aside.iter().position(|(aside, ..)| *aside == ticket) {
             let (_, position, key) = self.aside.swap_remove(at);
             self.shared.dead.undo(&key);
@@ -478,7 +488,7 @@ impl Outbox {
     /// Whether anything is under way that will end by itself.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        self.streams.values().any(Stream::is_busy)
+        self.streams.values().any(|stream| stream.is_busy() || stream.queue().is_busy())
     }
 
     /// Whether a transaction will be asked for as soon as a signature has come.
@@ -506,7 +516,11 @@ impl Outbox {
         if let Some((_, why)) = troubles().next() {
             return (Sync::Offline, why);
         }
-        if self.pending() > 0 { (Sync::Synchronizing, "") } else { (Sync::Synchronized, "") }
+        if self.pending() == 0 {
+            return (Sync::Synchronized, "");
+        }
+        let waits = self.streams.values().any(|stream| stream.queue().is_waiting());
+        (Sync::Synchronizing, if waits { "waits-for-prerequisite" } else { "" })
     }
 
     fn drop_row(&mut self, position: u64) {
@@ -539,6 +553,10 @@ impl Outbox {
     }
 
     fn each(&mut self, mut act: impl FnMut(&mut Stream, &mut Shared)) {
+        if self.frozen {
+            return;
+        }
+        self.weigh();
         self.shared.replaying = self.streams.values().any(Stream::is_replaying);
         for stream in self.streams.values_mut() {
             act(stream, &mut self.shared);
@@ -551,6 +569,10 @@ impl Outbox {
         ticket: Ticket,
         act: impl FnOnce(&mut Stream, &mut Shared) -> T,
     ) -> Option<(StreamKey, T)> {
+        if self.frozen {
+            return None;
+        }
+        self.weigh();
         let key = self.owners.remove(&ticket)?;
         self.shared.replaying = self.streams.values().any(Stream::is_replaying);
         let done = act(self.streams.get_mut(&key)?, &mut self.shared);

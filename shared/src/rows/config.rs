@@ -89,6 +89,37 @@ impl Options {
     }
 }
 
+/// What is being removed from this device (STATE-13), until it is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wiping {
+    /// This session's alone; absent: every session's.
+    pub session: Option<Box<str>>,
+    /// This user's alone; absent: every user's.
+    pub user: Option<Box<str>>,
+    /// Undelivered events and dead letters, too.
+    pub undelivered: bool,
+    /// The last position of the journal that it is about.
+    pub through: u64,
+}
+
+map!(Wiping { 0: session, 1: user, 2: undelivered, 3: through });
+
+impl Wiping {
+    /// Whether what belongs to these goes.
+    #[must_use]
+    pub fn covers(&self, session: &str, user: &str) -> bool {
+        let is =
+            |wiped: &Option<Box<str>>, name: &str| wiped.as_deref().is_none_or(|it| it == name);
+        is(&self.session, session) && is(&self.user, user)
+    }
+
+    /// Whether everything goes, whosever it is.
+    #[must_use]
+    pub fn covers_all(&self) -> bool {
+        self.session.is_none() && self.user.is_none()
+    }
+}
+
 /// The configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -104,9 +135,11 @@ pub struct Config {
     pub build: Box<str>,
     /// Whether each life of the coordinator is recorded, and how much of it.
     pub recording: Option<Recording>,
+    /// What is being removed. Whoever finds this goes on with it before anything else.
+    pub wiping: Option<Wiping>,
 }
 
-map!(Config { 0: version, 1: server, 2: options, 3: paused, 4: build, 5: recording });
+map!(Config { 0: version, 1: server, 2: options, 3: paused, 4: build, 5: recording, 6: wiping });
 
 impl Default for Config {
     fn default() -> Self {
@@ -117,6 +150,7 @@ impl Default for Config {
             paused: false,
             build: "".into(),
             recording: None,
+            wiping: None,
         }
     }
 }

@@ -312,8 +312,8 @@ impl Stage {
                 let positions: Vec<u64> = rows.iter().map(|(position, _)| *position).collect();
                 (format!("the journal holds {positions:?}"), Input::Journal { rows, ended })
             }
-            Effect::ReadRetained { ticket, after, limit } => {
-                let rows = self.disk.after(Store::Retained, after, limit).0;
+            Effect::ReadRetained { ticket, store, after, limit } => {
+                let rows = self.disk.after(store, after, limit).0;
                 let keys: Vec<u64> = rows.iter().map(|(key, _)| *key).collect();
                 (format!("#{} holds {keys:?}", ticket.0), Input::Retained { ticket, rows })
             }

@@ -133,7 +133,7 @@ proptest! {
         prop_assert_eq!(Request::open(&envelope), Ok(Some(request.clone())));
         prop_assert_eq!(request_again(&with_more(&sealed, 9, &more)), Some(sealed.clone()));
         if !envelope.body.is_empty() {
-            let body = with_more(envelope.body, 5, &more);
+            let body = with_more(envelope.body, 6, &more);
             let longer = Envelope { body: &body, ..envelope.clone() };
             prop_assert_eq!(Request::open(&longer), Ok(Some(request)));
         }
@@ -153,7 +153,7 @@ proptest! {
         prop_assert_eq!(notice_again(&with_more(&sealed, 9, &more)), Some(sealed.clone()));
         let is_array = envelope.body.first().is_some_and(|first| first & 0xe0 == 0x80);
         if is_array {
-            let body = with_more(envelope.body, 13, &more);
+            let body = with_more(envelope.body, 14, &more);
             let longer = Envelope { body: &body, ..envelope.clone() };
             prop_assert_eq!(Notice::open(&longer), Ok(Some(notice)));
         }

@@ -263,8 +263,8 @@ impl World {
                 let (rows, ended) = self.disk.journal_after(after, limit.min(3));
                 Input::Journal { rows, ended }
             }
-            Effect::ReadRetained { ticket, after, limit } => {
-                Input::Retained { ticket, rows: self.disk.numbered(Store::Retained, after, limit) }
+            Effect::ReadRetained { ticket, store, after, limit } => {
+                Input::Retained { ticket, rows: self.disk.numbered(store, after, limit) }
             }
             Effect::ReadOld { store, limit } => {
                 Input::Old { store, rows: self.disk.numbered(store, 0, limit) }
