@@ -374,6 +374,51 @@ mod tests {
         assert_eq!(backlog.offer(Held { position: 4, ..held(1) }), Taken::In);
     }
 
+    // A span that went on over the gap would cover rows of other streams, and delete them with its own.
+    #[test]
+    fn behind_a_row_that_was_taken_out_a_new_span_begins() {
+        let strike = |backlog: &mut Backlog, position| {
+            let ticket = Ticket(position);
+            let positions = vec![position];
+            backlog.change(Changing { ticket, positions, into: None, filed: (0, 0) });
+            assert_eq!(backlog.changed(ticket, false), None);
+        };
+        let mut backlog = Backlog::default();
+        for position in 1..=6 {
+            backlog.offer(held(position));
+        }
+        strike(&mut backlog, 6);
+        strike(&mut backlog, 3);
+        backlog.offer(held(7));
+        let starts: Vec<(u64, bool)> =
+            run(&mut backlog, 9).iter().map(|row| (row.position, row.run_start)).collect();
+        assert_eq!(starts, [(1, false), (2, false), (4, true), (5, false), (7, true)]);
+    }
+
+    #[test]
+    fn nothing_is_sealed_from_a_row_on_that_is_being_changed() {
+        let mut backlog = Backlog::default();
+        for position in 1..=4 {
+            backlog.offer(held(position));
+        }
+        let changing = |ticket| Changing {
+            ticket: Ticket(ticket),
+            positions: vec![3],
+            into: Some(Held { sealed: vec![1; 20], ..held(3) }),
+            filed: (0, 0),
+        };
+        backlog.change(changing(1));
+        assert_eq!(run(&mut backlog, 9).len(), 2);
+        assert!(backlog.is_held());
+        backlog.changed(Ticket(1), true);
+        assert_eq!(backlog.row_at(3).map(|row| row.sealed.len()), Some(10));
+        backlog.change(changing(2));
+        backlog.changed(Ticket(2), false);
+        assert!(!backlog.is_held());
+        let rows: Vec<usize> = run(&mut backlog, 9).iter().map(|row| row.sealed.len()).collect();
+        assert_eq!(rows, [20, 10]);
+    }
+
     #[test]
     fn nothing_overtakes_a_row_of_a_newer_build() {
         let mut backlog = Backlog::default();

@@ -97,7 +97,7 @@ impl DeadLetters {
             lane: crate::wire::Lane::Normal,
             sealed: ByteVec::from(bytes.to_vec()),
             reason: Reason {
-                code: "unreadable".into(),
+                code: UNREADABLE.into(),
                 message: "the journal held a row that is no event; its bytes are kept".into(),
             },
             tries: 0,
@@ -183,19 +183,18 @@ impl DeadLetters {
     /// Gives another event for a letter's, with the write of `ticket`. `None` if there is no such letter.
     pub(super) fn edit(&mut self, id: &EventId, sealed: &[u8], ticket: Ticket) -> Option<Op> {
         let key = Key::from(id.as_str());
-        let letter = self.rows.get_mut(&key)?;
+        // What could not be read of the journal belongs to nobody, and is no event.
+        let letter = self.rows.get_mut(&key).filter(|letter| !is_unreadable(letter))?;
         let new = DeadRow { sealed: sealed.to_vec().into(), tries: 0, ..letter.clone()? };
         let op = Op::Put { store: Store::Dead, key: key.clone(), row: to_cbor(&new) };
         self.leaving.push((ticket, (key, letter.replace(new))));
         Some(op)
     }
 
-    /// The keys of the letters that `covers` says yes to; of those that belong to nobody, too, if it says yes to all.
+    /// The keys of the letters that are to be removed; of those that belong to nobody only if everything is.
     pub(super) fn keys_of(&self, wiping: &Wiping) -> Vec<Key> {
         let covers = |row: &Option<DeadRow>| match row {
-            Some(row) if row.reason.code != "unreadable".into() => {
-                wiping.covers(&row.session, &row.user)
-            }
+            Some(letter) if !is_unreadable(row) => wiping.covers(&letter.session, &letter.user),
             Some(_) | None => wiping.covers_all(),
         };
         self.rows.iter().filter(|(_, row)| covers(row)).map(|(key, _)| key.clone()).collect()
@@ -223,6 +222,10 @@ impl DeadLetters {
         let age = |row: &Option<DeadRow>| row.as_ref().map_or(Wall(0), |row| row.buried_at);
         self.rows.iter().min_by_key(|(_, row)| age(row)).map(|(key, _)| key.clone())
     }
+}
+
+fn is_unreadable(letter: &Option<DeadRow>) -> bool {
+    letter.as_ref().is_none_or(|letter| &*letter.reason.code == UNREADABLE)
 }
 
 fn dropped(key: &Key) -> Fault {
@@ -261,3 +264,6 @@ pub(super) fn find(position: u64, bytes: &[u8]) -> Found {
         Err(RowFault::Unreadable) => Found::Unreadable,
     }
 }
+
+/// Why a letter is one that holds a journal row instead of an event.
+const UNREADABLE: &str = "unreadable";

@@ -190,6 +190,9 @@ pub(crate) fn notice(names: &mut Names, begun: Wall, message: &[u8]) -> String {
 pub(crate) fn status(begun: Wall, status: &Status) -> String {
     let mut words = vec![match status.sync {
         Sync::Synchronized => "synchronized".to_owned(),
+        Sync::Synchronizing if !status.reason.is_empty() => {
+            format!("synchronizing ({})", status.reason)
+        }
         Sync::Synchronizing => "synchronizing".to_owned(),
         Sync::Offline => format!("offline ({})", status.reason),
         Sync::Blocked => format!("blocked ({})", status.reason),
