@@ -19,6 +19,7 @@
 //! beside the wire, and there is still one batch on it. If it takes less, the second goes back to the backlog:
 //! what it follows has not arrived, so neither has it.
 
+mod amend;
 mod anew;
 mod seal;
 mod send;
@@ -123,6 +124,8 @@ struct Change {
     from_backlog: bool,
     /// What is sealed behind the batch; its events, too, were taken from the backlog.
     ahead: Option<Batch>,
+    /// Events of the backlog that it buries.
+    buried: Vec<Held>,
     put_back: Vec<Held>,
     over: Vec<EventId>,
     /// Events that it files, and the count of events answered that they are filed under.
@@ -278,7 +281,7 @@ impl Stream {
         let Some(batch) = sealed else {
             return self.backlog.offer(held) == super::backlog::Taken::Repeat;
         };
-        self.backlog.note(held.id.clone());
+        self.backlog.note(held.id.clone(), held.position);
         batch.events.push(held);
         false
     }
@@ -386,7 +389,8 @@ impl Stream {
             Phase::Signing(_, change, _) | Phase::Storing(_, change) => change.from_backlog,
             Phase::Idle | Phase::Loading(_) | Phase::Sending(..) => false,
         };
-        let holds = self.batch.is_some() || drafted || !self.backlog.is_empty();
+        let queued = !self.backlog.is_empty() && !self.backlog.is_waiting();
+        let holds = self.batch.is_some() || drafted || queued;
         (holds || self.wanted().is_some()) && !self.full
     }
 
@@ -482,6 +486,7 @@ impl Stream {
 
     /// Does what can be done next.
     pub(super) fn go(&mut self, now: Now, shared: &mut Shared) {
+        self.supersede(now, shared);
         if self.is_busy() {
             return;
         }
@@ -515,7 +520,7 @@ impl Stream {
             self.phase = Phase::Loading(ticket);
             let after = from.saturating_sub(1);
             shared.effects.push_back(Effect::ReadRetained { ticket, after, limit: LOAD_ROWS_MAX });
-        } else if self.gathering.is_none() && !self.backlog.is_empty() {
+        } else if self.gathering.is_none() && !self.backlog.is_empty() && !self.backlog.is_held() {
             self.seal_next(now, shared);
         }
     }

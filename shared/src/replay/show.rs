@@ -223,8 +223,9 @@ impl fmt::Display for coordinator::Effect {
             Self::ReadJournal { after, limit } => {
                 write!(f, "read journal after {after}, at most {limit}")
             }
-            Self::ReadRetained { ticket, after, limit } => {
-                write!(f, "read retained #{} after {after}, at most {limit}", ticket.0)
+            Self::ReadRetained { ticket, store, after, limit } => {
+                let store = store.name();
+                write!(f, "read {store} #{} after {after}, at most {limit}", ticket.0)
             }
             Self::ReadOld { store, limit } => {
                 write!(f, "read oldest of {}, at most {limit}", store.name())

@@ -16,6 +16,7 @@ use bellwether_shared::bus::{
 use bellwether_shared::rows::{
     Ahead, Config, CursorRow, DeadRow, Deliver, DeviceRow, DoneEntry, DoneRow, FlightRow, HostKind,
     JournalRow, LeaseRow, Options, Overflow, Reason, Replay, RetainedRow, Source, Span, StreamRow,
+    Wiping,
 };
 use bellwether_shared::rules::breaker::BreakerRow;
 use bellwether_shared::tape::{Chunk, Entry, File, Machine, Recording};
@@ -90,7 +91,9 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
                 code: Some("no".into()), message: Some("because".into()) },
             DoneEntry { id: id(), outcome: Outcome(77), offset: None, result: None, code: None,
                 message: None },
-        ] },
+        ], session: None, user: None },
+        "done-row-owned": DoneRow = DoneRow { version: 1, at: WALL, entries: Vec::new(),
+            session: Some("s".into()), user: Some("u".into()) },
         "retained-row": RetainedRow = RetainedRow { version: 1, at: WALL, session: "s".into(),
             user: "ü".into(), lane: Lane::Bulk, events: vec![vec![0; 30].into(), Vec::new().into()] },
         "dead-row": DeadRow = DeadRow { version: 1, session: "s".into(), user: "u".into(),
@@ -101,11 +104,13 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
         "config-set": Config = Config { version: 1, server: "https://example.org".into(),
             options: Options { tries_max: 0, base_delay_ms: 255, max_delay_ms: 256,
                 batch_events: 65_535, dead_max: u32::MAX, overflow: Overflow::DropOldest, deliver: None },
-            paused: true, build: "b".into(), recording: None, breaker: None },
+            paused: true, build: "b".into(), recording: None, breaker: None, wiping: None },
         "config-breaker": Config = Config { breaker: Some(BreakerRow { failures: 5, until: WALL }),
             ..Config::default() },
         "config-recorded": Config = Config { recording: Some(Recording::WithBodies),
             ..Config::default() },
+        "config-wiping": Config = Config { wiping: Some(Wiping { session: Some("s".into()),
+            user: None, undelivered: true, through: 300 }), ..Config::default() },
         "tape-chunk": Chunk<'_> = Chunk { version: 1, of: Machine::Page, build: "b",
             realm: PageId([5; 16]), life: 7, number: 1, recording: Recording::WithoutBodies,
             entries: &[1, 2] },
