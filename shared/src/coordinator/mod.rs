@@ -98,6 +98,7 @@ impl Coordinator {
         if self.fenced {
             return;
         }
+        let mut answered = None;
         let mut reborn = self.wipe(now, &input);
         match input {
             Input::Message { from, bytes } => self.on_message(now, from, &bytes),
@@ -151,7 +152,7 @@ impl Coordinator {
             Input::Signed { ticket, signature } => self.outbox.on_signed(now, ticket, signature),
             Input::Response { ticket, response } => {
                 self.outbox.on_response(now, ticket, response);
-                self.tokens.on_response(ticket);
+                answered = Some(ticket);
             }
             Input::Trigger(trigger) => self.on_trigger(now, trigger),
             Input::Timeout => {}
@@ -163,6 +164,10 @@ impl Coordinator {
         }
         self.outbox.tick(now);
         self.settle(now);
+        // What the outbox has made of it is judged by the token that the request was sent with.
+        if let Some(ticket) = answered {
+            self.tokens.on_response(ticket);
+        }
         if reborn {
             self.effects.push_back(Effect::StartOver);
         }
@@ -449,7 +454,7 @@ impl Coordinator {
                 self.send(To::Client(client), id, &Notice::Reply(reply));
             }
         }
-        if self.sync_asked.is_none() && self.has_work() && self.outbox.poll_timeout(now).is_some() {
+        if self.sync_asked.is_none() && self.has_work() && self.outbox.is_resting(now) {
             self.sync_asked = Some(now.mono);
             self.effects.push_back(Effect::AskForSync);
         }

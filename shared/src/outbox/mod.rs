@@ -466,6 +466,12 @@ impl Outbox {
         self.streams.values().filter_map(|stream| stream.poll_timeout(now, &self.shared)).min()
     }
 
+    /// Whether anything waits for its time.
+    #[must_use]
+    pub fn is_resting(&self, now: Now) -> bool {
+        self.streams.values().any(|stream| stream.is_resting(now, &self.shared))
+    }
+
     /// The next thing asked for.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         self.shared.effects.pop_front()

@@ -190,8 +190,6 @@ pub(super) struct Stream {
     last_sent: Option<Mono>,
     /// It lets others go first since.
     yielding: Option<Mono>,
-    /// What the batch is accused by, until the server can be asked whether it is well.
-    accused: Option<Failure>,
     /// It rests because the server was away.
     spared: bool,
     /// Failures of whole requests in a row.
@@ -223,7 +221,6 @@ impl Stream {
             due: Mono(0),
             last_sent: None,
             yielding: None,
-            accused: None,
             spared: false,
             failures: 0,
             run_max: None,
@@ -430,6 +427,11 @@ impl Stream {
         (due > now.mono).then_some(due)
     }
 
+    /// Whether it waits for its time, and not only for others to go first.
+    pub(super) fn is_resting(&self, now: Now, shared: &Shared) -> bool {
+        self.yielding.is_none() && self.poll_timeout(now, shared).is_some()
+    }
+
     /// Whether it is at work on what cannot wait as bulk can.
     pub(super) fn is_urgent(&self) -> bool {
         self.key.lane != Lane::Bulk && self.is_busy()
@@ -512,8 +514,7 @@ impl Stream {
         }
         if self.batch.is_some() {
             if shared.lets_out(now) {
-                let accused = self.accused.take();
-                self.put_on_wire(accused, now, shared);
+                self.put_on_wire(None, now, shared);
             }
         } else if let Some((from, _)) = self.wanted() {
             let ticket = shared.ticket();
