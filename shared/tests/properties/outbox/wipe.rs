@@ -35,7 +35,13 @@ fn owned(world: &World) -> BTreeSet<(Store, Key, String, String)> {
                     let row: RetainedRow = read(bytes).expect("our own row");
                     (row.session, row.user)
                 }
-                _ => {
+                Store::Done
+                | Store::Document
+                | Store::Cursor
+                | Store::Lease
+                | Store::Idle
+                | Store::Meta
+                | Store::Kv => {
                     let row: DoneRow = read(bytes).expect("our own row");
                     let Some(whose) = row.session.zip(row.user) else { continue };
                     whose
