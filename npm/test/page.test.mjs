@@ -40,6 +40,8 @@ test("the status before any news says that it is starting", async () => {
     dead: 0,
     nextAttemptAt: null,
     paused: false,
+    breaker: "closed",
+    storage: "best-effort",
     build: "",
     protocol: 0,
   });
@@ -70,6 +72,8 @@ test("the status is frozen, replaced on change, and told", async () => {
     dead: 0,
     nextAttemptAt: 99,
     paused: false,
+    breaker: "closed",
+    storage: "best-effort",
     build: "b2",
     protocol: 1,
   });

@@ -35,12 +35,12 @@ test("a second copy of the script attaches nothing", () => {
   assert.equal(world.listeners.length, 6);
 });
 
-test("nothing leaks into the app's worker but the mark", () => {
+test("nothing leaks into the app's worker but the mark and the registry of hooks", () => {
   const before = Object.keys(startWorkerWithoutScript().self);
   const after = Object.keys(startWorker({ at: OWN }).self);
   assert.deepEqual(
     after.filter((name) => !before.includes(name)),
-    ["BELLWETHER_LISTENS"],
+    ["BELLWETHER_LISTENS", "bellwether"],
   );
 });
 

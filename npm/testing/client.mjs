@@ -14,7 +14,7 @@ export function fakeClients() {
       const client = new FakeClient(options, sink);
       clients.push(client);
       this.whileOpening?.(client);
-      queueMicrotask(opened);
+      queueMicrotask(() => opened(undefined, this.whyNot));
       return client;
     },
   };
@@ -23,8 +23,10 @@ export function fakeClients() {
 class FakeClient {
   appended = [];
   calls = [];
-  rows = [];
-  letters = [];
+  /** Keys and rows by store. */
+  stored = {};
+  adopted = [];
+  left = [];
   delivery = { status: "accepted", offset: 7, result: '{"ok":true}' };
   tokens = [];
 
@@ -37,21 +39,31 @@ class FakeClient {
     return "page-1";
   }
 
-  append(type, data, key, id, correlation, schema, lane, immediate, settle) {
+  append(type, data, key, id, correlation, after, binds, schema, how, settle) {
     if (this.unfit) throw this.unfit;
     const own = id ?? `id-${this.appended.length + 1}`;
-    const fields = { type, data, key, id: own, correlation, schema, lane, immediate };
+    const fields = { type, data, key, id: own, correlation, after, binds, schema, how };
     this.appended.push({ ...fields, settle });
     if (this.answersAtOnce) settle(this.appended.length, undefined);
     return own;
   }
 
-  pending(settle) {
-    settle(this.rows, this.fault);
+  rows(store, after, settle) {
+    const found = (this.stored[store] ?? []).filter(([key]) => !(key <= after));
+    settle(found, this.fault);
   }
 
-  failed(settle) {
-    settle(this.letters, this.fault);
+  adopt(row, settle) {
+    this.adopted.push({ row, settle });
+  }
+
+  unwritten() {
+    return this.left;
+  }
+
+  wipe(session, user, undelivered, settle) {
+    this.calls.push(["wipe", session, user, undelivered]);
+    settle(3, this.fault);
   }
 
   delivered(id, settle) {
@@ -102,6 +114,7 @@ export function facts(changes = {}) {
     dead: 0,
     nextAttemptAt: null,
     paused: false,
+    breaker: "closed",
     build: "b2",
     protocol: 1,
     ...changes,
