@@ -19,6 +19,7 @@ export type ErrorCode =
   | "request-invalid"
   | "seal-failed"
   | "open-failed"
+  | "migrate-failed"
   | "left-unreadable"
   | "outbox-too-large"
   | "letter-unknown"

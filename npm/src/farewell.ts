@@ -38,6 +38,7 @@ export function prepareFarewell(inside: Inside): void {
   let tickets: Tickets | undefined;
   let through = -1;
   let triedAt = -Infinity;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   let isAtWork = false;
   let isWanted = false;
 
@@ -74,12 +75,14 @@ export function prepareFarewell(inside: Inside): void {
     triedAt = performance.now();
     device ??= await deviceOf(inside);
     tickets = await fetchTickets(inside, device);
-    if (tickets) setTimeout(prepare, Math.max(tickets.until - performance.now(), AGAIN_MS));
+    clearTimeout(timer);
+    if (tickets) timer = setTimeout(prepare, Math.max(tickets.until - performance.now(), AGAIN_MS));
   };
 
   const leave = () => {
     if (!isAlone()) return;
-    const unwritten = client.unwritten();
+    let unwritten: Uint8Array[] = [];
+    client.read("unwritten", 0, (found) => (unwritten = found));
     keep(asked.raw.channel, page.id, unwritten);
     if (!isGood(tickets)) return;
     const last = unwritten.map((row, at) => queued(Number.MAX_SAFE_INTEGER - unwritten.length + at, row));
@@ -96,6 +99,7 @@ export function prepareFarewell(inside: Inside): void {
 
   addEventListener("pagehide", leave, { signal: over });
   page.addEventListener("status", prepare, { signal: over });
+  over.addEventListener("abort", () => clearTimeout(timer));
   void prepare();
 }
 

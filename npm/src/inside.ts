@@ -1,6 +1,6 @@
 // What the parts of the package that are loaded later are given of the page. Types only.
 
-import type { BellwetherError, appFault, named, settled } from "./errors.js";
+import type { appFault, named, settled } from "./errors.js";
 import type { Asked, refuseUnknown, text, unfit } from "./options.js";
 import type { PageOutbox, checked, decode, encode } from "./outbox.js";
 import type { Bellwether } from "./types.js";
@@ -25,7 +25,6 @@ export interface Inside {
 
 /** What the first module has that the later one uses; two copies of a class would be two classes. */
 export interface Kit {
-  readonly BellwetherError: typeof BellwetherError;
   readonly PageOutbox: typeof PageOutbox;
   readonly appFault: typeof appFault;
   readonly checked: typeof checked;

@@ -8,7 +8,7 @@ import { furnished } from "./furnished.js";
 import type { Inside } from "./inside.js";
 import { failed } from "./listing.js";
 import type { PageOutbox } from "./outbox.js";
-import type { DeadLetterNotice, SignOutOptions, WipeOptions, WipeReport } from "./types.js";
+import type { DeadLetter, DeadLetterNotice, SignOutOptions, WipeOptions, WipeReport } from "./types.js";
 
 export { adopt, prepareFarewell } from "./farewell.js";
 export { failed, pending } from "./listing.js";
@@ -56,7 +56,8 @@ function wiped(
   user: string | undefined,
   undelivered: boolean,
 ): Promise<number> {
-  return kit.settled((settle) => client.wipe(session, user, undelivered, settle));
+  const what = undelivered ? "wipe-undelivered" : "wipe";
+  return kit.settled((settle) => client.ask(what, session, user, settle));
 }
 
 function refuseClosed({ kit, over }: Inside): void {
@@ -82,17 +83,21 @@ function offer(inside: Inside, outbox: PageOutbox): void {
     for (const letter of await failed(inside)) {
       if (letter.code !== "type-unknown" || offered.has(letter.id)) continue;
       offered.add(letter.id);
-      try {
-        const event = await asked.migrate?.(letter);
-        if (!event) continue;
-        await outbox.edit(letter.id, event);
-        await outbox.retry(letter.id);
-      } catch (cause) {
+      await mend(letter).catch((cause: unknown) => {
         const fault = kit.named(cause);
         // Another page was faster.
         if (fault.code !== "letter-unknown") report(fault);
-      }
+      });
     }
+  };
+  const mend = async (letter: DeadLetter) => {
+    const event = await Promise.resolve(letter).then(asked.migrate).catch((cause: unknown) => {
+      const message = `letter ${letter.id} could not be mended by \`migrate\` (${cause}); it stays one`;
+      throw kit.appFault("migrate-failed", message, { cause });
+    });
+    if (!event) return;
+    await outbox.edit(letter.id, event);
+    await outbox.retry(letter.id);
   };
   const lookAgain = () => void look().catch(report);
   page.addEventListener(

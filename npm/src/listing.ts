@@ -68,7 +68,7 @@ export async function failed(inside: Inside): Promise<DeadLetter[]> {
 
 /** The rows of a store beyond a number. */
 export function rows({ client, kit }: Inside, store: string, after = -1): Promise<Row[]> {
-  return kit.settled((settle) => client.rows(store, after, settle));
+  return kit.settled((settle) => client.read(store, after, settle));
 }
 
 /** A row of the journal, if it can be read. */

@@ -19,7 +19,7 @@ import type {
   QueuedEvent,
   Receipt,
 } from "./types.js";
-import type { Client, How, RawDelivery, Settle } from "./wasm.js";
+import type { Client, How, RawDelivery, Settle, What } from "./wasm.js";
 
 export class PageOutbox implements Outbox {
   readonly #inside: Inside;
@@ -76,7 +76,7 @@ export class PageOutbox implements Outbox {
   }
 
   async cancel(id: string): Promise<void> {
-    await settled((settle) => this.#client.ask("cancel", idOf(id), settle));
+    await this.#ask("cancel", idOf(id));
   }
 
   replace(id: string, event: NewEvent): Promise<void> {
@@ -95,20 +95,20 @@ export class PageOutbox implements Outbox {
     return (await later()).failed(this.#inside);
   }
 
-  retry(id?: string): Promise<number> {
-    return settled((settle) => this.#client.ask("retry", text("id", id), settle));
+  async retry(id?: string): Promise<number> {
+    return this.#ask("retry", text("id", id));
   }
 
   async discard(id: string): Promise<void> {
-    await settled((settle) => this.#client.ask("discard", idOf(id), settle));
+    await this.#ask("discard", idOf(id));
   }
 
   async pause(): Promise<void> {
-    await settled((settle) => this.#client.ask("pause", undefined, settle));
+    await this.#ask("pause");
   }
 
   async resume(): Promise<void> {
-    await settled((settle) => this.#client.ask("resume", undefined, settle));
+    await this.#ask("resume");
   }
 
   async delivered(id: string): Promise<Delivery> {
@@ -120,6 +120,10 @@ export class PageOutbox implements Outbox {
     if (result !== undefined) delivery.result = decode(result);
     if (code !== undefined) delivery.error = { code, message: message ?? "" };
     return delivery;
+  }
+
+  #ask(what: What, id?: string): Promise<number> {
+    return settled((settle) => this.#client.ask(what, id, undefined, settle));
   }
 
   async #change(id: string, event: NewEvent, what: How): Promise<void> {

@@ -3,7 +3,7 @@
 // What always holds: `status` is frozen, and replaced only by another that differs; what happens
 // before the app can listen is kept until it can.
 
-import { BellwetherError, appFault, named, naming, settled } from "./errors.js";
+import { appFault, named, naming, settled } from "./errors.js";
 import type { Inside, Kit } from "./inside.js";
 import { later } from "./load.js";
 import { checkIdentity, refuseUnknown, text, unfit } from "./options.js";
@@ -90,15 +90,16 @@ export class Page extends EventTarget implements Bellwether {
   }
 
   flush(): Promise<FlushReport> {
-    return settled((settle) => this.#client.ask("flush", undefined, settle));
+    return settled((settle) => this.#client.ask("flush", undefined, undefined, settle));
   }
 
   record(on: boolean, { bodies = false }: RecordOptions = {}): void {
-    this.#client.record(on, bodies);
+    const what = on ? (bodies ? "record-bodies" : "record") : "record-end";
+    this.#client.ask(what, undefined, undefined, () => {});
   }
 
   recording(): Promise<Blob> {
-    const file = settled<Uint8Array<ArrayBuffer>>((settle) => this.#client.recording(settle));
+    const file = settled<BlobPart>((settle) => this.#client.read("recording", 0, settle));
     return file.then((bytes) => new Blob([bytes]));
   }
 
@@ -290,7 +291,6 @@ const STARTING: RawStatus = {
 };
 
 const KIT: Kit = {
-  BellwetherError,
   PageOutbox,
   appFault,
   checked,

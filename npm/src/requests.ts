@@ -28,7 +28,6 @@ export async function parts(
   if (typeof given !== "object" || given === null) {
     throw unfit("request", given, "a Request, or an object with a `url`", "request-invalid");
   }
-  const isRequest = given instanceof Request;
   const headers = headersOf(given.headers, refuse);
   for (const name of headers.keys()) {
     if (name === "idempotency-key") {
@@ -45,8 +44,8 @@ export async function parts(
       throw refuse(`the header \`${name}\` is the browser's own: leave it out`);
     }
   }
+  if (given instanceof Request && given.bodyUsed) throw refuse("the request's body was read before");
   const { request, url } = normal(given, headers, refuse);
-  if (isRequest && given.bodyUsed) throw refuse("the request's body was read before");
   const { method } = request;
   // The type of a form or a text that the browser has chosen.
   const type = request.headers.get("content-type");

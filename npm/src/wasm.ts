@@ -93,33 +93,38 @@ export interface Client {
     how: number,
     settle: Settle<number>,
   ): string;
-  /** Keys and rows of a store, in their order; those with numbers beyond `after`. */
-  rows(store: string, after: number, settle: Settle<Row[]>): void;
+  /**
+   * Gives the keys and rows of a store, in their order; with numbers, those beyond `after`. `"unwritten"`: the
+   * rows that this page has not seen written, before it returns. `"recording"`: what was written down.
+   */
+  read(what: string, after: number, settle: Settle<any>): void;
   /** Appends a row as it was left by another page. */
   adopt(row: Uint8Array, settle: Settle<number>): void;
-  /** Rows that this page has not seen written. */
-  unwritten(): Uint8Array[];
   delivered(id: string, settle: Settle<RawDelivery>): void;
-  /** Settles with a number of letters, or after a flush with its report. */
-  ask(
-    what: "retry" | "discard" | "cancel" | "pause" | "resume" | "flush",
-    id: string | undefined,
-    settle: Settle<any>,
-  ): void;
-  /** Of all sessions and users where they are left out. */
-  wipe(
-    session: string | undefined,
-    user: string | undefined,
-    undelivered: boolean,
-    settle: Settle<number>,
-  ): void;
-  record(on: boolean, bodies: boolean): void;
-  recording(settle: Settle<Uint8Array<ArrayBuffer>>): void;
+  /**
+   * Settles with a number of events or letters, or after a flush with its report; what is about recording does
+   * not. `of` is the event, or with `user` the session that is wiped; all of them if it is left out.
+   */
+  ask(what: What, of: string | undefined, user: string | undefined, settle: Settle<any>): void;
   token(user: string, session: string, token: string | undefined): void;
   /** With a sink if there are tokens to be had. */
   identify(user: string, session: string, sink: Sink | undefined): void;
   close(closed: Settle<undefined>): void;
 }
+
+/** What a coordinator can be asked for. */
+export type What =
+  | "retry"
+  | "discard"
+  | "cancel"
+  | "pause"
+  | "resume"
+  | "flush"
+  | "wipe"
+  | "wipe-undelivered"
+  | "record"
+  | "record-bodies"
+  | "record-end";
 
 /** A row on disk, with its key. */
 export type Row = [key: string | number, row: Uint8Array];

@@ -48,7 +48,9 @@ class FakeClient {
     return own;
   }
 
-  rows(store, after, settle) {
+  read(store, after, settle) {
+    if (store === "unwritten") return settle(this.left);
+    if (store === "recording") return settle(new Uint8Array([1, 2, 3]));
     const found = (this.stored[store] ?? []).filter(([key]) => !(key <= after));
     settle(found, this.fault);
   }
@@ -57,31 +59,15 @@ class FakeClient {
     this.adopted.push({ row, settle });
   }
 
-  unwritten() {
-    return this.left;
-  }
-
-  wipe(session, user, undelivered, settle) {
-    this.calls.push(["wipe", session, user, undelivered]);
-    settle(3, this.fault);
-  }
 
   delivered(id, settle) {
     settle({ id, ...this.delivery }, this.fault);
   }
 
-  ask(what, id, settle) {
-    this.calls.push(id === undefined ? [what] : [what, id]);
+  ask(what, id, user, settle) {
+    this.calls.push([what, id, user].filter((it) => it !== undefined));
     const report = { delivered: 1, pending: 2, dead: 3 };
     settle(what === "flush" ? report : 3, this.fault);
-  }
-
-  record(on, bodies) {
-    this.calls.push(["record", on, bodies]);
-  }
-
-  recording(settle) {
-    settle(new Uint8Array([1, 2, 3]));
   }
 
   token(user, session, token) {

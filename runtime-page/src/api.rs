@@ -104,24 +104,31 @@ impl Client {
         Ok(made.map_err(thrown)?.as_str().into())
     }
 
-    /// Gives the keys and rows of a store, in their order; with numbers, those beyond `after`.
-    pub fn rows(&self, store: JsValue, after: f64, settle: Told) {
-        self.0.driver().read_as_is(&text(&store), after, settling(settle, |found| found));
+    /// Gives the keys and rows of a store, in their order; with numbers, those beyond `after`. Or, at once, the
+    /// rows that this page has not seen written. Or what was written down of what happened.
+    pub fn read(&self, what: JsValue, after: f64, settle: Told) {
+        let driver = self.0.driver();
+        match &*text(&what) {
+            "unwritten" => {
+                let list = Array::new();
+                for row in driver.unwritten() {
+                    list.push(&Uint8Array::from(&row[..]));
+                }
+                give(&settle, Ok(list.into()));
+            }
+            "recording" => {
+                let given =
+                    move |file: Vec<u8>| give(&settle, Ok(Uint8Array::from(&file[..]).into()));
+                driver.recording(given);
+            }
+            store => driver.read_as_is(store, after, settling(settle, |found| found)),
+        }
     }
 
     /// Appends a row that another page has left.
     pub fn adopt(&self, row: JsValue, settle: Told) -> Result<(), JsValue> {
         let row = row.unchecked_ref::<Uint8Array>().to_vec();
         self.0.driver().append(row, false, settling(settle, number)).map_err(thrown)
-    }
-
-    /// Rows that this page has not seen written.
-    pub fn unwritten(&self) -> JsValue {
-        let list = Array::new();
-        for row in self.0.driver().unwritten() {
-            list.push(&Uint8Array::from(&row[..]));
-        }
-        list.into()
     }
 
     /// Settles when the server has accepted or refused the event.
@@ -144,38 +151,40 @@ impl Client {
     }
 
     /// Asks the coordinator: to send a dead letter or all again, to throw one away, to take an event out of the queue,
-    /// to stop or go on, or to deliver what is there.
-    pub fn ask(&self, what: JsValue, id: JsValue, settle: Told) -> Result<(), JsValue> {
-        let id = id.as_string().map(|id| event_id(&id)).transpose()?;
-        let request = match (&*text(&what), id) {
-            ("retry", id) => Request::Retry { id },
-            ("discard", Some(id)) => Request::Discard { id },
-            ("cancel", Some(id)) => Request::Replace(Change { id, sealed: None }),
-            ("pause", _) => Request::Pause { on: true },
-            ("resume", _) => Request::Pause { on: false },
-            _ => Request::Flush,
+    /// to stop or go on, to remove what is stored of a session and user or of all, or to deliver what is there. Or, as
+    /// it does, writes down what happens.
+    pub fn ask(
+        &self,
+        what: JsValue,
+        id: JsValue,
+        user: JsValue,
+        settle: Told,
+    ) -> Result<(), JsValue> {
+        let of = id.as_string();
+        let id = || of.as_deref().map(event_id).transpose();
+        let request = match &*text(&what) {
+            "retry" => Request::Retry { id: id()? },
+            "pause" => Request::Pause { on: true },
+            "resume" => Request::Pause { on: false },
+            "flush" => Request::Flush,
+            "record" => return Ok(self.0.record(Some(Recording::WithoutBodies))),
+            "record-bodies" => return Ok(self.0.record(Some(Recording::WithBodies))),
+            "record-end" => return Ok(self.0.record(None)),
+            wipe @ ("wipe" | "wipe-undelivered") => Request::Wipe(Wipe {
+                undelivered: wipe.len() > 4,
+                session: of.map(Into::into),
+                user: user.as_string().map(Into::into),
+            }),
+            what => {
+                let id = event_id(&of.unwrap_or_default())?;
+                match what {
+                    "discard" => Request::Discard { id },
+                    _ => Request::Replace(Change { id, sealed: None }),
+                }
+            }
         };
         self.0.driver().ask(request, answering(settle));
         Ok(())
-    }
-
-    /// Asks the coordinator to remove what is stored, of all sessions and users where none is named.
-    pub fn wipe(&self, session: JsValue, user: JsValue, undelivered: bool, settle: Told) {
-        let [session, user] = [session, user].map(|name| name.as_string().map(Into::into));
-        let wipe = Request::Wipe(Wipe { session, user, undelivered });
-        self.0.driver().ask(wipe, answering(settle));
-    }
-
-    /// Writes down what happens, or ends it.
-    pub fn record(&self, on: bool, bodies: bool) {
-        let recording = if bodies { Recording::WithBodies } else { Recording::WithoutBodies };
-        self.0.record(on.then_some(recording));
-    }
-
-    /// Gives what was written down.
-    pub fn recording(&self, settle: Told) {
-        let given = move |file: Vec<u8>| give(&settle, Ok(Uint8Array::from(&file[..]).into()));
-        self.0.driver().recording(given);
     }
 
     /// Answers what the sink was told as `token`.
