@@ -178,6 +178,7 @@ impl fmt::Display for page::Input {
             }
             Self::Visible(visible) => f.write_str(if *visible { "visible" } else { "hidden" }),
             Self::Online => f.write_str("online"),
+            Self::Network(network) => write!(f, "the network is {network:?}"),
             Self::Returned => f.write_str("returned"),
             Self::Leaving { rows, may_return } => {
                 let end = if *may_return { ", may return" } else { "" };
