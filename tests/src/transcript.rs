@@ -198,6 +198,7 @@ pub fn page_fact(input: &page::Input) -> String {
         | page::Input::Appended { .. }
         | page::Input::Visible(_)
         | page::Input::Online
+        | page::Input::Network(_)
         | page::Input::Returned
         | page::Input::Timeout => format!("{input:?}"),
     }
