@@ -28,7 +28,7 @@ pub(super) struct Held {
 impl Held {
     /// Reads what has to be known of an event. `None` if it is none.
     pub(super) fn read(sealed: &[u8], position: u64, run_start: bool) -> Option<Self> {
-        let EventHead { id, type_, key, after, flags } = decode(sealed).ok()?;
+        let EventHead { id, type_, key, after, flags, .. } = decode(sealed).ok()?;
         let flags = flags.unwrap_or_default();
         let fold = if flags.has(EventFlags::COLLAPSE) { fold(type_, key) } else { 0 };
         let release = flags.has(EventFlags::RELEASE);

@@ -8,7 +8,7 @@
 
 use super::retry::{Failure, FailureKind, Heard, Response, hear};
 use crate::base::{Culprit, EventId, Fault, LogEpoch, Now, Seq, decimal, joined, limits};
-use crate::wire::{Answer, Event, EventResult, Later, Outcome, Verdict, code, decode};
+use crate::wire::{Answer, EventHead, EventResult, Later, Outcome, Verdict, code, decode};
 
 /// The one event that a request was made of.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(super) struct Asked<'a> {
 
 /// The request that an event holds; of one that holds none, nothing.
 pub(super) fn request_of(sealed: &[u8]) -> Vec<u8> {
-    let event = decode::<Event<'_>>(sealed).ok();
+    let event = decode::<EventHead<'_>>(sealed).ok();
     event.and_then(|event| event.data).unwrap_or_default().to_vec()
 }
 

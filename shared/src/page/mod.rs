@@ -20,7 +20,7 @@ use crate::base::{
     Culprit, Epoch, Fault, LogEpoch, Mono, Now, PageId, RequestId, SortedMap, limits,
 };
 use crate::bus::{
-    BusFault, Envelope, Farewell, Hello, Identity, Network, Notice, Reply, Request, Status,
+    BusFault, Envelope, Farewell, Hello, Identity, Network, Notice, Reply, Request, Status, Sync,
     TokenGiven,
 };
 use crate::rows::Reason;
@@ -438,7 +438,9 @@ impl Page {
     // One page wakes the coordinator in time; the others do if that one does not.
     fn on_status(&mut self, now: Now, build: &str, status: Status) {
         let soonest = now.mono.after(Duration::from_millis(limits::PUMP_MS_MIN));
-        self.pending = status.pending > 0 && !status.paused;
+        // Where nothing will be tried by itself somebody has to act, and waking the coordinator is of no use.
+        let stuck = status.sync == Sync::Blocked && status.next_attempt_at.is_none();
+        self.pending = status.pending > 0 && !status.paused && !stuck;
         let mut wake = status.wake_at.map(|at| now.mono_at(at).max(soonest));
         if let Some(net) = self.net(now) {
             wake = Some(wake.map_or(net, |at| at.min(net)));

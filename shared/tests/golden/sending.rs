@@ -20,6 +20,8 @@ fn an_outage_is_probed_by_one_stream_until_the_server_is_back() {
     stage.pass();
     stage.cuts();
     stage.pass();
+    // The batch, and the question whether the server is well.
+    stage.cuts();
     stage.cuts();
     stage.pass();
     stage.cuts();
