@@ -189,7 +189,7 @@ fn nudged_with(pending: u64, paused: bool, safety_net_ms: u64, until: u64) -> Ve
     page.handle(at(0), Input::Linked);
     welcome(&mut page, 0, 1);
     let told = Status { pending, paused, ..status(Some(ME), None) };
-    notice(&mut page, 0, 1, RequestId(0), &Notice::Status(told.clone()));
+    notice(&mut page, 0, 1, RequestId(0), &Notice::Status(told));
     shown(&mut page);
     let mut said = Vec::new();
     let mut now = 0;

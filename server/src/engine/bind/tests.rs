@@ -1,3 +1,5 @@
+//! Pointers into JSON text, and what is put where they lead.
+
 use super::*;
 
 fn bound(binds: &str, data: Option<&str>, result: Option<&str>) -> Result<String, Unbound> {
