@@ -584,9 +584,10 @@ impl World {
                 return Done::Nothing;
             }
             Effect::Send { .. } | Effect::WantToken { .. } => return Done::Nothing,
-            Effect::Request { ticket, .. } => {
-                Input::Response { ticket, response: Response::Unreachable }
-            }
+            Effect::Request { ticket, .. } => Input::Response {
+                ticket,
+                response: bellwether_shared::outbox::Response::Unreachable,
+            },
         })
     }
 
