@@ -16,8 +16,16 @@ export type ErrorCode =
   | "channel-open"
   | "event-invalid"
   | "data-invalid"
+  | "request-invalid"
+  | "seal-failed"
+  | "open-failed"
+  | "migrate-failed"
+  | "left-unreadable"
   | "outbox-too-large"
   | "letter-unknown"
+  | "event-unknown"
+  | "already-sealed"
+  | "not-supported"
   | "aborted"
   | "closed"
   // A bound is reached.
@@ -32,6 +40,7 @@ export type ErrorCode =
   | "store-blocked"
   | "store-failed"
   | "wasm-unavailable"
+  | "module-unavailable"
   | "signing-failed"
   | "stream-torn"
   // The coordinator, other pages, other versions.
@@ -134,6 +143,7 @@ const RETRYABLE: readonly ErrorCode[] = [
   "store-closed",
   "store-failed",
   "wasm-unavailable",
+  "module-unavailable",
   "coordinator-silent",
   "fenced",
 ];

@@ -2,7 +2,7 @@
 //
 // What always holds: a failed start is forgotten, so the next `connect` tries again.
 
-import { BellwetherError } from "./errors.js";
+import { BellwetherError, appFault } from "./errors.js";
 import type { ClientClass, Start } from "./wasm.js";
 
 /** Makes what starts the page's wasm, compiled or from where it lies; the first call decides from where. */
@@ -19,6 +19,19 @@ export function loader(
     await loading;
     return clients;
   };
+}
+
+/**
+ * The rest of the package: what few pages need, or none at once. A module of its own, so that it is loaded
+ * only then; what it needs of this one is handed to it, and it imports nothing.
+ */
+export async function later(): Promise<typeof import("./later.js")> {
+  try {
+    return await import("./later.js");
+  } catch (cause) {
+    const message = `later.js could not be loaded (${cause}); check that it lies beside index.js`;
+    throw appFault("module-unavailable", message, { cause });
+  }
 }
 
 async function load(start: Start, wasm: string | WebAssembly.Module | undefined): Promise<void> {

@@ -7,6 +7,7 @@ import { appFault } from "./errors.js";
 import type { BellwetherError, ErrorCode } from "./errors.js";
 import type {
   ConnectOptions,
+  EncryptHooks,
   EnqueueOptions,
   Identity,
   OutboxOptions,
@@ -21,6 +22,9 @@ export interface Asked {
   wasm: string | WebAssembly.Module | undefined;
   /** Which lines to log: `false` for none, `""` for all, else those with this text. */
   debug: string | false;
+  guardUnload: boolean;
+  encrypt: EncryptHooks | undefined;
+  migrate: OutboxOptions["migrate"];
 }
 
 /** Reads the options of `connect`. */
@@ -43,12 +47,28 @@ export function readOptions(options: ConnectOptions, build: string): Asked {
     scope: url("scope", options.scope),
     relaxed: oneOf("durability", outbox.durability, ["strict", "relaxed"]) === "relaxed",
     dropOldest: oneOf("deadLetterOverflow", outbox.deadLetterOverflow, OVERFLOWS) === OVERFLOWS[1],
+    requests: oneOf("deliver", outbox.deliver, DELIVERS) === DELIVERS[1],
     hasToken: token !== undefined,
     debug: debug !== false,
     ...counts(outbox),
   };
   const { wasm } = options;
-  return { raw, token, wasm: isCompiled(wasm) ? wasm : url("wasm", wasm), debug };
+  const { encrypt, migrate } = outbox;
+  if (encrypt !== undefined) {
+    checkFunction("encrypt.seal", encrypt?.seal);
+    checkFunction("encrypt.open", encrypt.open);
+    if (raw.requests) throw unfit("encrypt", encrypt, 'up: the worker reads what `deliver` sends');
+  }
+  if (migrate !== undefined) checkFunction("migrate", migrate);
+  return {
+    raw,
+    token,
+    wasm: isCompiled(wasm) ? wasm : url("wasm", wasm),
+    debug,
+    guardUnload: oneOf("guardUnload", options.guardUnload, [true, false]) ?? false,
+    encrypt,
+    migrate,
+  };
 }
 
 /** Checks what `setIdentity` is given. */
@@ -76,6 +96,10 @@ export function checkLimits({ timeoutMs, signal }: EnqueueOptions): void {
 export function text(name: string, value: unknown, code?: ErrorCode): string | undefined {
   if (value === undefined || typeof value === "string") return value;
   throw unfit(name, value, "a string", code);
+}
+
+function checkFunction(name: string, value: unknown): void {
+  if (typeof value !== "function") throw unfit(name, value, "a function");
 }
 
 /** Refuses what is left neither out nor in 32 bits without a sign, as numbers cross to the wasm. */
@@ -125,13 +149,14 @@ function counts(outbox: OutboxOptions): Record<Count, number | undefined> {
 }
 
 /** The value, if it is one of `names` or left out. */
-export function oneOf<T extends string>(
+export function oneOf<T extends string | boolean>(
   name: string,
   value: unknown,
   names: readonly T[],
+  code?: ErrorCode,
 ): T | undefined {
   if (value === undefined || names.includes(value as T)) return value as T | undefined;
-  throw unfit(name, value, names.map((it) => JSON.stringify(it)).join(" or "));
+  throw unfit(name, value, names.map((it) => JSON.stringify(it)).join(" or "), code);
 }
 
 function readDebug(value: unknown): string | false {
@@ -146,7 +171,8 @@ function readDebug(value: unknown): string | false {
   return asked === true || asked === "1" || asked === "true" ? "" : (asked as string);
 }
 
-function refuseUnknown(given: object, known: readonly string[]): void {
+/** Refuses what is no object, and names that are not known. */
+export function refuseUnknown(given: object, known: readonly string[]): void {
   if (typeof given !== "object" || given === null) throw unfit("options", given, "an object");
   for (const [name, value] of Object.entries(given)) {
     if (value !== undefined && !known.includes(name)) {
@@ -172,6 +198,7 @@ const NAMES: { [name in keyof RawOptions]?: string } = {
   workerOff: "worker",
   relaxed: "durability",
   dropOldest: "deadLetterOverflow",
+  requests: "deliver",
   hasToken: "token",
 };
 
@@ -184,15 +211,21 @@ const COUNTS = [
   "batchSize",
   "batchAgeMs",
   "deadLetterCap",
+  "maxPending",
+  "safetyNetMs",
 ] as const satisfies readonly (keyof OutboxOptions)[];
 
 const OUTBOX_OPTIONS: readonly (keyof OutboxOptions)[] = [
   ...COUNTS,
   "durability",
   "deadLetterOverflow",
+  "deliver",
+  "encrypt",
+  "migrate",
 ];
 
 const OVERFLOWS = ["block", "drop-oldest"] as const;
+const DELIVERS = ["protocol", "requests"] as const;
 
 const OPTIONS: readonly (keyof ConnectOptions)[] = [
   "channel",
@@ -203,6 +236,7 @@ const OPTIONS: readonly (keyof ConnectOptions)[] = [
   "user",
   "token",
   "outbox",
+  "guardUnload",
   "wasm",
   "debug",
 ];

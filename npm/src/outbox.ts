@@ -1,9 +1,11 @@
 // The outbox's face: takes the app's objects apart, and puts the wasm's answers together.
 //
 // What always holds: one promise and one callback per event, and no timer of its own unless the app
-// asked for one. Not here: any decision about the queue.
+// asked for one. Not here: any decision about the queue, and what `later.ts` adds for those who want it.
 
 import { BellwetherError, appFault, named, settled } from "./errors.js";
+import type { Inside } from "./inside.js";
+import { later } from "./load.js";
 import { checkLimits, checkU32, oneOf, text, unfit } from "./options.js";
 import { Patience } from "./patience.js";
 import type { Waiting } from "./patience.js";
@@ -17,27 +19,38 @@ import type {
   QueuedEvent,
   Receipt,
 } from "./types.js";
-import type { Client, Fault, RawDelivery, RawListed, Settle } from "./wasm.js";
+import type { Client, How, RawDelivery, Settle, What } from "./wasm.js";
 
 export class PageOutbox implements Outbox {
+  readonly #inside: Inside;
   readonly #client: Client;
   readonly #patience = new Patience();
   readonly #settlePosted: Settle<number>;
 
-  /** `report` is told of events that were posted and could not be stored. */
-  constructor(client: Client, report: (fault: Fault) => void) {
-    this.#client = client;
-    this.#settlePosted = (_, fault) => fault && report(fault);
+  /** `inside.stored` is told what came of each event, `inside.report` of those that nobody waits for. */
+  constructor(inside: Inside) {
+    this.#inside = inside;
+    this.#client = inside.client;
+    this.#settlePosted = (_, fault) => {
+      inside.stored(fault);
+      if (fault) inside.report(fault);
+    };
   }
 
-  enqueue(event: NewEvent, options: EnqueueOptions = DEFAULT): Promise<Receipt> {
+  /** `kind` is for {@link Outbox.request}. */
+  enqueue(
+    event: NewEvent,
+    options: EnqueueOptions = DEFAULT,
+    kind: 0 | (How & 32) = 0,
+  ): Promise<Receipt> {
     return new Promise((resolve, reject) => {
       const receipt: Receipt = { id: "", position: 0 };
       const isUsual = options.timeoutMs === undefined && options.signal === undefined;
       const release = isUsual ? this.#wait(receipt, reject) : limit(options, receipt, reject);
       try {
-        receipt.id = this.#append(event, options, (position, fault) => {
+        receipt.id = this.#append(event, options, kind, (position, fault) => {
           release();
+          this.#inside.stored(fault);
           if (fault) return reject(named(fault));
           receipt.position = position;
           resolve(receipt);
@@ -51,36 +64,51 @@ export class PageOutbox implements Outbox {
 
   post(event: NewEvent, options: EnqueueOptions = DEFAULT): string {
     try {
-      return this.#append(event, options, this.#settlePosted);
+      return this.#append(event, options, 0, this.#settlePosted);
     } catch (cause) {
       throw named(cause);
     }
   }
 
+  async request(..._: Parameters<Outbox["request"]>): Promise<Receipt> {
+    const message = 'this channel sends no plain requests: connect it with `deliver: "requests"`';
+    throw appFault("not-supported", message);
+  }
+
+  async cancel(id: string): Promise<void> {
+    await this.#ask("cancel", idOf(id));
+  }
+
+  replace(id: string, event: NewEvent): Promise<void> {
+    return this.#change(id, event, 64);
+  }
+
+  edit(id: string, event: NewEvent): Promise<void> {
+    return this.#change(id, event, 128);
+  }
+
   async pending(): Promise<QueuedEvent[]> {
-    const events = await settled<RawListed<QueuedEvent>[]>((settle) => this.#client.pending(settle));
-    return events.map(decoded);
+    return (await later()).pending(this.#inside);
   }
 
   async failed(): Promise<DeadLetter[]> {
-    const letters = await settled<RawListed<DeadLetter>[]>((settle) => this.#client.failed(settle));
-    return letters.map(decoded).sort((one, other) => one.buriedAt - other.buriedAt);
+    return (await later()).failed(this.#inside);
   }
 
-  retry(id?: string): Promise<number> {
-    return settled((settle) => this.#client.ask("retry", text("id", id), settle));
+  async retry(id?: string): Promise<number> {
+    return this.#ask("retry", text("id", id));
   }
 
   async discard(id: string): Promise<void> {
-    await settled((settle) => this.#client.ask("discard", idOf(id), settle));
+    await this.#ask("discard", idOf(id));
   }
 
   async pause(): Promise<void> {
-    await settled((settle) => this.#client.ask("pause", undefined, settle));
+    await this.#ask("pause");
   }
 
   async resume(): Promise<void> {
-    await settled((settle) => this.#client.ask("resume", undefined, settle));
+    await this.#ask("resume");
   }
 
   async delivered(id: string): Promise<Delivery> {
@@ -94,26 +122,42 @@ export class PageOutbox implements Outbox {
     return delivery;
   }
 
+  #ask(what: What, id?: string): Promise<number> {
+    return settled((settle) => this.#client.ask(what, id, undefined, settle));
+  }
+
+  async #change(id: string, event: NewEvent, what: How): Promise<void> {
+    const own = { ...checked(event), id: idOf(id) };
+    if (event.id !== undefined && event.id !== id) {
+      throw unfit("event.id", event.id, "the same id, or leave it out", "event-invalid");
+    }
+    await settled<number>((settle) => this.#append(own, DEFAULT, what, settle));
+  }
+
   #append(
     event: NewEvent,
     options: EnqueueOptions,
+    kind: number,
     settle: Settle<number>,
   ): string {
-    const { type, data, key, id, correlationId, schema = 0 } = checked(event);
-    const { priority, immediate = false } = options;
-    const lane = priority === undefined ? 1 : PRIORITIES.indexOf(priority);
-    if (lane < 0) oneOf("priority", priority, PRIORITIES);
-    const body = data === undefined ? undefined : encode(data);
-    const raw = lane as 0 | 1 | 2;
+    const { type, data, key, id, correlationId, after, binds, schema = 0 } = checked(event);
+    const { onPrerequisiteFailed, collapse } = event;
+    const { priority, immediate } = options;
+    let how = priority === undefined ? 1 : PRIORITIES.indexOf(priority);
+    if (how < 0) oneOf("priority", priority, PRIORITIES);
+    if (immediate) how |= 4;
+    if (onPrerequisiteFailed === "release") how |= 8;
+    if (collapse) how |= 16;
     return this.#client.append(
       type,
-      body,
+      data === undefined ? undefined : encode(data),
       key,
       id,
       correlationId,
+      after,
+      binds && JSON.stringify(binds),
       schema,
-      raw,
-      !!immediate,
+      how | kind,
       settle,
     );
   }
@@ -162,7 +206,7 @@ function silent({ id }: Receipt, afterMs: number): BellwetherError {
 }
 
 /** The event, if each field is of its type. */
-function checked(event: NewEvent): NewEvent {
+export function checked(event: NewEvent): NewEvent {
   const code = "event-invalid";
   if (typeof event !== "object" || event === null) {
     throw unfit("event", event, "an object with a `type`", code);
@@ -171,11 +215,19 @@ function checked(event: NewEvent): NewEvent {
   text("event.key", event.key, code);
   text("event.id", event.id, code);
   text("event.correlationId", event.correlationId, code);
+  text("event.after", event.after, code);
   checkU32("event.schema", event.schema, code);
+  const { onPrerequisiteFailed, binds } = event;
+  oneOf("event.onPrerequisiteFailed", onPrerequisiteFailed, ["bury", "release"], code);
+  if (binds !== undefined) {
+    const isPointer = (it: unknown) => typeof it === "string" && /^(\/|$)/.test(it);
+    const fits = event.after && Object.entries(binds ?? "x").flat().every(isPointer);
+    if (!fits) throw unfit("event.binds", binds, "JSON pointers, and `after`", code);
+  }
   return event;
 }
 
-function encode(data: unknown): string {
+export function encode(data: unknown): string {
   let cause: unknown = typeof data;
   try {
     const json: string | undefined = JSON.stringify(data);
@@ -188,11 +240,7 @@ function encode(data: unknown): string {
 }
 
 /** What was stored is JSON; should it not be, the text itself says more than nothing. */
-function decoded<T extends { readonly data: string | undefined }>(raw: T) {
-  return { ...raw, data: decode(raw.data) };
-}
-
-function decode(json: string | undefined): unknown {
+export function decode(json: string | undefined): unknown {
   if (json === undefined) return undefined;
   try {
     return JSON.parse(json);

@@ -4,18 +4,23 @@
 // before the app can listen is kept until it can.
 
 import { appFault, named, naming, settled } from "./errors.js";
-import { checkIdentity, text } from "./options.js";
+import type { Inside, Kit } from "./inside.js";
+import { later } from "./load.js";
+import { checkIdentity, refuseUnknown, text, unfit } from "./options.js";
 import type { Asked } from "./options.js";
-import { PageOutbox } from "./outbox.js";
+import { PageOutbox, checked, decode, encode } from "./outbox.js";
 import type {
   Bellwether,
   BellwetherEventMap,
   FlushReport,
   Identity,
   RecordOptions,
+  SignOutOptions,
   Status,
+  WipeOptions,
+  WipeReport,
 } from "./types.js";
-import type { Client, ClientClass, Happenings, RawStatus, Sink } from "./wasm.js";
+import type { Client, ClientClass, Fault, Happenings, RawStatus, Sink } from "./wasm.js";
 
 export class Page extends EventTarget implements Bellwether {
   readonly ready: Promise<void>;
@@ -23,8 +28,13 @@ export class Page extends EventTarget implements Bellwether {
   readonly #onClosing: (over: Promise<void>) => void;
   #client!: Client;
   #outbox!: PageOutbox;
-  #status: Status = STARTING;
+  readonly #over = new AbortController();
+  #raw = STARTING;
+  #storage: Status["storage"] = "best-effort";
+  #status = toStatus(STARTING, "best-effort");
   #seen = "";
+  #hasAskedToStay = false;
+  #isAlone = false;
   #held: Event[] | undefined = [];
   #closing: Promise<void> | undefined;
   #settleReady!: { resolve(): void; reject(fault: Error): void };
@@ -36,10 +46,22 @@ export class Page extends EventTarget implements Bellwether {
     onClosing: (over: Promise<void>) => void,
   ): Promise<Page> {
     const page = new Page(asked, onClosing);
+    const { raw, encrypt, migrate, guardUnload } = asked;
+    const isPlain = !encrypt && !migrate && !guardUnload && !raw.requests && !raw.maxPending;
+    // What is not there yet is not waited for where nothing of it was asked for.
+    const more = isPlain ? undefined : await later();
     await settled((opened) => {
-      page.#client = clients.open(asked.raw, page.#sink, () => opened(undefined, undefined));
+      page.#client = clients.open(raw, page.#sink, (_, fault) => {
+        // Tried again by each use; whoever enqueues is told, too.
+        if (fault) page.#onStored(fault);
+        opened(_, undefined);
+      });
     });
-    page.#outbox = new PageOutbox(page.#client, (fault) => page.#sink("error", fault));
+    void page.#stay(false);
+    const inside = page.#inside();
+    // Before the app can enqueue anything: it is older.
+    if (hasLeft(raw.channel)) await later().then((it) => it.adopt(inside), page.#report);
+    page.#outbox = more ? more.furnish(inside) : new PageOutbox(inside);
     // The app can listen once `connect` has resolved and its microtasks have run.
     setTimeout(() => page.#release());
     return page;
@@ -68,16 +90,25 @@ export class Page extends EventTarget implements Bellwether {
   }
 
   flush(): Promise<FlushReport> {
-    return settled((settle) => this.#client.ask("flush", undefined, settle));
+    return settled((settle) => this.#client.ask("flush", undefined, undefined, settle));
   }
 
   record(on: boolean, { bodies = false }: RecordOptions = {}): void {
-    this.#client.record(on, bodies);
+    const what = on ? (bodies ? "record-bodies" : "record") : "record-end";
+    this.#client.ask(what, undefined, undefined, () => {});
   }
 
   recording(): Promise<Blob> {
-    const file = settled<Uint8Array<ArrayBuffer>>((settle) => this.#client.recording(settle));
+    const file = settled<BlobPart>((settle) => this.#client.read("recording", 0, settle));
     return file.then((bytes) => new Blob([bytes]));
+  }
+
+  async signOut(options?: SignOutOptions): Promise<void> {
+    return (await later()).signOut(this.#inside(), options);
+  }
+
+  async wipe(options?: WipeOptions): Promise<WipeReport> {
+    return (await later()).wipe(this.#inside(), options);
   }
 
   setIdentity(to: Identity): Promise<void> {
@@ -105,6 +136,7 @@ export class Page extends EventTarget implements Bellwether {
     if (!this.#closing) {
       const closed = settled<undefined>((settle) => this.#client.close(settle));
       this.#closing = closed.finally(() => {
+        this.#over.abort();
         this.#settleReady.reject(appFault("closed", "this page was closed; `connect` again"));
       });
       this.#onClosing(this.#closing);
@@ -131,11 +163,58 @@ export class Page extends EventTarget implements Bellwether {
   };
 
   #onStatus(raw: RawStatus): void {
-    const seen = JSON.stringify(raw);
+    this.#raw = raw;
+    const seen = this.#storage + JSON.stringify(raw);
     if (seen === this.#seen) return;
     this.#seen = seen;
-    this.#status = toStatus(raw);
+    this.#status = toStatus(raw, this.#storage);
     this.#fire("status", this.#status);
+    // There is no worker to leave anything to.
+    if (raw.host === "starting" && raw.reason !== "" && !this.#isAlone) {
+      this.#isAlone = true;
+      later().then((it) => it.prepareFarewell(this.#inside()), this.#report);
+    }
+  }
+
+  readonly #report = (fault: Fault) => this.#sink("error", fault);
+
+  readonly #onStored = (fault: Fault | undefined) => {
+    if (!fault) {
+      if (this.#hasAskedToStay) return;
+      this.#hasAskedToStay = true;
+      void this.#stay(true);
+    } else if (fault.code !== "store-quota" && fault.code.startsWith("store-")) {
+      this.#hasAskedToStay = false;
+      this.#storage = "none";
+      this.#onStatus(this.#raw);
+    }
+  };
+
+  /** Finds out what the browser promises for what is stored, and asks it for more once there is something. */
+  async #stay(ask: boolean): Promise<void> {
+    let stays = false;
+    try {
+      const { storage } = navigator;
+      stays = (await storage.persisted()) || (ask && (await storage.persist()));
+    } catch {
+      // A browser that does not say promises nothing.
+    }
+    if (this.#storage === "none" && !this.#hasAskedToStay) return;
+    this.#storage = stays ? "persistent" : "best-effort";
+    this.#onStatus(this.#raw);
+  }
+
+  #inside(): Inside {
+    return {
+      page: this,
+      client: this.#client,
+      asked: this.#asked,
+      over: this.#over.signal,
+      token: (user, session) => this.#token(user, session),
+      report: this.#report,
+      stored: this.#onStored,
+      kit: KIT,
+    };
   }
 
   #onTokenWanted({ user, session }: Happenings["token"]): void {
@@ -174,16 +253,27 @@ export class Page extends EventTarget implements Bellwether {
   }
 }
 
-function toStatus({ reason, ...facts }: RawStatus): Status {
+function toStatus({ reason, ...facts }: RawStatus, storage: Status["storage"]): Status {
   const reasons = Object.freeze(reason === "" ? [] : reason.split("\n"));
-  return Object.freeze({ ...facts, reasons });
+  return Object.freeze({ ...facts, reasons, storage });
+}
+
+/** Whether a page that had no worker has left something; `later.ts` knows more of it. */
+function hasLeft(channel: string): boolean {
+  const start = `bellwether:left:${encodeURIComponent(channel)}:`;
+  try {
+    return Object.keys(globalThis.localStorage).some((key) => key.startsWith(start));
+  } catch {
+    // Storage is refused in this page.
+    return false;
+  }
 }
 
 /** What the wasm tells, by its name. */
 type Told = { [K in keyof Happenings]: { name: K; detail: Happenings[K] } }[keyof Happenings];
 
 /** Stands until the wasm has told better. */
-const STARTING: Status = toStatus({
+const STARTING: RawStatus = {
   host: "starting",
   reason: "",
   epoch: 0,
@@ -195,6 +285,20 @@ const STARTING: Status = toStatus({
   dead: 0,
   nextAttemptAt: null,
   paused: false,
+  breaker: "closed",
   build: "",
   protocol: 0,
-});
+};
+
+const KIT: Kit = {
+  PageOutbox,
+  appFault,
+  checked,
+  decode,
+  encode,
+  named,
+  refuseUnknown,
+  settled,
+  text,
+  unfit,
+};

@@ -5,6 +5,8 @@
 
 import type { BellwetherError } from "./errors.js";
 
+export type * from "./hooks.js";
+
 /** What {@link connect} is told. Every field is optional; a name it does not know is refused. */
 export interface ConnectOptions {
   /**
@@ -36,6 +38,12 @@ export interface ConnectOptions {
   token?: TokenSource | undefined;
   /** How events are stored and sent. */
   outbox?: OutboxOptions | undefined;
+  /**
+   * Asks the user before the page is closed while something is undelivered. The listener is there
+   * only as long as that, so that it does not keep the page out of the back/forward cache. Default
+   * `false`.
+   */
+  guardUnload?: boolean | undefined;
   /**
    * The page's wasm, compiled, or where it lies. Default: beside this module, as
    * `bellwether_page_bg.wasm`. A page loads it once: later calls of `connect` use what is there.
@@ -86,6 +94,44 @@ export interface OutboxOptions {
    * says so. `"drop-oldest"`: the oldest dead letter goes. Default `"block"`.
    */
   deadLetterOverflow?: "block" | "drop-oldest" | undefined;
+  /**
+   * How many events may be pending on this device: beyond that `enqueue`, `post` and `request`
+   * refuse with `"outbox-full"`, and nothing is stored. At least 1. Default: as many as the disk
+   * takes.
+   */
+  maxPending?: number | undefined;
+  /**
+   * While this page lives and something is pending, the coordinator is woken at least this often, in
+   * milliseconds, whatever else has failed to. From 5 000. Default 60 000.
+   */
+  safetyNetMs?: number | undefined;
+  /**
+   * `"protocol"`: in batches, to a server that speaks Bellwether's protocol. `"requests"`: each event
+   * is a plain request to a back end of any kind, made by {@link Outbox.request} and sent at least
+   * once, with its id as `Idempotency-Key`. Default `"protocol"`. It is the whole channel's.
+   */
+  deliver?: "protocol" | "requests" | undefined;
+  /**
+   * Encrypts what `data` holds, on the disk and on the way: the server gets `{ "$sealed": text }`.
+   * Not with `deliver: "requests"`, which the worker has to read. Default: none.
+   */
+  encrypt?: EncryptHooks | undefined;
+  /**
+   * Is offered each dead letter whose type the server does not know (`"type-unknown"`), once in the
+   * life of this page. The event it gives back takes the letter's place, under the same id, and is
+   * sent; `undefined` leaves it a letter. What fails fires `"error"`, and leaves it a letter.
+   */
+  migrate?:
+    | ((letter: DeadLetter) => NewEvent | undefined | Promise<NewEvent | undefined>)
+    | undefined;
+}
+
+/** Encrypts what events hold. Both may be asynchronous; the order of events is kept. */
+export interface EncryptHooks {
+  /** Gives the text that is stored for an event's `data`, which is handed over as JSON. */
+  seal(json: string, of: { id: string; type: string }): string | Promise<string>;
+  /** Gives back the JSON that `seal` was given; for `pending()` and `failed()`. */
+  open(sealed: string, of: { id: string; type: string }): string | Promise<string>;
 }
 
 /**
@@ -155,6 +201,35 @@ export interface Bellwether extends EventTarget {
   setIdentity(to: Identity): Promise<void>;
 
   /**
+   * Ends this user's work in this page: the worker forgets the token, and the page goes on as
+   * nobody in particular, without one. What was enqueued waits until its user is back, with a token of
+   * their own; other pages that have signed in as them are not asked to forget it.
+   *
+   * @param options.undelivered - `"keep"`: it waits. `"discard"`: what this user has not delivered in
+   *   this session is deleted from this device, dead letters too. Default `"keep"`
+   * @throws {@link BellwetherError} with `code`
+   *   - `"option-invalid"`: there is no such choice; nothing has changed
+   *   - `"coordinator-silent"`, `"store-…"`: the user is signed out, and what was to be discarded may
+   *     still be there; `wipe` tries again
+   *   - `"module-unavailable"`: a file of the package cannot be loaded; nothing has changed
+   *   - `"closed"`: this page was closed
+   */
+  signOut(options?: SignOutOptions): Promise<void>;
+
+  /**
+   * Removes from this device what the channel, or one session of it, has stored, for all tabs.
+   * Events that are not delivered stay, as do dead letters, unless they are asked for.
+   *
+   * @throws {@link BellwetherError} with `code`
+   *   - `"option-invalid"`: an option cannot be used; nothing was removed
+   *   - `"coordinator-silent"`, `"store-…"`: it may not have been done; call again
+   *   - `"module-unavailable"`: a file of the package cannot be loaded; nothing was removed
+   *   - `"not-supported"`: the worker is of a build that cannot do that yet; update it
+   *   - `"closed"`: this page was closed
+   */
+  wipe(options?: WipeOptions): Promise<WipeReport>;
+
+  /**
    * Leaves the session: other pages and the worker go on, and what is stored stays stored. May be
    * called again, to no further effect. Calls made after it fail with `"closed"`; `connect` opens
    * the channel anew.
@@ -207,6 +282,26 @@ export interface Identity {
   token?: TokenSource | undefined;
 }
 
+/** See {@link Bellwether.signOut}. */
+export interface SignOutOptions {
+  /** What becomes of what was not delivered. Default `"keep"`. */
+  undelivered?: "keep" | "discard" | undefined;
+}
+
+/** See {@link Bellwether.wipe}. */
+export interface WipeOptions {
+  /** One session; default: all of them. */
+  session?: string | undefined;
+  /** Undelivered events and dead letters, too. Default `false`. */
+  undelivered?: boolean | undefined;
+}
+
+/** What {@link Bellwether.wipe} came to. */
+export interface WipeReport {
+  /** How many undelivered events and dead letters were removed. */
+  removed: number;
+}
+
 /** Where the coordinator runs. */
 export type HostKind =
   "service-worker" | "web-locks" | "indexeddb-lease" | "storage-mutex" | "broadcast-vote" | "solo";
@@ -225,7 +320,10 @@ export interface Status {
   readonly online: boolean;
   /** One word for the user interface. */
   readonly sync: "synchronized" | "synchronizing" | "offline" | "blocked";
-  /** Why nothing is sent, by name; present only while `sync` is `"blocked"`. */
+  /**
+   * Why nothing is sent, by name; present only while `sync` is `"blocked"`. Where the disk is why, it is
+   * the code of that fault: the README says what to do about each.
+   */
   readonly blocked?: string;
   /** How many pages share the session, this one included. */
   readonly pages: number;
@@ -237,6 +335,17 @@ export interface Status {
   readonly nextAttemptAt: number | null;
   /** Whether delivery was paused by the app. */
   readonly paused: boolean;
+  /**
+   * Whether the server is being spared after failures in a row: `"open"`, nothing is sent until
+   * `nextAttemptAt`; `"half-open"`, one request is on its way to see whether it is well again.
+   */
+  readonly breaker: "closed" | "open" | "half-open";
+  /**
+   * What the browser promises for what is stored. `"persistent"`: it stays until the user deletes it.
+   * `"best-effort"`: the browser may delete it when it is short of space. `"none"`: nothing can be
+   * stored here; `enqueue` fails, and says why.
+   */
+  readonly storage: "persistent" | "best-effort" | "none";
   /** Build id of the coordinator; `""` until one has answered. */
   readonly build: string;
   /** Version of the protocol spoken with the coordinator; 0 until one has answered. */
@@ -277,7 +386,10 @@ export interface Outbox {
    *   - `"data-invalid"`: `data` cannot be encoded as JSON; nothing was stored
    *   - `"option-invalid"`: an option cannot be used; nothing was stored
    *   - `"outbox-too-large"`: `type` or `data` is over its limit; nothing was stored
-   *   - `"outbox-full"`: too many events wait for the disk; nothing was stored, try again later
+   *   - `"outbox-full"`: too many events wait for the disk, or `maxPending` are pending; nothing was
+   *     stored, try again later
+   *   - `"seal-failed"`: the option `encrypt` could not seal it, `cause` says why; nothing was stored
+   *   - `"not-supported"`: the channel delivers plain requests: use `request`; nothing was stored
    *   - `"store-quota"`: the disk is full; nothing was stored, nothing stored earlier was lost
    *   - `"store-timeout"`: no answer in time; the event **may** have been stored, and calling again
    *     with the same `id` is safe
@@ -306,19 +418,78 @@ export interface Outbox {
   post(event: NewEvent, options?: EnqueueOptions): string;
 
   /**
-   * Lists what is stored and not yet delivered, of all pages, sessions and users of the channel, in
-   * the order of appending.
+   * Stores a plain request, to be sent to its own server as soon as that is possible, at least once,
+   * with the event's id as `Idempotency-Key`. Only with `outbox.deliver: "requests"`. Resolves once it is
+   * on disk.
    *
-   * @throws {@link BellwetherError} with `code` `"store-…"` or `"closed"`
+   * A `Request` is read, and may be used by the app afterwards; mode, cache, credentials and signal of
+   * it are not kept. A relative URL is the page's. Credentials are best given when it is sent, by the
+   * option `token` or the worker's hook `resolve`.
+   *
+   * @param request.method - default `"GET"`, or `"POST"` if there is a body; not `CONNECT`, `TRACE`, `TRACK`
+   * @param request.body - what `fetch` takes, but no stream; at most 256 KiB with URL and headers
+   * @throws {@link BellwetherError} with `code`
+   *   - `"request-invalid"`: a part of it cannot be sent, the message says which; nothing was stored
+   *   - `"not-supported"`: the channel does not deliver plain requests; nothing was stored
+   *   - `"module-unavailable"`: a file of the package cannot be loaded; nothing was stored
+   *   - and those of {@link Outbox.enqueue}
+   *
+   * @example
+   * await bw.outbox.request(new Request("/api/todos", { method: "POST", body: JSON.stringify(todo) }));
+   */
+  request(request: Request | RequestParts, options?: RequestOptions): Promise<Receipt>;
+
+  /**
+   * Takes an event out of the queue. Its outcome is then `"refused"` with the code `"cancelled"`.
+   * Durable when it resolves.
+   *
+   * @throws {@link BellwetherError} with `code`
+   *   - `"already-sealed"`: it may be on its way to the server; nothing has changed
+   *   - `"event-unknown"`: it is not in the queue; it may be delivered
+   *   - `"coordinator-silent"`: no worker or page answered; it may not have been done
+   *   - `"not-supported"`: the worker is of a build that cannot do that yet; update it
+   *   - `"closed"`: this page was closed
+   */
+  cancel(id: string): Promise<void>;
+
+  /**
+   * Puts another event into the place of one that is queued, under the same id, for the same session,
+   * user and priority. Durable when it resolves.
+   *
+   * @param event - as for `enqueue`; its `id` is left out, or the same
+   * @throws {@link BellwetherError} with the codes of {@link Outbox.cancel}, and for an event that cannot
+   *   be used those of {@link Outbox.enqueue}
+   */
+  replace(id: string, event: NewEvent): Promise<void>;
+
+  /**
+   * Lists what is stored and not yet delivered, of all pages, sessions and users of the channel, in
+   * the order of appending. What the option `encrypt` cannot open is listed as it is stored, and fires
+   * `"error"` with `"open-failed"`.
+   *
+   * @throws {@link BellwetherError} with `code` `"store-…"`, `"module-unavailable"` or `"closed"`
    */
   pending(): Promise<QueuedEvent[]>;
 
   /**
    * Lists the dead letters: events that the server refused for good, or that spent their tries.
    *
-   * @throws {@link BellwetherError} with `code` `"store-…"` or `"closed"`
+   * @throws {@link BellwetherError} with `code` `"store-…"`, `"module-unavailable"` or `"closed"`
    */
   failed(): Promise<DeadLetter[]>;
+
+  /**
+   * Puts another event into a dead letter, under the same id. It stays a letter: `retry` sends it.
+   * Durable when it resolves.
+   *
+   * @param event - as for `enqueue`; its `id` is left out, or the same
+   * @throws {@link BellwetherError} with `code`
+   *   - `"letter-unknown"`: there is no such letter; another page may have been faster
+   *   - `"coordinator-silent"`: no worker or page answered; it may not have been done
+   *   - `"not-supported"`: the worker is of a build that cannot do that yet; update it
+   *   - and for an event that cannot be used those of {@link Outbox.enqueue}
+   */
+  edit(id: string, event: NewEvent): Promise<void>;
 
   /**
    * Puts dead letters back into the queue, at its end, under the same ids. Durable when it
@@ -389,6 +560,52 @@ export interface NewEvent {
   correlationId?: string | undefined;
   /** Your version of the shape of `data`, a whole number from 0 to 4,294,967,295. Default 0. */
   schema?: number | undefined;
+  /**
+   * The id of its prerequisite: an event enqueued before on this device. It is not sent before the
+   * server has taken that one. Default: none.
+   */
+  after?: string | undefined;
+  /**
+   * What the server takes out of the prerequisite's result and puts into `data` before it takes
+   * effect: JSON pointers (RFC 6901) into `data`, each with one into the result. At most 4 KiB as JSON;
+   * only with `after`, and not into what the option `encrypt` has sealed. Default: nothing.
+   *
+   * @example
+   * { type: "session.ended", data: {}, after: started.id, binds: { "/session": "/id" } }
+   */
+  binds?: Record<string, string> | undefined;
+  /**
+   * What becomes of it if its prerequisite fails: `"bury"` makes it a dead letter
+   * (`"prerequisite-failed"`), `"release"` sends it all the same, unbound. Default `"bury"`.
+   */
+  onPrerequisiteFailed?: "bury" | "release" | undefined;
+  /**
+   * Until it is sent, a later event of the same `type` and `key` that says so, too, takes its place; its
+   * outcome is then `"refused"` with the code `"superseded"`. For pings and drafts. Default `false`.
+   */
+  collapse?: boolean | undefined;
+}
+
+/** A plain request, in parts. */
+export interface RequestParts {
+  url: string | URL;
+  method?: string | undefined;
+  headers?: HeadersInit | undefined;
+  body?: BodyInit | null | undefined;
+}
+
+/** How a plain request is stored and sent. */
+export interface RequestOptions
+  extends
+    EnqueueOptions,
+    Pick<NewEvent, "key" | "id" | "correlationId" | "after" | "onPrerequisiteFailed" | "collapse"> {
+  /** What it is listed as; at most 200 bytes. Default: its method. */
+  type?: string | undefined;
+  /**
+   * Stores the headers `Authorization` and `Proxy-Authorization`, in clear, on the disk; they are refused
+   * otherwise. Default `false`.
+   */
+  keepCredentials?: boolean | undefined;
 }
 
 /** How an event is stored and sent. */
@@ -451,6 +668,8 @@ export interface QueuedEvent {
   readonly key: string | undefined;
   readonly data: unknown;
   readonly correlationId: string | undefined;
+  /** Its prerequisite. */
+  readonly after: string | undefined;
   readonly priority: Priority;
   /** `"sending"`: part of a batch that is sealed, and may have reached the server. */
   readonly state: "durable" | "sending";

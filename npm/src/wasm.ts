@@ -2,15 +2,15 @@
 //
 // What always holds: texts, numbers, flags and callbacks cross, never the app's own objects.
 
-import type { BellwetherEventMap, DeadLetter, Delivery, QueuedEvent, Status } from "./types.js";
+import type { BellwetherEventMap, Delivery, Status } from "./types.js";
 
 /** Starts the page's wasm, once per page. */
 export type Start = (input: { module_or_path: WebAssembly.Module | Response }) => Promise<unknown>;
 
 /** What it exports. */
 export interface ClientClass {
-  /** Calls `opened` when the journal is open, or known not to be openable; within 3 s. */
-  open(options: RawOptions, sink: Sink, opened: () => void): Client;
+  /** Calls `opened` when the journal is open, or with why it cannot be opened; within 3 s. */
+  open(options: RawOptions, sink: Sink, opened: Settle<undefined>): Client;
 }
 
 /** The app's options, checked for type. `undefined` stands for the default. */
@@ -35,6 +35,11 @@ export interface RawOptions {
   batchSize: number | undefined;
   batchAgeMs: number | undefined;
   deadLetterCap: number | undefined;
+  safetyNetMs: number | undefined;
+  /** Not the wasm's affair; here because two calls of `connect` have to agree on it. */
+  maxPending: number | undefined;
+  /** Events leave as plain requests. */
+  requests: boolean;
 }
 
 /** Called by the wasm with what happens; the names are the app's where the app hears of it as it is. */
@@ -54,7 +59,7 @@ export interface Happenings {
 }
 
 /** A status as the wasm tells it. */
-export type RawStatus = Omit<Status, "reasons"> & {
+export type RawStatus = Omit<Status, "reasons" | "storage"> & {
   /** Why no better host could be had, a sentence per line; `""` if there is nothing to say. */
   readonly reason: string;
 };
@@ -72,38 +77,72 @@ export type Settle<T> = (value: T, fault: Fault | undefined) => void;
 /** A page's client of the coordinator. What it throws is a {@link Fault}. */
 export interface Client {
   id(): string;
-  /** Returns the event's id at once; throws for an unfit event. Settles with its position. */
+  /**
+   * Returns the event's id at once; throws for an unfit event. Settles with its position, or with a number
+   * of events changed. `how` is the lane, 0 to 2, and any of {@link How}.
+   */
   append(
     type: string,
     data: string | undefined,
     key: string | undefined,
     id: string | undefined,
     correlation: string | undefined,
+    after: string | undefined,
+    binds: string | undefined,
     schema: number,
-    lane: 0 | 1 | 2,
-    immediate: boolean,
+    how: number,
     settle: Settle<number>,
   ): string;
-  pending(settle: Settle<RawListed<QueuedEvent>[]>): void;
-  /** In any order. */
-  failed(settle: Settle<RawListed<DeadLetter>[]>): void;
+  /**
+   * Gives the keys and rows of a store, in their order; with numbers, those beyond `after`. `"unwritten"`: the
+   * rows that this page has not seen written, before it returns. `"recording"`: what was written down.
+   */
+  read(what: string, after: number, settle: Settle<any>): void;
+  /** Appends a row as it was left by another page. */
+  adopt(row: Uint8Array, settle: Settle<number>): void;
   delivered(id: string, settle: Settle<RawDelivery>): void;
-  /** Settles with a number of letters, or after a flush with its report. */
-  ask(
-    what: "retry" | "discard" | "pause" | "resume" | "flush",
-    id: string | undefined,
-    settle: Settle<any>,
-  ): void;
-  record(on: boolean, bodies: boolean): void;
-  recording(settle: Settle<Uint8Array<ArrayBuffer>>): void;
+  /**
+   * Settles with a number of events or letters, or after a flush with its report; what is about recording does
+   * not. `of` is the event, or with `user` the session that is wiped; all of them if it is left out.
+   */
+  ask(what: What, of: string | undefined, user: string | undefined, settle: Settle<any>): void;
   token(user: string, session: string, token: string | undefined): void;
   /** With a sink if there are tokens to be had. */
   identify(user: string, session: string, sink: Sink | undefined): void;
   close(closed: Settle<undefined>): void;
 }
 
-/** An event as it is listed, but with its data as JSON. */
-export type RawListed<T> = Omit<T, "data"> & { readonly data: string | undefined };
+/** What a coordinator can be asked for. */
+export type What =
+  | "retry"
+  | "discard"
+  | "cancel"
+  | "pause"
+  | "resume"
+  | "flush"
+  | "wipe"
+  | "wipe-undelivered"
+  | "record"
+  | "record-bodies"
+  | "record-end";
+
+/** A row on disk, with its key. */
+export type Row = [key: string | number, row: Uint8Array];
+
+/** What an event may be beside its lane; `append` in the wasm's `api.rs` has the same numbers. */
+export type How =
+  /** It goes at once. */
+  | 4
+  /** It goes even if its prerequisite fails. */
+  | 8
+  /** A later one takes its place. */
+  | 16
+  /** It is a plain request. */
+  | 32
+  /** It takes the place of the queued event of its id. */
+  | 64
+  /** It takes the place of the event in the dead letter of its id. */
+  | 128;
 
 /** An outcome as the wasm tells it, its result as JSON. */
 export interface RawDelivery {

@@ -57,12 +57,17 @@ interface ToScript {
   "use strict";
 
   const BUILD = "__BELLWETHER_BUILD__";
+  const HOOKS: readonly (keyof Hooks)[] = ["token", "resolve", "deliver", "onPush", "onEvent"];
   const CACHES = "bellwether-";
   const CACHE = CACHES + BUILD;
   /** How long one download may take; the browser would let it hang for minutes. */
   const DOWNLOAD_MS_MAX = 30_000;
 
+  type Hooks = import("./hooks.js").WorkerHooks;
+
   const worker = self as unknown as ServiceWorkerGlobalScope & {
+    /** What the app registers its hooks with. */
+    bellwether?: import("./hooks.js").WorkerRegistry;
     /** Where the wasm lies, if not beside the worker's script: a URL that ends in `/`. */
     BELLWETHER_BASE?: string;
     /** Set by the first copy of this script. */
@@ -73,6 +78,10 @@ interface ToScript {
 
   const isWholeWorker = worker.location.pathname.endsWith("/bellwether-sw.js");
   let loading: Promise<Coordinator> | undefined;
+
+  const hooks: Hooks = {};
+  // The wasm's JavaScript looks into `hooks` each time, so what is registered later counts, too.
+  worker.bellwether = { hooks, use };
 
   on("install", (event) => event.waitUntil(install()));
 
@@ -107,7 +116,27 @@ interface ToScript {
     event.waitUntil(coordinator().then((it) => it.onPeriodicSync(event.tag)));
   });
 
-  on("push", (event) => event.waitUntil(coordinator().then((it) => it.onPush())));
+  on("push", (event) => {
+    const waking = coordinator();
+    event.waitUntil(waking.then((it) => it.onPush()));
+    const { onPush } = hooks;
+    // The app's notification waits for the waking, in vain or not, and not for what is delivered then.
+    const wake = () => Promise.resolve();
+    if (onPush) event.waitUntil(waking.then(wake, wake).then(() => onPush(event)));
+  });
+
+  /** Takes the app's hooks. */
+  function use(given: Hooks): void {
+    for (const [name, hook] of Object.entries(given) as [keyof Hooks, unknown][]) {
+      if (!HOOKS.includes(name)) {
+        throw new TypeError(`bellwether.use: there is no hook \`${name}\`, but ${HOOKS.join(", ")}`);
+      }
+      if (hook !== undefined && typeof hook !== "function") {
+        throw new TypeError(`bellwether.use: \`${name}\` is ${typeof hook}; give it a function`);
+      }
+    }
+    Object.assign(hooks, given);
+  }
 
   /** One start per life of the worker; a failed one is forgotten: the next event tries again. */
   function coordinator(): Promise<Coordinator> {

@@ -14,9 +14,14 @@ import type {
   HostKind,
   NewEvent,
   Outbox,
+  PlainRequest,
   QueuedEvent,
   Receipt,
+  RequestOptions,
   Status,
+  WipeReport,
+  WorkerHooks,
+  WorkerRegistry,
 } from "bellwether";
 
 /** Whether two types are the same. */
@@ -47,7 +52,16 @@ async function options(url: URL, module: WebAssembly.Module): Promise<void> {
       batchAgeMs: 4,
       deadLetterCap: 5,
       deadLetterOverflow: "block",
+      maxPending: 6,
+      safetyNetMs: 7_000,
+      deliver: "protocol",
+      encrypt: {
+        seal: (json, { id, type }) => json + id + type,
+        open: async (sealed, { id }) => sealed + id,
+      },
+      migrate: async (letter) => ({ type: letter.type, data: letter.data }),
     },
+    guardUnload: true,
     wasm: module,
     debug: "push",
   });
@@ -63,6 +77,12 @@ async function options(url: URL, module: WebAssembly.Module): Promise<void> {
   await connect({ worker: true });
   // @ts-expect-error: no such durability
   await connect({ outbox: { durability: "lax" } });
+  // @ts-expect-error: sealing alone is not enough
+  await connect({ outbox: { encrypt: { seal: (json) => json } } });
+  // @ts-expect-error: no such way
+  await connect({ outbox: { deliver: "batches" } });
+  // @ts-expect-error: what is migrated becomes an event
+  await connect({ outbox: { migrate: () => "event" } });
   // @ts-expect-error: a token is text
   await connect({ token: () => 7 });
 }
@@ -83,6 +103,13 @@ async function page(bw: Bellwether): Promise<void> {
   await bw.setIdentity({ user: "ben", session: "s", token: () => "t" });
   await bw.setIdentity({});
   holds<Same<ReturnType<typeof bw.close>, Promise<void>>>();
+  await bw.signOut();
+  await bw.signOut({ undelivered: "discard" });
+  // @ts-expect-error: no such choice
+  await bw.signOut({ undelivered: "send" });
+  holds<Same<ReturnType<typeof bw.wipe>, Promise<WipeReport>>>();
+  holds<Same<WipeReport, { removed: number }>>();
+  await bw.wipe({ session: "s", undelivered: true });
   const target: EventTarget = bw;
 
   // @ts-expect-error: the id is the runtime's
@@ -101,6 +128,8 @@ function status(it: Status): void {
   holds<Same<Status["connection"], "connected" | "disconnected">>();
   holds<Same<Status["nextAttemptAt"], number | null>>();
   holds<Same<typeof it.blocked, string | undefined>>();
+  holds<Same<Status["breaker"], "closed" | "open" | "half-open">>();
+  holds<Same<Status["storage"], "persistent" | "best-effort" | "none">>();
   holds<Same<Status["epoch"] | Status["pages"] | Status["pending"] | Status["dead"], number>>();
   holds<Same<Status["online"] | Status["paused"], boolean>>();
   holds<Same<Status["build"], string>>();
@@ -144,6 +173,10 @@ async function outbox(it: Outbox, signal: AbortSignal): Promise<void> {
     id: "i",
     correlationId: "c",
     schema: 1,
+    after: "before",
+    binds: { "/session": "/id" },
+    onPrerequisiteFailed: "release",
+    collapse: true,
   };
   const how: EnqueueOptions = { priority: "critical", immediate: true, timeoutMs: 5, signal };
   await it.enqueue(event, how);
@@ -151,6 +184,14 @@ async function outbox(it: Outbox, signal: AbortSignal): Promise<void> {
   await it.retry();
   await it.retry("i");
   await it.discard("i");
+  holds<Same<ReturnType<Outbox["cancel"]>, Promise<void>>>();
+  await it.cancel("i");
+  await it.replace("i", event);
+  await it.edit("i", { type: "t" });
+  holds<Same<ReturnType<Outbox["request"]>, Promise<Receipt>>>();
+  const more: RequestOptions = { type: "t", key: "k", after: "i", keepCredentials: true, signal };
+  await it.request(new Request("/a"), more);
+  await it.request({ url: "/a", method: "PUT", headers: { "x-a": "b" }, body: new FormData() });
   await it.pause();
   await it.resume();
 
@@ -158,8 +199,33 @@ async function outbox(it: Outbox, signal: AbortSignal): Promise<void> {
   await it.enqueue({ data: 1 });
   // @ts-expect-error: no such lane
   await it.enqueue({ type: "t" }, { priority: "urgent" });
+  // @ts-expect-error: a request goes somewhere
+  await it.request({ method: "GET" });
+  // @ts-expect-error: what a request takes from a result has no place in it
+  await it.request("/a", { binds: { "/a": "/b" } });
+  // @ts-expect-error: a prerequisite that fails buries or releases
+  await it.enqueue({ type: "t", after: "i", onPrerequisiteFailed: "wait" });
   // @ts-expect-error: discarding everything at once is not offered
   await it.discard();
+}
+
+function worker(registry: WorkerRegistry): void {
+  const hooks: WorkerHooks = {
+    token: ({ user, session }) => `${user}${session}`,
+    resolve: (request) => ({ ...request, headers: { ...request.headers, authorization: "t" } }),
+    deliver: async ({ url, method, headers }) => fetch(url, { method, headers }),
+    onPush: (event) => event.type,
+    onEvent: ({ detail }) => holds<Same<typeof detail.tries, number>>(),
+  };
+  registry.use(hooks);
+  registry.use({});
+  holds<Same<PlainRequest["body"], string | Uint8Array | undefined>>();
+  // @ts-expect-error: no such hook
+  registry.use({ onFetch: () => {} });
+  // @ts-expect-error: a token is text
+  registry.use({ token: () => 7 });
+  // @ts-expect-error: where they are kept is the runtime's affair
+  registry.hooks;
 }
 
 function errors(fault: BellwetherError): void {

@@ -37,6 +37,9 @@ test("without options everything has its default, and what has none is left to t
     batchSize: undefined,
     batchAgeMs: undefined,
     deadLetterCap: undefined,
+    maxPending: undefined,
+    safetyNetMs: undefined,
+    requests: false,
   });
 });
 
@@ -59,6 +62,9 @@ test("options reach the wasm, URLs made absolute by the page's own", async () =>
       batchAgeMs: 0,
       deadLetterCap: 5,
       deadLetterOverflow: "drop-oldest",
+      maxPending: 6,
+      safetyNetMs: 7_000,
+      deliver: "requests",
     },
     debug: true,
   });
@@ -81,6 +87,9 @@ test("options reach the wasm, URLs made absolute by the page's own", async () =>
     batchSize: 30,
     batchAgeMs: 0,
     deadLetterCap: 5,
+    maxPending: 6,
+    safetyNetMs: 7_000,
+    requests: true,
   });
 });
 

@@ -35,9 +35,10 @@ test("an event reaches the wasm as JSON text, with its defaults", async () => {
     key: undefined,
     id: "id-1",
     correlation: undefined,
+    after: undefined,
+    binds: undefined,
     schema: 0,
-    lane: 1,
-    immediate: false,
+    how: 1,
   });
   assert.ok(await standing(receipt), "it is not yet durable");
   settle(9, undefined);
@@ -46,21 +47,29 @@ test("an event reaches the wasm as JSON text, with its defaults", async () => {
 
 test("every field and option reaches the wasm", async () => {
   const { outbox, client } = await open();
-  const event = { type: "t", data: null, key: "k", id: "own", correlationId: "c", schema: 4 };
+  const about = { type: "t", data: null, key: "k", id: "own", correlationId: "c", schema: 4 };
+  const event = { ...about, after: "before", binds: { "/of": "/id", "": "" } };
   outbox.post(event, { priority: "critical", immediate: true });
   outbox.post({ type: "t" }, { priority: "bulk" });
-  const [first, second] = client.appended.map(({ settle: _, ...fields }) => fields);
+  outbox.post({ type: "t", onPrerequisiteFailed: "release" });
+  outbox.post({ type: "t", onPrerequisiteFailed: "bury", collapse: true });
+  const [first, second, ...flagged] = client.appended.map(({ settle: _, ...fields }) => fields);
   assert.deepEqual(first, {
     type: "t",
     data: "null",
     key: "k",
     id: "own",
     correlation: "c",
+    after: "before",
+    binds: '{"/of":"/id","":""}',
     schema: 4,
-    lane: 0,
-    immediate: true,
+    how: 4,
   });
-  assert.deepEqual([second.lane, second.data], [2, undefined]);
+  assert.deepEqual([second.how, second.data], [2, undefined]);
+  assert.deepEqual(
+    flagged.map(({ how }) => how),
+    [9, 17],
+  );
 });
 
 test("a receipt is whole even if the wasm settles before it has returned", async () => {
@@ -85,6 +94,13 @@ test("what cannot be an event is refused with a code, and never reaches the wasm
     [{ type: "t", schema: -1 }, {}, "event-invalid"],
     [{ type: "t", schema: 1.5 }, {}, "event-invalid"],
     [{ type: "t", schema: 2 ** 32 }, {}, "event-invalid"],
+    [{ type: "t", after: 7 }, {}, "event-invalid"],
+    [{ type: "t", onPrerequisiteFailed: "wait" }, {}, "event-invalid"],
+    [{ type: "t", binds: { "/a": "/b" } }, {}, "event-invalid"],
+    [{ type: "t", after: "e0", binds: null }, {}, "event-invalid"],
+    [{ type: "t", after: "e0", binds: "/a" }, {}, "event-invalid"],
+    [{ type: "t", after: "e0", binds: { "/a": "b" } }, {}, "event-invalid"],
+    [{ type: "t", after: "e0", binds: { a: "/b" } }, {}, "event-invalid"],
     [{ type: "t", data: circle }, {}, "data-invalid"],
     [{ type: "t", data: 1n }, {}, "data-invalid"],
     [{ type: "t", data: () => 1 }, {}, "data-invalid"],
@@ -245,27 +261,6 @@ test("a signal is let go of once the event is durable or refused", async () => {
   client.unfit = { code: "event-invalid", culprit: "app", message: "no" };
   await assert.rejects(outbox.enqueue({ type: "t" }, { signal }));
   assert.equal(listeners, 0);
-});
-
-test("pending events and dead letters come with their data decoded", async () => {
-  const { outbox, client } = await open();
-  const about = { type: "t", session: "s", user: "ann" };
-  const first = { ...about, id: "e1", position: 5, key: "k", correlationId: "c" };
-  const sent = { ...first, priority: "critical", state: "sending", appendedAt: 1_000 };
-  const second = { ...about, id: "e2", position: 6, key: undefined, correlationId: undefined };
-  const waits = { ...second, priority: "normal", state: "durable", appendedAt: 2_000 };
-  client.rows = [
-    { ...sent, data: '{"a":1}' },
-    { ...waits, data: undefined },
-  ];
-  assert.deepEqual(await outbox.pending(), [
-    { ...sent, data: { a: 1 } },
-    { ...waits, data: undefined },
-  ]);
-  const letter = { ...about, id: "e3", key: undefined, priority: "bulk", code: "unreadable" };
-  const dead = { ...letter, message: "words", tries: 2, buriedAt: 3_000 };
-  client.letters = [{ ...dead, data: "no JSON" }];
-  assert.deepEqual(await outbox.failed(), [{ ...dead, data: "no JSON" }]);
 });
 
 test("delivered tells what the server made of an event", async () => {

@@ -40,6 +40,8 @@ test("the status before any news says that it is starting", async () => {
     dead: 0,
     nextAttemptAt: null,
     paused: false,
+    breaker: "closed",
+    storage: "best-effort",
     build: "",
     protocol: 0,
   });
@@ -70,6 +72,8 @@ test("the status is frozen, replaced on change, and told", async () => {
     dead: 0,
     nextAttemptAt: 99,
     paused: false,
+    breaker: "closed",
+    storage: "best-effort",
     build: "b2",
     protocol: 1,
   });
@@ -167,9 +171,9 @@ test("a recording is without bodies unless they are asked for, and a file", asyn
   page.record(true, { bodies: true });
   page.record(false);
   assert.deepEqual(client.calls, [
-    ["record", true, false],
-    ["record", true, true],
-    ["record", false, false],
+    ["record"],
+    ["record-bodies"],
+    ["record-end"],
   ]);
   const file = await page.recording();
   assert.deepEqual([...new Uint8Array(await file.arrayBuffer())], [1, 2, 3]);
@@ -260,4 +264,75 @@ test("debug logs all lines, or those with the text, and only when asked", async 
   sink("message", { out: false, name: "status" });
   sink("message", { out: false, name: "reply" });
   assert.deepEqual(lines(), ["[bellwether a] out: nudge", "[bellwether default] in: status"]);
+});
+
+test("who signs out leaves no token, and goes on as nobody", async () => {
+  const { page, client } = await open({ user: "ann", session: "s", token: () => "of-ann" });
+  await page.signOut();
+  assert.deepEqual(client.tokens, [["ann", "s", undefined]]);
+  assert.deepEqual(client.calls, [["identify", "", "s", false]]);
+  assert.deepEqual(await tokens(client, ["ann", "s"], ["", "s"]), [undefined, undefined]);
+  await page.setIdentity({ user: "ben", token: "of-ben" });
+  assert.deepEqual(await tokens(client, ["ben", "s"]), ["of-ben"]);
+});
+
+test("what was not delivered is discarded at signing out only if that is asked for", async () => {
+  const { page, client } = await open({ user: "ann", session: "s", token: "t" });
+  await assert.rejects(page.signOut({ undelivered: "send" }), { code: "option-invalid" });
+  await assert.rejects(page.signOut({ discard: true }), { code: "option-invalid" });
+  assert.deepEqual(client.calls, []);
+  await page.signOut({ undelivered: "discard" });
+  assert.deepEqual(client.calls.at(-1), ["wipe-undelivered", "s", "ann"]);
+});
+
+test("a wipe tells how much it removed, and says what it cannot do", async () => {
+  const { page, client } = await open();
+  assert.deepEqual(await page.wipe(), { removed: 3 });
+  await page.wipe({ session: "s", undelivered: true });
+  assert.deepEqual(client.calls, [["wipe"], ["wipe-undelivered", "s"]]);
+  for (const options of [{ session: 7 }, { undelivered: "yes" }, { user: "ann" }]) {
+    await assert.rejects(page.wipe(options), { code: "option-invalid" });
+  }
+  client.fault = { code: "not-supported", culprit: "us", message: "not yet" };
+  await assert.rejects(page.wipe(), { code: "not-supported" });
+  await page.close();
+  await assert.rejects(page.wipe(), { code: "closed" });
+  await assert.rejects(page.signOut(), { code: "closed" });
+});
+
+test("the browser is asked to keep things once, after the first event, and is not waited for", async (t) => {
+  const asked = [];
+  const storage = {
+    persisted: async () => false,
+    persist: async () => (asked.push("persist"), true),
+  };
+  Object.defineProperty(globalThis, "navigator", { configurable: true, value: { storage } });
+  t.after(() => delete globalThis.navigator);
+  const { page, client } = await open();
+  await listening();
+  assert.deepEqual([asked, page.status.storage], [[], "best-effort"]);
+  for (const position of [1, 2]) {
+    const stored = page.outbox.enqueue({ type: "t" });
+    client.appended.at(-1).settle(position);
+    await stored;
+  }
+  await listening();
+  assert.deepEqual([asked, page.status.storage], [["persist"], "persistent"]);
+});
+
+test("where nothing can be stored the status says so, until something can", async () => {
+  const clients = fakeClients();
+  clients.whyNot = { code: "store-unavailable", culprit: "browser", message: "there is no database" };
+  const page = await connector("b1", async () => clients)();
+  await listening();
+  assert.equal(page.status.storage, "none");
+  const stored = page.outbox.enqueue({ type: "t" });
+  clients.last.appended[0].settle(1);
+  await stored;
+  await listening();
+  assert.equal(page.status.storage, "best-effort");
+  const refused = page.outbox.enqueue({ type: "t" });
+  clients.last.appended[1].settle(0, { code: "store-quota", culprit: "browser", message: "full" });
+  await assert.rejects(refused, { code: "store-quota" });
+  assert.equal(page.status.storage, "best-effort", "a full disk keeps what it has");
 });

@@ -35,12 +35,12 @@ test("a second copy of the script attaches nothing", () => {
   assert.equal(world.listeners.length, 6);
 });
 
-test("nothing leaks into the app's worker but the mark", () => {
+test("nothing leaks into the app's worker but the mark and the registry of hooks", () => {
   const before = Object.keys(startWorkerWithoutScript().self);
   const after = Object.keys(startWorker({ at: OWN }).self);
   assert.deepEqual(
     after.filter((name) => !before.includes(name)),
-    ["BELLWETHER_LISTENS"],
+    ["BELLWETHER_LISTENS", "bellwether"],
   );
 });
 
@@ -275,4 +275,36 @@ test("a base that is no URL does not stop the app's own worker", async () => {
   assert.equal(world.listeners.length, 6);
   const [outcome] = await world.fire("push");
   assert.equal(outcome.status, "rejected");
+});
+
+test("hooks are taken in the first turn and later, and those not named stay", () => {
+  const world = startWorker({ at: OWN });
+  const { bellwether } = world.self;
+  const [token, other, resolve] = [() => "t", () => "u", () => undefined];
+  bellwether.use({ token, resolve });
+  bellwether.use({ token: other });
+  assert.equal(bellwether.hooks.token, other);
+  assert.equal(bellwether.hooks.resolve, resolve);
+  for (const unfit of [{ onFetch: () => {} }, { token: "t" }, { onPush: null, resolve: other }]) {
+    assert.throws(() => bellwether.use(unfit), { name: "TypeError" });
+  }
+  assert.equal(bellwether.hooks.resolve, resolve, "what is refused changes nothing");
+});
+
+test("the app is told of a push after the coordinator was woken, and also if it cannot be", async () => {
+  for (const [fails, expected] of [
+    [0, ["start", "boot", "push", "app"]],
+    [1, ["app"]],
+  ]) {
+    const world = startWorker({ at: OWN });
+    world.startFails = fails;
+    world.self.bellwether.use({ onPush: async ({ type }) => void world.log.push(["app", type]) });
+    const outcomes = await world.fire("push");
+    assert.equal(outcomes.length, 2, "both are waited for");
+    assert.deepEqual(
+      world.log.map(([name]) => name),
+      expected,
+    );
+    assert.equal(outcomes[1].status, "fulfilled");
+  }
 });

@@ -14,7 +14,7 @@ export function fakeClients() {
       const client = new FakeClient(options, sink);
       clients.push(client);
       this.whileOpening?.(client);
-      queueMicrotask(opened);
+      queueMicrotask(() => opened(undefined, this.whyNot));
       return client;
     },
   };
@@ -23,8 +23,10 @@ export function fakeClients() {
 class FakeClient {
   appended = [];
   calls = [];
-  rows = [];
-  letters = [];
+  /** Keys and rows by store. */
+  stored = {};
+  adopted = [];
+  left = [];
   delivery = { status: "accepted", offset: 7, result: '{"ok":true}' };
   tokens = [];
 
@@ -37,39 +39,35 @@ class FakeClient {
     return "page-1";
   }
 
-  append(type, data, key, id, correlation, schema, lane, immediate, settle) {
+  append(type, data, key, id, correlation, after, binds, schema, how, settle) {
     if (this.unfit) throw this.unfit;
     const own = id ?? `id-${this.appended.length + 1}`;
-    const fields = { type, data, key, id: own, correlation, schema, lane, immediate };
+    const fields = { type, data, key, id: own, correlation, after, binds, schema, how };
     this.appended.push({ ...fields, settle });
     if (this.answersAtOnce) settle(this.appended.length, undefined);
     return own;
   }
 
-  pending(settle) {
-    settle(this.rows, this.fault);
+  read(store, after, settle) {
+    if (store === "unwritten") return settle(this.left);
+    if (store === "recording") return settle(new Uint8Array([1, 2, 3]));
+    const found = (this.stored[store] ?? []).filter(([key]) => !(key <= after));
+    settle(found, this.fault);
   }
 
-  failed(settle) {
-    settle(this.letters, this.fault);
+  adopt(row, settle) {
+    this.adopted.push({ row, settle });
   }
+
 
   delivered(id, settle) {
     settle({ id, ...this.delivery }, this.fault);
   }
 
-  ask(what, id, settle) {
-    this.calls.push(id === undefined ? [what] : [what, id]);
+  ask(what, id, user, settle) {
+    this.calls.push([what, id, user].filter((it) => it !== undefined));
     const report = { delivered: 1, pending: 2, dead: 3 };
     settle(what === "flush" ? report : 3, this.fault);
-  }
-
-  record(on, bodies) {
-    this.calls.push(["record", on, bodies]);
-  }
-
-  recording(settle) {
-    settle(new Uint8Array([1, 2, 3]));
   }
 
   token(user, session, token) {
@@ -102,6 +100,7 @@ export function facts(changes = {}) {
     dead: 0,
     nextAttemptAt: null,
     paused: false,
+    breaker: "closed",
     build: "b2",
     protocol: 1,
     ...changes,

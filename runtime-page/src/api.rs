@@ -4,10 +4,11 @@ use core::time::Duration;
 use std::rc::Rc;
 
 use bellwether_shared::base::{Culprit, EventId, Fault, LogEpoch, limits};
-use bellwether_shared::bus::{Identity, PROTOCOL_MAX, Reply, Request, Sync};
-use bellwether_shared::rows::{self, DoneEntry, Overflow, Store};
+use bellwether_shared::bus::{Breaker, Change, Identity, PROTOCOL_MAX, Reply, Request, Sync, Wipe};
+use bellwether_shared::page::SAFETY_NET_MS;
+use bellwether_shared::rows::{self, Deliver, DoneEntry, Overflow};
 use bellwether_shared::tape::Recording;
-use bellwether_shared::wire::Lane;
+use bellwether_shared::wire::{EventFlags, EventKind, Lane};
 use bellwether_web::members::Members;
 use js_sys::{Array, Function, Uint8Array};
 use wasm_bindgen::prelude::*;
@@ -15,7 +16,6 @@ use wasm_bindgen::prelude::*;
 use crate::client::{Bellwether, NewEvent};
 use crate::driver::AskToken;
 use crate::group::Settle;
-use crate::listing::{self, Journey, Listed, Rows};
 use crate::options::{Options, WorkerChoice};
 use crate::status::{Happening, Host, Status};
 
@@ -40,7 +40,7 @@ pub struct Client(Bellwether);
 
 #[wasm_bindgen]
 impl Client {
-    /// Calls `opened` when the journal is open, or known not to be openable; within 3 s. `sink` is told what happens.
+    /// Calls `opened` when the journal is open, or with why it cannot be; within 3 s. `sink` is told what happens.
     pub fn open(raw: RawOptions, sink: Told, opened: Told) -> Result<Self, JsValue> {
         let told = sink.clone();
         let hear = Rc::new(move |happening: &Happening| tell(&told, happening));
@@ -48,9 +48,9 @@ impl Client {
         let token = has_token.then(|| asking(sink.clone()));
         let it = Self(Bellwether::open(options(&raw), token, vec![hear]).map_err(thrown)?);
         let driver = Rc::clone(it.0.driver());
-        it.0.driver().start(move || {
+        it.0.driver().start(move |result| {
             tell(&sink, &Happening::Status(driver.status()));
-            give(&opened, Ok(JsValue::UNDEFINED));
+            give(&opened, result.map(|()| JsValue::UNDEFINED));
         });
         Ok(it)
     }
@@ -60,7 +60,8 @@ impl Client {
         self.0.id().text().into()
     }
 
-    /// Stores an event; gives its id at once, and settles with its position when it is durable.
+    /// Stores an event; gives its id at once, and settles with its position when it is durable. Or gives it to the
+    /// coordinator for another of the same id, see `How` in `wasm.ts`.
     #[allow(clippy::too_many_arguments, reason = "an object would have to be taken apart here")]
     pub fn append(
         &self,
@@ -69,67 +70,65 @@ impl Client {
         key: JsValue,
         id: JsValue,
         correlation: JsValue,
+        after: JsValue,
+        binds: JsValue,
         schema: u32,
-        lane: u8,
-        immediate: bool,
+        how: u32,
         settle: Told,
     ) -> Result<JsValue, JsValue> {
-        let (data, key) = (data.as_string(), key.as_string());
-        let (id, correlation) = (id.as_string(), correlation.as_string());
+        let type_ = text(&type_);
+        let texts = [data, key, id, correlation, after, binds].map(|text| text.as_string());
+        let [data, key, id, correlation, after, binds] = texts.each_ref().map(Option::as_deref);
         let event = NewEvent {
-            type_: &text(&type_),
-            data: data.as_deref(),
-            key: key.as_deref(),
-            id: id.as_deref(),
-            correlation: correlation.as_deref(),
+            type_: &type_,
+            data,
+            key,
+            id,
+            correlation,
             schema,
-            lane: match lane {
+            after,
+            binds,
+            flags: EventFlags(how >> 3 & 3),
+            kind: if how & 32 == 0 { EventKind::App } else { EventKind::Request },
+            lane: match how & 3 {
                 0 => Lane::Critical,
                 1 => Lane::Normal,
                 _ => Lane::Bulk,
             },
-            immediate,
+            immediate: how & 4 != 0,
         };
-        let settle = settling(settle, number);
-        let id = self.0.append(event, settle).map_err(thrown)?;
-        Ok(id.as_str().into())
+        let made = match how >> 6 {
+            0 => self.0.append(event, settling(settle, number)),
+            change => self.0.change(event, change == 1, answering(settle)),
+        };
+        Ok(made.map_err(thrown)?.as_str().into())
     }
 
-    /// Lists the events that the server has not answered.
-    pub fn pending(&self, settle: Told) {
-        self.0.read_pending(settling(settle, |(flights, found): (Rows, Rows)| {
-            let list = Array::new();
-            listing::pending(&flights, &found, |position, journey, listed| {
-                let shown = shown(listed.event.id.as_str(), Some(listed));
-                let state = match journey {
-                    Journey::Durable => "durable",
-                    Journey::Sending => "sending",
-                };
-                shown.set("position", &number(position));
-                shown.set("correlationId", &text_or_none(listed.event.correlation));
-                shown.set_text("state", state);
-                shown.set("appendedAt", &number(listed.event.at.0));
-                list.push(&shown);
-            });
-            list.into()
-        }));
+    /// Gives the keys and rows of a store, in their order; with numbers, those beyond `after`. Or, at once, the
+    /// rows that this page has not seen written. Or what was written down of what happened.
+    pub fn read(&self, what: JsValue, after: f64, settle: Told) {
+        let driver = self.0.driver();
+        match &*text(&what) {
+            "unwritten" => {
+                let list = Array::new();
+                for row in driver.unwritten() {
+                    list.push(&Uint8Array::from(&row[..]));
+                }
+                give(&settle, Ok(list.into()));
+            }
+            "recording" => {
+                let given =
+                    move |file: Vec<u8>| give(&settle, Ok(Uint8Array::from(&file[..]).into()));
+                driver.recording(given);
+            }
+            store => driver.read_as_is(store, after, settling(settle, |found| found)),
+        }
     }
 
-    /// Lists the dead letters, in any order.
-    pub fn failed(&self, settle: Told) {
-        let shown = |found: Rows| {
-            let list = Array::new();
-            listing::failed(&found, |id, row, listed| {
-                let shown = shown(id, listed);
-                shown.set_text("code", &row.reason.code);
-                shown.set_text("message", &row.reason.message);
-                shown.set("tries", &number(row.tries.into()));
-                shown.set("buriedAt", &number(row.buried_at.0));
-                list.push(&shown);
-            });
-            list.into()
-        };
-        self.0.driver().read(Store::Dead, settling(settle, shown));
+    /// Appends a row that another page has left.
+    pub fn adopt(&self, row: JsValue, settle: Told) -> Result<(), JsValue> {
+        let row = row.unchecked_ref::<Uint8Array>().to_vec();
+        self.0.driver().append(row, false, settling(settle, number)).map_err(thrown)
     }
 
     /// Settles when the server has accepted or refused the event.
@@ -151,45 +150,41 @@ impl Client {
         Ok(())
     }
 
-    /// Asks the coordinator: to send a dead letter or all again, to throw one away, to stop or go on, or to deliver
-    /// what is there.
-    pub fn ask(&self, what: JsValue, id: JsValue, settle: Told) -> Result<(), JsValue> {
-        let id = id.as_string().map(|id| event_id(&id)).transpose()?;
-        let request = match (&*text(&what), id) {
-            ("retry", id) => Request::Retry { id },
-            ("discard", Some(id)) => Request::Discard { id },
-            ("pause", _) => Request::Pause { on: true },
-            ("resume", _) => Request::Pause { on: false },
-            _ => Request::Flush,
-        };
-        let settle = move |result: Result<Reply, Fault>| {
-            let reply = match result {
-                Ok(Reply::Done(count)) => Ok(number(count)),
-                Ok(Reply::Flushed { delivered, pending, dead }) => {
-                    let numbers = Members::none();
-                    numbers.set("delivered", &number(delivered));
-                    numbers.set("pending", &number(pending));
-                    numbers.set("dead", &number(dead));
-                    Ok(numbers.into())
+    /// Asks the coordinator: to send a dead letter or all again, to throw one away, to take an event out of the queue,
+    /// to stop or go on, to remove what is stored of a session and user or of all, or to deliver what is there. Or, as
+    /// it does, writes down what happens.
+    pub fn ask(
+        &self,
+        what: JsValue,
+        id: JsValue,
+        user: JsValue,
+        settle: Told,
+    ) -> Result<(), JsValue> {
+        let of = id.as_string();
+        let id = || of.as_deref().map(event_id).transpose();
+        let request = match &*text(&what) {
+            "retry" => Request::Retry { id: id()? },
+            "pause" => Request::Pause { on: true },
+            "resume" => Request::Pause { on: false },
+            "flush" => Request::Flush,
+            "record" => return Ok(self.0.record(Some(Recording::WithoutBodies))),
+            "record-bodies" => return Ok(self.0.record(Some(Recording::WithBodies))),
+            "record-end" => return Ok(self.0.record(None)),
+            wipe @ ("wipe" | "wipe-undelivered") => Request::Wipe(Wipe {
+                undelivered: wipe.len() > 4,
+                session: of.map(Into::into),
+                user: user.as_string().map(Into::into),
+            }),
+            what => {
+                let id = event_id(&of.unwrap_or_default())?;
+                match what {
+                    "discard" => Request::Discard { id },
+                    _ => Request::Replace(Change { id, sealed: None }),
                 }
-                Ok(Reply::Failed(fault)) | Err(fault) => Err(fault),
-            };
-            give(&settle, reply);
+            }
         };
-        self.0.driver().ask(request, Box::new(settle));
+        self.0.driver().ask(request, answering(settle));
         Ok(())
-    }
-
-    /// Writes down what happens, or ends it.
-    pub fn record(&self, on: bool, bodies: bool) {
-        let recording = if bodies { Recording::WithBodies } else { Recording::WithoutBodies };
-        self.0.record(on.then_some(recording));
-    }
-
-    /// Gives what was written down.
-    pub fn recording(&self, settle: Told) {
-        let given = move |file: Vec<u8>| give(&settle, Ok(Uint8Array::from(&file[..]).into()));
-        self.0.driver().recording(given);
     }
 
     /// Answers what the sink was told as `token`.
@@ -213,21 +208,6 @@ impl Client {
     pub fn close(&self, closed: Told) {
         self.0.driver().close_when_written(move || give(&closed, Ok(JsValue::UNDEFINED)));
     }
-}
-
-// What queued events and dead letters have in common, as the app sees it; but `data` is a text still. Of a letter that
-// cannot be read there is nothing but its id.
-fn shown(id: &str, listed: Option<&Listed<'_>>) -> Members {
-    let shown = Members::none();
-    let event = listed.map(|listed| &listed.event);
-    shown.set_text("id", id);
-    shown.set_text("type", event.map_or("", |event| event.type_));
-    shown.set("key", &text_or_none(event.and_then(|event| event.key)));
-    shown.set("data", &text_or_none(listed.and_then(Listed::data)));
-    shown.set_text("priority", listed.map_or(Lane::default(), |listed| listed.lane).name());
-    shown.set_text("session", listed.map_or("", |listed| listed.session));
-    shown.set_text("user", listed.map_or("", |listed| listed.user));
-    shown
 }
 
 // Texts cross as they are and are read here: each that the glue wrote would be written there by code of its own.
@@ -254,6 +234,23 @@ fn settling<T: 'static>(settle: Told, shown: impl FnOnce(T) -> JsValue + 'static
     Box::new(move |result| give(&settle, result.map(shown)))
 }
 
+fn answering(settle: Told) -> Settle<Reply> {
+    Box::new(move |result| {
+        let reply = match result {
+            Ok(Reply::Done(count)) => Ok(number(count)),
+            Ok(Reply::Flushed { delivered, pending, dead }) => {
+                let numbers = Members::none();
+                numbers.set("delivered", &number(delivered));
+                numbers.set("pending", &number(pending));
+                numbers.set("dead", &number(dead));
+                Ok(numbers.into())
+            }
+            Ok(Reply::Failed(fault)) | Err(fault) => Err(fault),
+        };
+        give(&settle, reply);
+    })
+}
+
 fn give(settle: &Told, result: Result<JsValue, Fault>) {
     let (value, fault) = match result {
         Ok(value) => (value, JsValue::UNDEFINED),
@@ -274,6 +271,7 @@ fn options(raw: &RawOptions) -> Options {
     };
     let overflow = if flag("dropOldest") { Overflow::DropOldest } else { Overflow::Block };
     let batch_age_ms = number("batchAgeMs", limits::BATCH_AGE_MS);
+    let safety_net_ms = number("safetyNetMs", SAFETY_NET_MS);
     Options {
         channel: text("channel"),
         session: Some(text("session")),
@@ -283,6 +281,7 @@ fn options(raw: &RawOptions) -> Options {
         scope: raw.text("scope").map(Into::into),
         relaxed: flag("relaxed"),
         batch_age: Duration::from_millis(batch_age_ms.into()),
+        safety_net: Duration::from_millis(safety_net_ms.into()),
         outbox: rows::Options {
             tries_max: number("maxRetries", defaults.tries_max),
             base_delay_ms: number("baseDelayMs", defaults.base_delay_ms),
@@ -290,7 +289,7 @@ fn options(raw: &RawOptions) -> Options {
             batch_events: number("batchSize", defaults.batch_events),
             dead_max: number("deadLetterCap", defaults.dead_max),
             overflow,
-            deliver: None,
+            deliver: flag("requests").then_some(Deliver::Requests),
         },
         token: None,
         debug: flag("debug"),
@@ -373,6 +372,12 @@ fn show_status(detail: &Members, status: &Status) {
     detail.set("dead", &number(status.dead));
     detail.set("nextAttemptAt", &status.next_attempt_at.map_or(JsValue::NULL, |at| number(at.0)));
     detail.set("paused", &JsValue::from_bool(status.paused));
+    let breaker = match status.breaker {
+        Breaker::Closed => "closed",
+        Breaker::Open => "open",
+        Breaker::HalfOpen => "half-open",
+    };
+    detail.set_text("breaker", breaker);
     detail.set_text("build", &status.host_build);
     let protocol = if status.host == Host::Starting { 0 } else { PROTOCOL_MAX };
     detail.set("protocol", &number(protocol.into()));

@@ -3,10 +3,10 @@
 use std::rc::Rc;
 
 use bellwether_shared::base::{Culprit, EventId, Fault, PageId, joined};
-use bellwether_shared::bus::{Identity, Reply, Request};
+use bellwether_shared::bus::{Change, Identity, Reply, Request, Wipe};
 use bellwether_shared::rows::{JournalRow, Store, StreamKey};
 use bellwether_shared::tape::Recording;
-use bellwether_shared::wire::{Event, EventKind, EventUnfit, Lane, to_cbor};
+use bellwether_shared::wire::{Event, EventFlags, EventKind, EventUnfit, Lane, to_cbor};
 use bellwether_web::{clock, entropy, task};
 use futures::channel::{mpsc, oneshot};
 
@@ -32,6 +32,15 @@ pub struct NewEvent<'a> {
     pub correlation: Option<&'a str>,
     /// The app's version of the body's shape.
     pub schema: u32,
+    /// The id of its prerequisite, enqueued before on this device; it is not sent before the server has taken that one.
+    pub after: Option<&'a str>,
+    /// What it takes from the prerequisite's result: JSON text of an object, from a JSON pointer (RFC 6901) into the body
+    /// to one into the result; at most 4 KiB.
+    pub binds: Option<&'a str>,
+    /// Whether it goes even if its prerequisite fails, and whether a later one of its type and key takes its place.
+    pub flags: EventFlags,
+    /// What its body is: the app's, or a plain request.
+    pub kind: EventKind,
     /// How urgent it is.
     pub lane: Lane,
     /// The coordinator is woken at once, without waiting for more events. Critical events always are.
@@ -85,7 +94,7 @@ impl Bellwether {
         let token = options.token.clone().map(asking);
         let it = Self::open(options, token, Vec::new())?;
         let (sender, receiver) = oneshot::channel();
-        it.driver().start(|| sender.send(()).unwrap_or_default());
+        it.driver().start(|_| sender.send(()).unwrap_or_default());
         receiver.await.unwrap_or_default();
         Ok(it)
     }
@@ -155,16 +164,43 @@ impl Bellwether {
         if driver.closed.get() {
             return Err(closed());
         }
+        let (id, sealed) = self.seal(&event)?;
+        let Identity { session, user } = driver.identity();
+        let stream = StreamKey { session, user, lane: event.lane };
+        let row = to_cbor(&JournalRow::new(&stream, &sealed, clock::now().wall));
+        let urgent = event.immediate || event.lane == Lane::Critical;
+        driver.append(row, urgent, settle)?;
+        Ok(id)
+    }
+
+    /// Gives `event` to the coordinator for the one of its id: for one that is `queued`, or for a dead letter's.
+    pub(crate) fn change(
+        &self,
+        event: NewEvent<'_>,
+        queued: bool,
+        settle: Settle<Reply>,
+    ) -> Result<EventId, Fault> {
+        let (id, sealed) = self.seal(&event)?;
+        let change = Change { id: id.clone(), sealed: Some(sealed.into()) };
+        let request = if queued { Request::Replace(change) } else { Request::Edit(change) };
+        self.driver().ask(request, settle);
+        Ok(id)
+    }
+
+    fn seal(&self, event: &NewEvent<'_>) -> Result<(EventId, Vec<u8>), Fault> {
         let now = clock::now();
+        let named = |id: &str| {
+            EventId::new(id)
+                .map_err(|_| unfit("this is no event's id: 1 to 64 visible ASCII characters"))
+        };
         let id = match event.id {
-            Some(id) => EventId::new(id).map_err(|_| {
-                unfit("the event's id does not fit: 1 to 64 visible ASCII characters")
-            })?,
+            Some(id) => named(id)?,
             None => EventId::from_uuid(now.wall, entropy::bytes()),
         };
+        let driver = self.driver();
         let sealed = Event {
             id: id.clone(),
-            kind: EventKind::App,
+            kind: event.kind,
             type_: event.type_,
             key: event.key,
             data: event.data.map(str::as_bytes),
@@ -173,17 +209,12 @@ impl Bellwether {
             page: driver.me,
             at: now.wall,
             correlation: event.correlation,
-            after: None,
-            binds: None,
-            flags: None,
+            after: event.after.map(named).transpose()?,
+            binds: event.binds.map(str::as_bytes),
+            flags: (event.flags != EventFlags::default()).then_some(event.flags),
         };
         sealed.check().map_err(|unfit| refuse(&unfit))?;
-        let Identity { session, user } = driver.identity();
-        let stream = StreamKey { session, user, lane: event.lane };
-        let row = to_cbor(&JournalRow::new(&stream, &to_cbor(&sealed), now.wall));
-        let urgent = event.immediate || event.lane == Lane::Critical;
-        driver.append(row, urgent, settle)?;
-        Ok(id)
+        Ok((id, to_cbor(&sealed)))
     }
 
     /// Events that the server has not answered, in the order of appending.
@@ -244,6 +275,44 @@ impl Bellwether {
         self.count(Request::Discard { id }).await.map(drop)
     }
 
+    /// Takes an event out of the queue; ends when that is durable. Its outcome is then refused, `cancelled`.
+    ///
+    /// Fails with `already-sealed` if it may be on its way, and `event-unknown` if it is not queued.
+    pub async fn cancel(&self, id: EventId) -> Result<(), Fault> {
+        self.count(Request::Replace(Change { id, sealed: None })).await.map(drop)
+    }
+
+    /// Puts `event` into the place of the queued one of its id, which it has to have; its lane is without effect.
+    ///
+    /// Fails like [`cancel`](Self::cancel), and for an event that does not fit.
+    pub async fn replace(&self, event: NewEvent<'_>) -> Result<(), Fault> {
+        self.changed(event, true).await
+    }
+
+    /// Puts `event` into the dead letter of its id. It stays one, until it is sent again.
+    pub async fn edit(&self, event: NewEvent<'_>) -> Result<(), Fault> {
+        self.changed(event, false).await
+    }
+
+    /// Removes what is stored of all sessions and users, or of those named; undelivered events and dead letters only
+    /// if they are asked for. How many of these there were.
+    pub async fn wipe(&self, wipe: Wipe) -> Result<u64, Fault> {
+        self.count(Request::Wipe(wipe)).await
+    }
+
+    /// Ends the user's work in this page: the worker forgets the token, and the page goes on as nobody. With `discard`
+    /// what this user has not delivered in this session is removed.
+    pub async fn sign_out(&self, discard: bool) -> Result<(), Fault> {
+        let Identity { session, user } = self.driver().identity();
+        self.driver().give_token(Identity { session: session.clone(), user: user.clone() }, None);
+        self.identify(Identity { session: session.clone(), user: "".into() }, None)?;
+        if discard {
+            let (session, user) = (Some(session), Some(user));
+            self.wipe(Wipe { session, user, undelivered: true }).await?;
+        }
+        Ok(())
+    }
+
     /// Stops delivering, or goes on, in all pages and after a restart too; ends when that is durable.
     pub async fn pause(&self, on: bool) -> Result<(), Fault> {
         self.count(Request::Pause { on }).await.map(drop)
@@ -294,6 +363,14 @@ impl Bellwether {
         // What is being written is let finish.
         self.driver().close_when_written(|| sender.send(()).unwrap_or_default());
         receiver.await.unwrap_or_default();
+    }
+
+    async fn changed(&self, event: NewEvent<'_>, queued: bool) -> Result<(), Fault> {
+        let answered = |settle| drop(self.change(event, queued, settle));
+        match awaited(answered).await? {
+            Reply::Failed(fault) => Err(fault),
+            Reply::Done(_) | Reply::Flushed { .. } => Ok(()),
+        }
     }
 
     async fn count(&self, request: Request) -> Result<u64, Fault> {

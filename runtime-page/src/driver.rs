@@ -14,6 +14,8 @@ use bellwether_web::fault::StoreFault;
 use bellwether_web::journal::Journal;
 use bellwether_web::link::{self, Heard, Link};
 use bellwether_web::{clock, entropy, task};
+use minicbor::bytes::ByteVec;
+use wasm_bindgen::JsValue;
 
 use crate::delivery::Deliveries;
 use crate::group::{Group, Settle, Written};
@@ -51,7 +53,9 @@ pub(crate) struct Driver {
 impl Driver {
     pub(crate) fn new(options: Options, token: Option<AskToken>, hear: Vec<Hear>) -> Rc<Self> {
         let me = PageId(entropy::bytes());
-        let page = Page::new(me, &options.build, options.hello(token.is_some()), options.batch_age);
+        let hello = options.hello(token.is_some());
+        let page = Page::new(me, &options.build, hello, options.batch_age)
+            .with_safety_net(options.safety_net);
         let status = Status { online: link::online(), ..Status::default() };
         Rc::new_cyclic(|weak: &std::rc::Weak<Self>| {
             let weak = weak.clone();
@@ -87,13 +91,13 @@ impl Driver {
 
     /// Opens the journal, begins to listen, and looks for the worker, which is not waited for. Calls `done` when the
     /// journal is open or known not to be openable.
-    pub(crate) fn start(self: &Rc<Self>, done: impl FnOnce() + 'static) {
+    pub(crate) fn start(self: &Rc<Self>, done: impl FnOnce(Result<(), Fault>) + 'static) {
         let driver = Rc::clone(self);
-        self.journal.open(Box::new(move |_| {
+        self.journal.open(Box::new(move |result| {
             // Tried again by each use; whoever enqueues is told why it did not work.
             driver.link.start();
             driver.count();
-            done();
+            done(result.map_err(|fault| fault.to_fault()));
         }));
     }
 
@@ -172,6 +176,20 @@ impl Driver {
     pub(crate) fn read(&self, store: Store, settle: Settle<Rows>) {
         let done = |found: Result<_, StoreFault>| settle(found.map_err(|fault| fault.to_fault()));
         self.journal.read(store, None, LISTED_MAX, Box::new(done));
+    }
+
+    /// The same, as the browser gives them.
+    pub(crate) fn read_as_is(&self, store: &str, after: f64, settle: Settle<JsValue>) {
+        if self.closed.get() {
+            return settle(Err(closed()));
+        }
+        let done = |found: Result<_, StoreFault>| settle(found.map_err(|fault| fault.to_fault()));
+        self.journal.read_as_is(store, after, LISTED_MAX, Box::new(done));
+    }
+
+    /// Rows that this page has not seen written.
+    pub(crate) fn unwritten(&self) -> Vec<ByteVec> {
+        self.group.unwritten()
     }
 
     /// Asks the coordinator; its answer, or that it is silent.
@@ -340,6 +358,7 @@ impl Driver {
                     self.handle(Input::Online);
                 }
             }
+            Heard::Network(network) => self.handle(Input::Network(network)),
             Heard::Timeout => self.handle(Input::Timeout),
         }
     }

@@ -20,7 +20,8 @@ mod options;
 mod status;
 
 pub use bellwether_shared::base::{EventId, Fault, PageId};
-pub use bellwether_shared::wire::Lane;
+pub use bellwether_shared::bus::{Breaker, Wipe};
+pub use bellwether_shared::wire::{EventFlags, EventKind, Lane};
 
 pub use client::{Bellwether, FlushReport, NewEvent, Receipt};
 pub use delivery::Delivery;

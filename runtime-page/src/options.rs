@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use bellwether_shared::base::{Culprit, Fault, joined, limits};
 use bellwether_shared::bus::{Hello, Identity};
+use bellwether_shared::page::SAFETY_NET_MS;
 use bellwether_shared::rows;
 use bellwether_web::link;
 use futures::future::LocalBoxFuture;
@@ -44,6 +45,8 @@ pub struct Options {
     pub relaxed: bool,
     /// How long the coordinator's wake-up waits for more events. Default 50 ms.
     pub batch_age: Duration,
+    /// While something is pending the coordinator is woken at least this often; 5 s at the least. Default 60 s.
+    pub safety_net: Duration,
     /// Tries, delays, batches and dead letters.
     pub outbox: rows::Options,
     /// Gives tokens, where the server wants them.
@@ -65,6 +68,7 @@ impl Default for Options {
             scope: None,
             relaxed: false,
             batch_age: Duration::from_millis(limits::BATCH_AGE_MS.into()),
+            safety_net: Duration::from_millis(SAFETY_NET_MS.into()),
             outbox: rows::Options::default(),
             token: None,
             debug: false,
@@ -107,7 +111,7 @@ impl Options {
             options: self.outbox.clone().bounded(),
             has_token,
             visible: link::visible(),
-            network: None,
+            network: link::network(),
         }
     }
 }

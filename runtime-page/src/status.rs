@@ -1,7 +1,7 @@
 //! What the app is told.
 
 use bellwether_shared::base::{Epoch, Fault, LogEpoch, Wall};
-use bellwether_shared::bus::{self, Sync};
+use bellwether_shared::bus::{self, Breaker, Sync};
 use bellwether_shared::rows::Reason;
 
 /// Where the coordinator runs.
@@ -55,6 +55,8 @@ pub struct Status {
     pub next_attempt_at: Option<Wall>,
     /// Whether the app has paused delivery.
     pub paused: bool,
+    /// Whether the server is being spared after failures in a row.
+    pub breaker: Breaker,
     /// The coordinator's build; empty until one has answered.
     pub host_build: Box<str>,
 }
@@ -75,6 +77,7 @@ impl Status {
         self.dead = told.dead;
         self.next_attempt_at = told.next_attempt_at;
         self.paused = told.paused;
+        self.breaker = told.breaker.unwrap_or_default();
         self.host_build = build;
     }
 }

@@ -58,8 +58,8 @@ impl Driver {
                     Err(fault) => Input::JournalFailed(fault.to_fault()),
                 })
             }
-            Effect::ReadRetained { ticket, after, limit } => {
-                Some(match self.rows(Store::Retained, after, limit).await {
+            Effect::ReadRetained { ticket, store, after, limit } => {
+                Some(match self.rows(store, after, limit).await {
                     Ok(rows) => Input::Retained { ticket, rows },
                     Err(fault) => Input::RetainedFailed { ticket, fault: fault.to_fault() },
                 })

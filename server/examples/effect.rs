@@ -1,4 +1,11 @@
-//! An app's own table, written in the transaction that appends the event, and a result for the page.
+//! An app's own tables, written in the transaction that appends the event, and results for the page.
+//!
+//! A visit's `visit.ended` names its `visit.started` as its prerequisite, and takes the number that it was given:
+//!
+//! ```js
+//! const start = await outbox.enqueue({ type: "visit.started" });
+//! await outbox.enqueue({ type: "visit.ended", data: { minutes: 3 }, after: start.id, binds: { "/visit": "/visit" } });
+//! ```
 //!
 //! `cargo run -p bellwether-server --example effect` serves it on port 8787, for this machine only. The
 //! notes are in the table `notes` of `bellwether-data/bellwether.sqlite`, beside the server's own.
@@ -22,6 +29,8 @@ impl Effect for Notes {
     fn apply(&self, tx: &EffectTx<'_>, event: &AcceptedEvent<'_>) -> EffectOutcome {
         match event.event.type_ {
             "note.added" => add(tx, event).unwrap_or_else(|fault| fault.later()),
+            "visit.started" => start(tx, event).unwrap_or_else(|fault| fault.later()),
+            "visit.ended" => end(tx, event).unwrap_or_else(|fault| fault.later()),
             // What is not known here is kept in the log all the same.
             _ => EffectOutcome::Done { result: None },
         }
@@ -54,6 +63,43 @@ fn add(tx: &EffectTx<'_>, event: &AcceptedEvent<'_>) -> Result<EffectOutcome, Ef
     // What `delivered(id)` gives to the page.
     let result = format!("{{\"number\": {number}}}");
     Ok(EffectOutcome::Done { result: Some(result.into_bytes().into()) })
+}
+
+fn start(tx: &EffectTx<'_>, event: &AcceptedEvent<'_>) -> Result<EffectOutcome, EffectFault> {
+    let Some(sql) = tx.sql()? else {
+        return Ok(EffectOutcome::Pause { retry_after_ms: 60_000 });
+    };
+    sql.execute_batch(
+        "CREATE TABLE IF NOT EXISTS visits
+         (visit INTEGER PRIMARY KEY, tenant TEXT, session TEXT, minutes INTEGER) STRICT",
+    )?;
+    let session = &event.stream.session;
+    sql.execute("INSERT INTO visits (tenant, session) VALUES (?1, ?2)", (event.tenant, session))?;
+    let result = format!("{{\"visit\": {}}}", sql.last_insert_rowid());
+    Ok(EffectOutcome::Done { result: Some(result.into_bytes().into()) })
+}
+
+fn end(tx: &EffectTx<'_>, event: &AcceptedEvent<'_>) -> Result<EffectOutcome, EffectFault> {
+    let Some(sql) = tx.sql()? else {
+        return Ok(EffectOutcome::Pause { retry_after_ms: 60_000 });
+    };
+    // The number of the visit is in the data by the time it is here: the server has bound it.
+    let ended = sql.execute(
+        "UPDATE visits SET minutes = ?1 ->> '$.minutes'
+         WHERE visit = ?1 ->> '$.visit' AND tenant = ?2 AND session = ?3",
+        (
+            event.event.data.and_then(|data| std::str::from_utf8(data).ok()),
+            event.tenant,
+            &event.stream.session,
+        ),
+    )?;
+    if ended == 0 {
+        return Ok(EffectOutcome::Refuse {
+            code: "visit-unknown".into(),
+            message: "no such visit; name its start in `after`, and bind /visit to /visit".into(),
+        });
+    }
+    Ok(EffectOutcome::Done { result: None })
 }
 
 #[tokio::main]

@@ -69,7 +69,12 @@ fn cors(origins: Origins) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(allowed))
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::CONTENT_ENCODING,
+            header::ACCEPT,
+        ])
         .expose_headers([header::RETRY_AFTER])
         .allow_private_network(private_network)
         .max_age(PREFLIGHT_AGE)

@@ -16,7 +16,13 @@ pub const ANSWER_RESULT_BYTES_MAX: usize = 1024 * 1024;
 pub const MESSAGE_BYTES_MAX: usize = 1_000;
 /// A refusal's code from the app's effect; what is beyond is cut off.
 pub const CODE_BYTES_MAX: usize = 100;
-/// Sealed bytes in one page of the log, unless a single event alone is larger.
+/// Bindings of one event.
+pub const BINDS_MAX: usize = 32;
+/// Steps of one pointer of a binding; each may cost a look through the whole text.
+pub const BIND_STEPS_MAX: usize = 32;
+/// When an event comes again whose prerequisite is not known.
+pub const PREREQUISITE_RETRY_AFTER_MS: u32 = limits::DELAY_MS_BASE;
+/// Sealed bytes and bound data in one page of the log, unless a single event alone is larger.
 pub const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Events in one page of the log, where the reader names no limit.
 pub const PAGE_EVENTS: u32 = 100;
@@ -62,7 +68,7 @@ const _: () = assert!(
         + limits::BATCH_EVENTS_MAX * 2 * (MESSAGE_BYTES_MAX + CODE_BYTES_MAX + 100)
         <= limits::ANSWER_BYTES_MAX
 );
-const _: () = assert!(limits::EVENT_BYTES_MAX <= PAGE_BYTES_MAX);
+const _: () = assert!(limits::EVENT_BYTES_MAX + limits::EVENT_DATA_BYTES_MAX <= PAGE_BYTES_MAX);
 // The last call begins within the budget, and a client waits for all of it.
 const _: () = assert!(WEBHOOK_BUDGET_MS + WEBHOOK_TIMEOUT_MS_MAX <= limits::PUSH_TIMEOUT_MS as u64);
 const _: () = assert!(limits::RESULT_BYTES_MAX <= WEBHOOK_REPLY_BYTES_MAX);

@@ -1,10 +1,12 @@
 //! The command line, validated once into one struct.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bellwether_shared::base::limits;
 use clap::{Parser, Subcommand};
 
 use crate::audit::Anchor;
@@ -65,6 +67,14 @@ pub struct Arguments {
     /// Take batches of devices that cannot sign, too: for pages outside of a secure context
     #[arg(long)]
     pub allow_unsigned: bool,
+
+    /// Take events of these types only, and refuse others as type-unknown; separated by commas
+    #[arg(long, env = "BELLWETHER_EVENT_TYPES", value_name = "TYPE", value_delimiter = ',')]
+    pub event_types: Vec<String>,
+
+    /// The same, one type a line; empty lines are skipped
+    #[arg(long, env = "BELLWETHER_EVENT_TYPES_FILE", value_name = "FILE")]
+    pub event_types_file: Option<PathBuf>,
 
     /// Post each event to this address before it is appended; its reply is the outcome
     #[arg(long, env = "BELLWETHER_WEBHOOK", value_name = "URL")]
@@ -150,6 +160,8 @@ pub struct Config {
     pub origins: Origins,
     /// Whether unsigned batches are taken.
     pub signatures: Signatures,
+    /// The types of events that are taken; `None` for all.
+    pub event_types: Option<BTreeSet<Box<str>>>,
     /// Who is called for each event.
     pub webhook: Option<Caller>,
     /// What is served at `/`.
@@ -203,6 +215,7 @@ impl Config {
                  as in https://app.example"
             ));
         }
+        let event_types = event_types(&arguments)?;
         let webhook = webhook(&arguments)?;
         let any = arguments.allow_origin.iter().any(|origin| origin == "*");
         Ok(Self {
@@ -216,6 +229,7 @@ impl Config {
             } else {
                 Signatures::Required
             },
+            event_types,
             webhook,
             assets: arguments.assets,
             dev_faults: arguments.dev_faults,
@@ -253,6 +267,30 @@ fn guard(arguments: &Arguments) -> Result<Guard, String> {
         ));
     }
     Ok(Guard::Development)
+}
+
+fn event_types(arguments: &Arguments) -> Result<Option<BTreeSet<Box<str>>>, String> {
+    let mut types: BTreeSet<Box<str>> =
+        arguments.event_types.iter().map(|type_| type_.trim().into()).collect();
+    if let Some(path) = &arguments.event_types_file {
+        let text = fs::read_to_string(path)
+            .map_err(|fault| format!("cannot read {}: {fault}", path.display()))?;
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        types.extend(lines.map(Into::into));
+        if types.is_empty() {
+            return Err(format!("{} names no event type; name one a line", path.display()));
+        }
+    }
+    if let Some(unfit) =
+        types.iter().find(|type_| !(1..=limits::EVENT_TYPE_BYTES_MAX).contains(&type_.len()))
+    {
+        return Err(format!(
+            "--event-types: {unfit:?} has {} bytes, a type has 1 to {}",
+            unfit.len(),
+            limits::EVENT_TYPE_BYTES_MAX
+        ));
+    }
+    Ok((!types.is_empty()).then_some(types))
 }
 
 fn webhook(arguments: &Arguments) -> Result<Option<Caller>, String> {

@@ -7,7 +7,10 @@
 //!
 //! Not here: when an effect is asked; see [`engine`](crate::engine).
 
+use std::collections::BTreeSet;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use bellwether_shared::base::{Seq, Wall, limits};
 use bellwether_shared::wire::{Event, StreamId};
@@ -20,6 +23,13 @@ use serde_json::value::RawValue;
 pub trait Effect: Send + Sync + 'static {
     /// Carries out `event`. Runs at most once with success for each event id of a session.
     fn apply(&self, tx: &EffectTx<'_>, event: &AcceptedEvent<'_>) -> EffectOutcome;
+
+    /// Whether the app takes events of this type. Others are refused as `type-unknown`, so that a device can
+    /// offer them to its app. All are taken unless this says otherwise.
+    fn knows(&self, type_: &str) -> bool {
+        let _ = type_;
+        true
+    }
 }
 
 /// No effect: every event is just kept.
@@ -29,6 +39,36 @@ pub struct NoEffect;
 impl Effect for NoEffect {
     fn apply(&self, _: &EffectTx<'_>, _: &AcceptedEvent<'_>) -> EffectOutcome {
         EffectOutcome::Done { result: None }
+    }
+}
+
+/// An effect for events of some types only; those of others are refused as `type-unknown`.
+pub struct Only {
+    types: BTreeSet<Box<str>>,
+    inner: Arc<dyn Effect>,
+}
+
+impl Only {
+    /// Lets events of `types` through to `inner`.
+    #[must_use]
+    pub fn new(types: BTreeSet<Box<str>>, inner: Arc<dyn Effect>) -> Self {
+        Self { types, inner }
+    }
+}
+
+impl fmt::Debug for Only {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Only").field("types", &self.types).finish_non_exhaustive()
+    }
+}
+
+impl Effect for Only {
+    fn apply(&self, tx: &EffectTx<'_>, event: &AcceptedEvent<'_>) -> EffectOutcome {
+        self.inner.apply(tx, event)
+    }
+
+    fn knows(&self, type_: &str) -> bool {
+        self.types.contains(type_) && self.inner.knows(type_)
     }
 }
 
@@ -45,7 +85,7 @@ pub struct AcceptedEvent<'a> {
     pub offset: u64,
     /// The server's wall clock.
     pub taken_at: Wall,
-    /// What it says. Its `data` is JSON text.
+    /// What it says. Its `data` is JSON text, with what it takes from its prerequisite's result (OUT-16).
     pub event: &'a Event<'a>,
 }
 
@@ -142,10 +182,18 @@ impl From<rusqlite::Error> for EffectFault {
 }
 
 /// Where an effect's data lives; each store has its own.
-pub(crate) trait Room: std::fmt::Debug {
+pub(crate) trait Room: fmt::Debug {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, EffectFault>;
     fn put(&self, key: &str, value: Option<&[u8]>) -> Result<(), EffectFault>;
     fn sql(&self) -> Result<Option<&rusqlite::Connection>, EffectFault>;
+}
+
+/// Whether the effect takes events of this type; one that panics over it is asked about each event.
+pub(crate) fn knows(effect: &dyn Effect, type_: &str) -> bool {
+    catch_unwind(AssertUnwindSafe(|| effect.knows(type_))).unwrap_or_else(|_| {
+        tracing::error!(type_, "the effect panicked when it was asked about a type");
+        true
+    })
 }
 
 /// Asks the effect, and makes of a panic or an unfit result an outcome like any other.

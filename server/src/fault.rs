@@ -13,6 +13,9 @@ pub const EPOCH_CHANGED: &str = "epoch-changed";
 /// The body's media type is neither CBOR nor JSON.
 pub const MEDIA_UNKNOWN: &str = "media-unknown";
 
+/// The body's content encoding is not gzip.
+pub const ENCODING_UNKNOWN: &str = "encoding-unknown";
+
 /// A request that is refused as a whole; nothing of it was consumed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
@@ -22,6 +25,9 @@ pub enum Fault {
     /// The body is of a type that this address does not take.
     #[error("send application/cbor or application/json, and say so in Content-Type")]
     MediaUnknown,
+    /// The body is compressed in a way that is not known here.
+    #[error("the body's Content-Encoding {0:?} is not known here; send gzip, or no encoding")]
+    EncodingUnknown(Box<str>),
     /// The body is over its bound.
     #[error("the body has more than {bound} bytes; send fewer events in one push")]
     BodyTooLarge {
@@ -129,6 +135,7 @@ impl Fault {
             }
             Self::Malformed(_)
             | Self::MediaUnknown
+            | Self::EncodingUnknown(_)
             | Self::BodyTooLarge { .. }
             | Self::BatchTooLarge { .. }
             | Self::ProtocolUnknown { .. }
@@ -166,6 +173,7 @@ impl Fault {
         match self {
             Self::Malformed(_) => (code::MALFORMED, 400, Us, false),
             Self::MediaUnknown => (MEDIA_UNKNOWN, 415, App, false),
+            Self::EncodingUnknown(_) => (ENCODING_UNKNOWN, 415, App, false),
             Self::BodyTooLarge { .. } => (code::BODY_TOO_LARGE, 413, Us, false),
             Self::BatchTooLarge { .. } => (code::BATCH_TOO_LARGE, 413, Us, false),
             Self::ProtocolUnknown { .. } => (code::PROTOCOL_UNKNOWN, 400, App, false),

@@ -29,6 +29,6 @@ pub mod ticket;
 pub mod webhook;
 
 pub use app::{App, app};
-pub use effect::{AcceptedEvent, Effect, EffectFault, EffectOutcome, EffectTx, NoEffect};
+pub use effect::{AcceptedEvent, Effect, EffectFault, EffectOutcome, EffectTx, NoEffect, Only};
 pub use fault::Fault;
 pub use serve::serve;

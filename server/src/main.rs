@@ -8,7 +8,7 @@ use bellwether_server::config::{Arguments, Config};
 use bellwether_server::mood::{Moods, Moody};
 use bellwether_server::store::{Embedded, Memory, Opening, Store};
 use bellwether_server::webhook::{Caller, Hooked, Replies};
-use bellwether_server::{App, Effect, NoEffect, app, command, observe, serve};
+use bellwether_server::{App, Effect, NoEffect, Only, app, command, observe, serve};
 use clap::Parser as _;
 use tokio::net::TcpListener;
 
@@ -38,6 +38,10 @@ fn start(mut arguments: Arguments) -> Result<(), String> {
     let effect: Arc<dyn Effect> = match &hook {
         Some((_, replies)) => Arc::clone(replies) as _,
         None => Arc::new(NoEffect),
+    };
+    let effect = match config.event_types.take() {
+        Some(types) => Arc::new(Only::new(types, effect)),
+        None => effect,
     };
     let effect = match moods.clone() {
         Some(moods) => Arc::new(Moody::new(moods, effect)),

@@ -221,6 +221,10 @@ impl Effect for Moody {
         }
         self.inner.apply(tx, event)
     }
+
+    fn knows(&self, type_: &str) -> bool {
+        self.inner.knows(type_)
+    }
 }
 
 const DELAY_MS_MAX: u64 = 60_000;

@@ -6,18 +6,20 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use bellwether_server::ticket::Ticket;
 use bellwether_shared::base::{
     Culprit, DeviceId, EventId, Incarnation, LogEpoch, PageId, RequestId, Stamp, Wall,
 };
 use bellwether_shared::bus::Request;
 use bellwether_shared::rows::{JournalRow, Replay, RetainedRow, StreamKey, StreamRow};
 use bellwether_shared::tape::Recording;
+use bellwether_shared::wire::farewell::{Farewell, Tickets, TicketsWanted};
 use bellwether_shared::wire::{
-    Answer, DeviceKey, Event, EventKind, KeyKind, Lane, Problem, Push, decode, text::from_hex,
-    to_cbor,
+    Answer, DeviceKey, Event, EventFlags, EventKind, KeyKind, Lane, Problem, Push, decode,
+    text::from_hex, to_cbor,
 };
 use bellwether_tests::choice::Chooser;
-use bellwether_tests::decoders::unsigned_push;
+use bellwether_tests::decoders::{exported, ticket_key, unsigned_push};
 use bellwether_tests::generate::{self, Plot};
 use bellwether_tests::scenario::Scenario;
 use bellwether_tests::transcript::Detail;
@@ -48,6 +50,10 @@ fn main() -> io::Result<()> {
     let stories = [
         ("request_push", requests()),
         ("request_events", batches()),
+        ("request_farewell", farewells()),
+        ("wire_ticket", tickets()),
+        ("json_binds", binds()),
+        ("file_audit", audits(&pinned)),
         ("machine_coordinator", lives(&pinned)),
         ("machine_page", talks(&pinned)),
         ("text_hex", texts()),
@@ -78,6 +84,8 @@ fn decoder_of(name: &str) -> Option<&'static str> {
         ("cursor-row", "row_cursor"),     ("event", "wire_event"),      ("push", "wire_push"),
         ("answer", "wire_answer"),        ("problem", "wire_problem"),  ("log-page", "wire_log_page"),
         ("envelope", "bus_envelope"),     ("request", "bus_request"),   ("notice", "bus_notice"),
+        ("tickets-wanted", "wire_tickets_wanted"),                      ("tickets", "wire_tickets"),
+        ("wire-farewell", "wire_farewell"),                             ("audit-", "wire_audit_record"),
     ];
     decoders.into_iter().find(|(begin, _)| name.starts_with(begin)).map(|(_, decoder)| decoder)
 }
@@ -131,8 +139,31 @@ fn in_json(decoder: &str, bytes: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         "wire_problem" => {
             vec![("json_problem", json(&decode::<Problem>(bytes).expect("it is pinned")))]
         }
+        "wire_tickets_wanted" => {
+            let wanted = json(&decode::<TicketsWanted>(bytes).expect("it is pinned"));
+            vec![("json_tickets_wanted", wanted)]
+        }
+        "wire_tickets" => {
+            vec![("json_tickets", json(&decode::<Tickets>(bytes).expect("it is pinned")))]
+        }
+        "wire_farewell" => {
+            let farewell = json(&decode::<Farewell>(bytes).expect("it is pinned"));
+            vec![("json_farewell", farewell.clone()), ("request_farewell", farewell)]
+        }
         _ => Vec::new(),
     }
+}
+
+/// An event that takes something from the result of `after`.
+fn dependent(id: &str, after: &str, flags: Option<EventFlags>) -> Vec<u8> {
+    let sealed = event(id, Some(b"{\"n\":[1]}"));
+    let made: Event<'_> = decode(&sealed).expect("it was just sealed");
+    to_cbor(&Event {
+        after: Some(EventId::new(after).expect("a word is an id")),
+        binds: Some(br#"{"/n/-":"/ids/1","/a~1b":"/id"}"#),
+        flags,
+        ..made
+    })
 }
 
 fn event(id: &str, data: Option<&[u8]>) -> Vec<u8> {
@@ -181,7 +212,73 @@ fn batches() -> Vec<(&'static str, Vec<u8>)> {
         ("one", one.clone()),
         ("repeated", [&one[..], &[0xff], &one, &[0xff], &other].concat()),
         ("spoilt", [&spoilt[..], &[0xff], &[0xa0], &[0xff], &other].concat()),
+        ("dependent", [&one[..], &[0xff], &dependent("d", "a", None)].concat()),
+        ("dependent-of-a-refused", [&spoilt[..], &[0xff], &dependent("d", "c", None)].concat()),
+        ("released", dependent("d", "x", Some(EventFlags::RELEASE))),
+        ("waiting", dependent("d", "x", None)),
     ]
+}
+
+fn farewells() -> Vec<(&'static str, Vec<u8>)> {
+    let events = [event("a", None), dependent("b", "a", None), event("c", Some(b"no")), vec![0xa0]];
+    let farewell = Farewell {
+        protocol: (1, 1),
+        ticket: vec![1; 90].into(),
+        device: DeviceId([1; 16]),
+        session: "s".into(),
+        user: "".into(),
+        events: events.map(Into::into).into(),
+    };
+    let waits = Farewell { events: vec![dependent("d", "x", None).into()], ..farewell.clone() };
+    vec![
+        ("farewell", to_cbor(&farewell)),
+        ("farewell-in-json", serde_json::to_vec(&farewell).expect("a farewell is JSON")),
+        ("waiting", to_cbor(&waits)),
+    ]
+}
+
+fn tickets() -> Vec<(&'static str, Vec<u8>)> {
+    let ticket = Ticket {
+        tenant: "t".into(),
+        session: "s".into(),
+        user: "ann".into(),
+        device: DeviceId([1; 16]),
+        expires_at: Wall(1_790_000_000_123),
+        nonce: [9; 16],
+    };
+    let good = ticket_key().seal(&ticket);
+    let mut spoilt = good.clone();
+    spoilt[4] ^= 1;
+    vec![("good", good), ("spoilt", spoilt), ("tag-alone", vec![0; 32])]
+}
+
+fn binds() -> Vec<(&'static str, Vec<u8>)> {
+    let seed = |binds: &str, data: &str, result: &str| {
+        [binds.as_bytes(), &[0xff], data.as_bytes(), &[0xff], result.as_bytes()].concat()
+    };
+    let deep = format!("{{\"{}\":\"\"}}", "/0".repeat(32));
+    vec![
+        (
+            "members",
+            seed(r#"{"/a":"/id","/b/c":"/ids/0"}"#, r#"{"b":{}}"#, r#"{"id":1,"ids":[2]}"#),
+        ),
+        ("elements", seed(r#"{"/0":"","/-":"/0"}"#, "[1]", "[[]]")),
+        ("the-whole", seed(r#"{"":""}"#, "1", "null")),
+        ("escapes", seed(r#"{"/~0~1":"/~1"}"#, "{}", r#"{"/":1.0}"#)),
+        ("deep", seed(&deep, &format!("{}1{}", "[".repeat(40), "]".repeat(40)), "{}")),
+        ("alone", br#"{"/a":""}"#.to_vec()),
+        ("malformed", seed(r#"{"a":1}"#, "{}", "{}")),
+    ]
+}
+
+/// Files of the pinned records, sound ones and others.
+fn audits(pinned: &[(&str, Vec<u8>)]) -> Vec<(&'static str, Vec<u8>)> {
+    let all = pinned.iter().filter(|(name, _)| name.starts_with("audit-"));
+    let all: Vec<u8> = all.flat_map(|(_, bytes)| bytes.clone()).collect();
+    let events = [event("a", Some(b"[1]")), event("b", Some(b"no")), dependent("c", "a", None)];
+    let sound = exported(&events.each_ref().map(Vec::as_slice));
+    let cut = sound[..sound.len() - 40].to_vec();
+    vec![("records", all), ("sound", sound), ("sound-and-cut", cut)]
 }
 
 // The numbers of pieces, as `decoders/machine.rs` reads them.

@@ -10,14 +10,19 @@
 mod machine;
 mod request;
 
-pub use request::unsigned_push;
+pub use request::{exported, ticket_key, unsigned_push};
 
+use bellwether_server::audit::{Rules, Unsound, verify};
+use bellwether_server::engine::{Binds, Unbound};
+use bellwether_shared::base::{Wall, limits};
 use bellwether_shared::bus::{Envelope, Notice, Request};
 use bellwether_shared::replay::{self, Life};
 use bellwether_shared::rows::{
     self, Config, CursorRow, DeadRow, DeviceRow, DoneRow, FlightRow, JournalRow, LeaseRow,
     ROW_VERSION, RetainedRow, RowFault, StreamRow,
 };
+use bellwether_shared::wire::audit::Record;
+use bellwether_shared::wire::farewell::{Farewell, Tickets, TicketsWanted};
 use bellwether_shared::wire::{
     Answer, Event, LogPage, Problem, Push, from_cbor, text::from_hex, text::to_hex, to_cbor,
 };
@@ -134,22 +139,44 @@ decoders! {
     wire_log_page = message!(LogPage);
     /// A sealed event.
     wire_event = event;
+    /// What asks for tickets.
+    wire_tickets_wanted = message!(TicketsWanted);
+    /// Tickets.
+    wire_tickets = message!(Tickets);
+    /// A farewell.
+    wire_farewell = message!(Farewell);
+    /// One record of an audit.
+    wire_audit_record = message!(Record);
+    /// A ticket, as the server opens it.
+    wire_ticket = ticket;
     /// A push in JSON.
     json_push = json!(Push);
     /// An answer in JSON.
     json_answer = json!(Answer);
     /// A problem in JSON.
     json_problem = json!(Problem);
+    /// What asks for tickets, in JSON.
+    json_tickets_wanted = json!(TicketsWanted);
+    /// Tickets in JSON.
+    json_tickets = json!(Tickets);
+    /// A farewell in JSON.
+    json_farewell = json!(Farewell);
+    /// Bindings, data and a result.
+    json_binds = binds;
     /// Hexadecimal text.
     text_hex = hex;
     /// A recording.
     file_tape = tape;
     /// A scenario.
     file_scenario = scenario;
+    /// An audit.
+    file_audit = audit;
     /// The body of a request, through checks, engine and store.
     request_push = request::push;
     /// Sealed events, properly chained, through engine and store.
     request_events = request::events;
+    /// The body of a farewell whose ticket is good, through engine and store.
+    request_farewell = request::farewell;
     /// Rows, messages and answers, told to a coordinator.
     machine_coordinator = machine::coordinator;
     /// Messages, told to a page.
@@ -175,6 +202,39 @@ fn hex(bytes: &[u8]) {
     assert_eq!(from_hex(&to_hex(bytes)).as_deref(), Some(bytes));
     if let Some(read) = core::str::from_utf8(bytes).ok().and_then(from_hex) {
         assert_eq!(read.len() * 2, bytes.len());
+    }
+}
+
+// Without the key no bytes are a ticket but those that were made with it.
+fn ticket(bytes: &[u8]) {
+    if let Ok(ticket) = ticket_key().open(bytes, Wall(0)) {
+        assert_eq!(ticket_key().seal(&ticket), bytes);
+    }
+}
+
+/// The three pieces stand between bytes `ff`, which no text has.
+fn binds(bytes: &[u8]) {
+    let mut pieces = bytes.split(|byte| *byte == 0xff);
+    let Ok(binds) = Binds::read(pieces.next().unwrap_or_default()) else { return };
+    match binds.apply(pieces.next(), pieces.next()) {
+        Ok(bound) => {
+            assert!(bound.len() <= limits::EVENT_DATA_BYTES_MAX);
+            let again = serde_json::from_slice::<serde::de::IgnoredAny>(&bound);
+            assert!(again.is_ok(), "what was bound is JSON");
+        }
+        Err(Unbound::TooLarge { found }) => assert!(found > limits::EVENT_DATA_BYTES_MAX),
+        Err(Unbound::Missing(_) | Unbound::Unsettable(_)) => {}
+    }
+}
+
+fn audit(bytes: &[u8]) {
+    let rules = Rules { unsigned: true, anchors: Vec::new() };
+    match verify(bytes, &rules) {
+        Ok(()) => {
+            assert!(verify(&bytes[..bytes.len() - 1], &rules).is_err(), "a cut is found");
+        }
+        Err(Unsound::Found(_)) => {}
+        Err(Unsound::Unread(fault)) => panic!("memory can be read: {fault}"),
     }
 }
 

@@ -87,7 +87,7 @@ impl What {
         Some(match self {
             Self::Do(Effect::Commit { batch, .. }) => Scope::of(batch),
             Self::Do(Effect::ReadJournal { .. }) => Scope::reading(&[Store::Journal]),
-            Self::Do(Effect::ReadRetained { .. }) => Scope::reading(&[Store::Retained]),
+            Self::Do(Effect::ReadRetained { store, .. }) => Scope::reading(&[*store]),
             Self::Do(Effect::ReadOld { store, .. }) => Scope::reading(&[*store]),
             Self::Boot => Scope::writing(&BOOT_STORES),
             Self::Farewell(batch, ..) => Scope::of(batch),
@@ -553,11 +553,11 @@ impl World {
                     }
                 }
             }
-            Effect::ReadRetained { ticket, after, limit } => {
-                match read(disk, Store::Retained, after, limit) {
+            Effect::ReadRetained { ticket, store, after, limit } => {
+                match read(disk, store, after, limit) {
                     Ok(rows) => Input::Retained { ticket, rows },
                     Err(fault) => {
-                        let effect = Effect::ReadRetained { ticket, after, limit };
+                        let effect = Effect::ReadRetained { ticket, store, after, limit };
                         return self.lose_and(device, realm, again, fault, effect);
                     }
                 }

@@ -446,6 +446,7 @@ impl Ledger for Tables {
             seq: event.seq,
             taken_at: event.taken_at,
             sealed: event.sealed.to_vec().into(),
+            bound: None,
         });
         Ok(())
     }

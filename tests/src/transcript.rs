@@ -166,8 +166,8 @@ pub fn effect(effect: &Effect) -> String {
             }
         }
         Effect::ReadJournal { after, limit } => format!("read journal after {after}, {limit} rows"),
-        Effect::ReadRetained { ticket, after, limit } => {
-            format!("read retained #{} after {after}, {limit} rows", ticket.0)
+        Effect::ReadRetained { ticket, store, after, limit } => {
+            format!("read {} #{} after {after}, {limit} rows", store.name(), ticket.0)
         }
         Effect::ReadOld { store, limit } => format!("read old {}, {limit} rows", store.name()),
         Effect::ListClients => "list clients".into(),
@@ -198,6 +198,7 @@ pub fn page_fact(input: &page::Input) -> String {
         | page::Input::Appended { .. }
         | page::Input::Visible(_)
         | page::Input::Online
+        | page::Input::Network(_)
         | page::Input::Returned
         | page::Input::Timeout => format!("{input:?}"),
     }

@@ -5,7 +5,8 @@ use bellwether_shared::bus::{Notice, Request, Status};
 use bellwether_shared::coordinator::Trigger;
 use bellwether_shared::page;
 use bellwether_shared::rows::{
-    DeadRow, FlightRow, JournalRow, Key, Op, ROW_VERSION, Store, WriteBatch, read,
+    Config, DeadRow, FlightRow, JournalRow, Key, META_CONFIG, Op, ROW_VERSION, Store, WriteBatch,
+    read,
 };
 use bellwether_shared::wire::{Lane, to_cbor};
 use bellwether_tests::check;
@@ -180,8 +181,10 @@ fn delays_grow_to_their_bound_are_spread_and_survive_a_kill() {
     assert!(gaps.len() > 15, "{gaps:?}");
     assert!(gaps.windows(2).skip(6).any(|pair| pair[0].abs_diff(pair[1]) > 500), "{gaps:?}");
 
-    // A new life keeps to the time that the one before has set.
-    let due = flight(&world).expect("a batch waits").due_at.0;
+    // A new life keeps to the time that the one before has set: the batch's own, and the breaker's.
+    let own = flight(&world).expect("a batch waits").due_at.0;
+    let spared = config(&world).breaker.expect("it has opened").until.0;
+    let due = own.max(spared);
     world.kill(0);
     let sent = world.sent.len();
     world.trigger(0, Trigger::Start);
@@ -597,6 +600,12 @@ pub(super) fn log(world: &World) -> Vec<EventId> {
 
 pub(super) fn journal(world: &World) -> Vec<Vec<u8>> {
     world.devices[0].disk.rows(Store::Journal).map(|(_, row)| row.clone()).collect()
+}
+
+fn config(world: &World) -> Config {
+    let rows = &mut world.devices[0].disk.rows(Store::Meta);
+    let row = rows.find(|(key, _)| **key == Key::from(META_CONFIG)).expect("there is one").1;
+    read(row).expect("it is this build's")
 }
 
 pub(super) fn flight(world: &World) -> Option<FlightRow> {

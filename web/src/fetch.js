@@ -63,7 +63,7 @@ function toRequest(asked, key, token, server) {
     if (!headers.has(name)) headers.set(name, value);
   };
   add("idempotency-key", key);
-  if (token !== undefined && server !== "" && url.startsWith(server.replace(/\/?$/, "/"))) {
+  if (token !== undefined && server !== "" && `${url}/`.startsWith(server.replace(/\/?$/, "/"))) {
     add("authorization", `Bearer ${token}`);
   }
   const bytes = base64 ? Uint8Array.from(atob(body), (char) => char.charCodeAt(0)) : body;

@@ -83,6 +83,11 @@ impl Journal {
         self.0.read(store.name(), after, limit, &done);
     }
 
+    /// The same, of the store of this name, as pairs in an array.
+    pub fn read_as_is(&self, store: &str, after: f64, limit: u32, done: Done<JsValue>) {
+        self.0.read(store, after, limit, &when_done(done));
+    }
+
     /// How many rows a store has.
     pub fn count(&self, store: Store, done: Done<u64>) {
         self.0.count(store.name(), &number(done));

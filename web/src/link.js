@@ -18,6 +18,7 @@ const LEFT = 4;
 const RETURNED = 5;
 const ONLINE = 6;
 const TIMEOUT = 7;
+const NETWORK = 8;
 
 /** @typedef {(what: number, value: unknown) => void} Hear */
 
@@ -60,6 +61,14 @@ export class Link {
     return navigator.onLine ?? true;
   }
 
+  /** How fast the network is: 0, or slower: 1, 2; `undefined` where the browser does not say. */
+  static network() {
+    const connection = /** @type {any} */ (navigator).connection;
+    const { effectiveType = "", saveData } = connection ?? {};
+    const speed = saveData || /2g/.test(effectiveType) ? 2 : effectiveType === "3g" ? 1 : 0;
+    return connection && speed;
+  }
+
   /** Begins to listen, and looks for the worker. */
   start() {
     this.#listen(document, "visibilitychange", () => this.#tell(VISIBLE, Link.isVisible()));
@@ -71,6 +80,8 @@ export class Link {
       this.#tell(ONLINE, true);
       this.#find();
     });
+    const { connection } = /** @type {any} */ (navigator);
+    if (connection) this.#listen(connection, "change", () => this.#tell(NETWORK, Link.network()));
     const container = workers();
     if (container) {
       this.#listen(container, "message", (event) => this.#receive(event));
@@ -193,8 +204,21 @@ export class Link {
       this.#listen(found, "updatefound", () => {
         if (found.installing) this.#listen(found.installing, "statechange", take);
       });
+      this.#wakeAtTimes(found);
     }
     this.#take(await active(found));
+  }
+
+  // Where the user has granted it; it is never asked for.
+  /** @param {any} found */
+  async #wakeAtTimes({ periodicSync }) {
+    const name = /** @type {any} */ ("periodic-background-sync");
+    try {
+      if ((await navigator.permissions.query({ name })).state !== "granted") return;
+      await periodicSync.register(`bellwether:${this.#channel}`, { minInterval: PERIOD_MS });
+    } catch {
+      // The browser does not have it; other things wake the worker.
+    }
   }
 
   /** @param {ServiceWorker | null} worker */
@@ -266,4 +290,5 @@ function workers() {
 
 const STOCK = "/bellwether-sw.js";
 const PROBE_MS_MAX = 3_000;
+const PERIOD_MS = 12 * 60 * 60 * 1_000;
 const BUS_BYTES_MAX = 4 * 1024 * 1024;

@@ -3,6 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
+use bellwether_shared::bus::Network;
 use js_sys::Uint8Array;
 use wasm_bindgen::prelude::*;
 
@@ -29,6 +30,8 @@ extern "C" {
     fn is_visible() -> bool;
     #[wasm_bindgen(static_method_of = Raw, js_class = "Link", js_name = isOnline)]
     fn is_online() -> bool;
+    #[wasm_bindgen(static_method_of = Raw, js_class = "Link")]
+    fn network() -> JsValue;
 }
 
 /// What a page hears.
@@ -53,6 +56,8 @@ pub enum Heard {
     Online(bool),
     /// It is the time that was asked for.
     Timeout,
+    /// What the browser says of the network has changed.
+    Network(Option<Network>),
 }
 
 impl Heard {
@@ -65,6 +70,7 @@ impl Heard {
             4 => Self::Left { may_return: value.is_truthy() },
             5 => Self::Returned,
             6 => Self::Online(value.is_truthy()),
+            8 => Self::Network(network_of(value)),
             _ => Self::Timeout,
         }
     }
@@ -136,4 +142,18 @@ pub fn visible() -> bool {
 #[must_use]
 pub fn online() -> bool {
     Raw::is_online()
+}
+
+/// What the browser says of the network, where it does.
+#[must_use]
+pub fn network() -> Option<Network> {
+    network_of(&Raw::network())
+}
+
+fn network_of(value: &JsValue) -> Option<Network> {
+    Some(match value.as_f64()? as u32 {
+        0 => Network::Fast,
+        1 => Network::Medium,
+        _ => Network::Slow,
+    })
 }

@@ -14,7 +14,6 @@ use bellwether_shared::rows::{
 };
 use bellwether_shared::wire::{KeyKind, to_cbor};
 use bellwether_web::fault::StoreFault;
-use bellwether_web::fetch::{Unreachable, post};
 use bellwether_web::store::{Boot, Store};
 use bellwether_web::{registry, schema, sentinel, sign};
 use futures::future::join_all;
@@ -602,74 +601,4 @@ async fn the_sentinel_outlives_the_database() {
     assert_eq!(sentinel::put(&channel, "two").await, Ok(true));
     assert_eq!(sentinel::get(&channel).await, Ok(Some(String::from("two"))));
     assert_eq!(sentinel::get(&support::channel("a")).await, Ok(None));
-}
-
-/// Posts to a server that is `body`, a function of address and request.
-async fn post_to(
-    body: &str,
-    timeout: Duration,
-    answer_bytes_max: usize,
-) -> Result<bellwether_web::fetch::Reply, Unreachable> {
-    js("", &format!("globalThis.plain_fetch = fetch; globalThis.fetch = (url, it) => {body}"))
-        .await;
-    let address = "https://server.test/push";
-    let reply = post(
-        address,
-        "application/cbor",
-        "text/plain",
-        Some("token"),
-        &[1, 2, 3],
-        timeout,
-        answer_bytes_max,
-        false,
-    );
-    let reply = reply.await;
-    js("", "globalThis.fetch = plain_fetch").await;
-    reply
-}
-
-#[wasm_bindgen_test]
-async fn a_request_carries_nothing_but_what_was_given() {
-    let server = "{
-        const sent = [
-            url, it.method, it.credentials, it.cache, it.redirect,
-            [...new Headers(it.headers)].join(';'), [...it.body].join(),
-        ];
-        const headers = {'content-type': 'text/plain', 'retry-after': '7'};
-        return Promise.resolve(new Response(sent.join(' '), {status: 429, headers}));
-    }";
-    let reply = post_to(server, PATIENCE, 4_096).await.expect("it answers");
-    assert_eq!(reply.status, 429);
-    assert_eq!(reply.content_type.as_deref(), Some("text/plain"));
-    assert_eq!(reply.retry_after.as_deref(), Some("7"));
-    let expected = "https://server.test/push POST omit  error accept,text/plain;\
-        authorization,Bearer token;content-type,application/cbor 1,2,3";
-    assert_eq!(String::from_utf8(reply.body).as_deref(), Ok(expected));
-}
-
-#[wasm_bindgen_test]
-async fn an_answer_is_read_up_to_its_bound() {
-    let server = |bytes: u32| format!("Promise.resolve(new Response(new Uint8Array({bytes})))");
-    let reply = post_to(&server(1_000), PATIENCE, 1_000).await.expect("it fits");
-    assert_eq!(reply.body.len(), 1_000);
-    let refused = post_to(&server(1_001), PATIENCE, 1_000).await;
-    assert_eq!(refused, Err(Unreachable::TooLarge));
-    let empty = post_to("Promise.resolve(new Response(null, {status: 204}))", PATIENCE, 0).await;
-    assert_eq!(empty.map(|reply| reply.body.len()), Ok(0));
-}
-
-#[wasm_bindgen_test]
-async fn a_request_without_an_answer_is_aborted() {
-    let silent = "new Promise((_, reject) =>
-        it.signal.onabort = () => { globalThis.aborted = true; reject(it.signal.reason); })";
-    let timeout = Duration::from_millis(50);
-    assert_eq!(post_to(silent, timeout, 9).await, Err(Unreachable::Timeout));
-    assert!(js("", "return globalThis.aborted").await.is_truthy());
-    let stuck = "Promise.resolve(new Response(new ReadableStream({})))";
-    assert_eq!(post_to(stuck, timeout, 9).await, Err(Unreachable::Timeout));
-    let broken = "Promise.reject(new TypeError('Failed to fetch'))";
-    let fault = post_to(broken, timeout, 9).await.expect_err("it fails");
-    assert_eq!(fault.to_string(), "TypeError: Failed to fetch");
-    let fault = post_to("{ throw new TypeError('no') }", timeout, 9).await.expect_err("it throws");
-    assert_eq!(fault.to_string(), "TypeError: no");
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! npm/src/*.ts, page's glue inside ──▶ index.js ────┐
+//!              ├─▶ later.js, loaded when first wanted ┤
 //!              └─▶ *.d.ts ──────────────────────────┤
 //! the page's wasm ──────────────────────────────────┼──▶ npm/dist/
 //! worker.ts with the glue inside, and wasm ─────────┘      bellwether-sw.js, bellwether-sw.<hash>.wasm
@@ -31,6 +32,9 @@ const WASM_PLACE: &str = "__BELLWETHER_WASM__";
 
 /// Stands in the sources for the id of the build.
 const BUILD_PLACE: &str = "__BELLWETHER_BUILD__";
+
+/// The package's modules: the first, and the one that it loads when something of it is first wanted.
+pub(crate) const MODULES: [&str; 2] = ["index.js", "later.js"];
 
 /// The name of the worker's script, where apps look for it.
 pub(crate) const WORKER_SCRIPT: &str = "bellwether-sw.js";
@@ -90,9 +94,9 @@ struct Squeeze<'a> {
 }
 
 impl Squeeze<'_> {
-    /// A module and all that it imports.
+    /// A module and all that it imports, but for the one that is loaded later.
     fn bundle(&self, module: &Path) -> Outcome<Vec<u8>> {
-        self.run(module, &["--bundle", "--format=esm"])
+        self.run(module, &["--bundle", "--format=esm", "--external:./later.js"])
     }
 
     /// A classic script, with the worker's glue in the place of the global that stands for it.
@@ -121,7 +125,7 @@ impl Squeeze<'_> {
     }
 }
 
-/// The package's one module, with the page's glue in it, and the declarations of all that it was made of.
+/// The package's modules, the first with the page's glue in it, and the declarations of all that they were made of.
 fn scripts(squeeze: &Squeeze<'_>, glue: &Path) -> Outcome<Vec<Built>> {
     let folder = compile(squeeze.repo, "tsconfig.json", "package-js")?;
     let of_worker = |name: &str| name.starts_with(Runtime::Worker.name());
@@ -129,7 +133,10 @@ fn scripts(squeeze: &Squeeze<'_>, glue: &Path) -> Outcome<Vec<Built>> {
     for name in file::below(glue, &of_page)? {
         file::write(&folder.join(&name), &file::read(&glue.join(&name))?)?;
     }
-    let mut built = vec![("index.js".to_owned(), squeeze.bundle(&folder.join("index.js"))?)];
+    let mut built = Vec::new();
+    for name in MODULES {
+        built.push((name.to_owned(), squeeze.bundle(&folder.join(name))?));
+    }
     let is_declaration = |name: &str| !name.contains('.') || name.ends_with(".d.ts");
     for name in file::below(&folder, &is_declaration)? {
         built.push((name.clone(), file::read(&folder.join(name))?));

@@ -5,13 +5,15 @@
 
 use bellwether_shared::base::{EventId, Seq, Wall, limits};
 use bellwether_shared::rules::chain;
-use bellwether_shared::wire::{self, Event, EventUnfit, Later, Outcome, StreamId, code};
+use bellwether_shared::wire::{self, Event, EventKind, EventUnfit, Later, Outcome, StreamId, code};
 use serde_json::value::RawValue;
 
+use super::bind::{Binds, BindsUnfit};
 use super::check::Link;
-use super::{Appended, Filled, Ledger, Place, Run, StoreFault, Taken};
-use crate::bounds::{CODE_BYTES_MAX, MESSAGE_BYTES_MAX, cut};
-use crate::effect::{AcceptedEvent, Effect, EffectOutcome};
+use super::prerequisite::{PREREQUISITE_UNKNOWN, Standing, stand};
+use super::{Appended, Filled, Ledger, Place, Run, StoreFault, Taken, prerequisite};
+use crate::bounds::{CODE_BYTES_MAX, MESSAGE_BYTES_MAX, PREREQUISITE_RETRY_AFTER_MS, cut};
+use crate::effect::{AcceptedEvent, Effect, EffectOutcome, knows};
 
 /// What became of it.
 pub(super) enum Step {
@@ -48,6 +50,22 @@ pub(super) fn one<L: Ledger>(
         let place = Place::spare(seq, link, Some(event.id), Filled::Taken(taken));
         return Ok(Step::Consumed(place, Outcome::DUPLICATE));
     }
+    if !knows(effect, event.type_) {
+        let message = type_unknown(event.type_);
+        return Ok(refused(seq, link, Some(event.id), TYPE_UNKNOWN, &message));
+    }
+    let prerequisite = prerequisite(ledger, &run.session, &run.refused, &event)?;
+    let bound = match stand(&event, &prerequisite) {
+        Standing::Goes(bound) => bound,
+        Standing::Fails { code, message } => {
+            return Ok(refused(seq, link, Some(event.id), code, &message));
+        }
+        Standing::Waits => {
+            let later = Later { seq, id: event.id, code: PREREQUISITE_UNKNOWN.into() };
+            return Ok(Step::Later(Some(later), PREREQUISITE_RETRY_AFTER_MS));
+        }
+    };
+    let event = Event { data: bound.as_deref().or(event.data), ..event };
     let offset = run.session.head + 1;
     let accepted = AcceptedEvent { tenant, stream, seq, offset, taken_at: now, event: &event };
     match ledger.run(&run.session, effect, &accepted)? {
@@ -88,9 +106,15 @@ fn refused(seq: Seq, link: Link<'_>, id: Option<EventId>, code: &str, message: &
     Step::Consumed(Place::spare(seq, link, id, filled), Outcome::REFUSED)
 }
 
+fn type_unknown(type_: &str) -> String {
+    format!(
+        "this server takes no events of the type {type_:?}; change the event, or tell the server of its type"
+    )
+}
+
 /// Why sealed bytes are not an event to be taken.
 pub(super) struct Unfit {
-    id: Option<EventId>,
+    pub(super) id: Option<EventId>,
     code: &'static str,
     message: String,
 }
@@ -120,6 +144,18 @@ pub(super) fn read(sealed: &[u8]) -> Result<Event<'_>, Unfit> {
             return Err(unfit(code::EVENT_TOO_LARGE, why.to_string()));
         }
     }
+    if event.kind == EventKind::Request {
+        let message = "a plain request goes to the app's own back end, and not to this server";
+        return Err(unfit(KIND_UNSUPPORTED, message.into()));
+    }
+    let binds = event.binds.map(Binds::read).transpose();
+    let binds = match (&event.after, binds) {
+        (None, Ok(Some(_))) => Err(BindsUnfit::Lonely),
+        (_, binds) => binds,
+    };
+    if let Err(fault) = binds {
+        return Err(unfit(BINDS_INVALID, fault.to_string()));
+    }
     match event.data.map(serde_json::from_slice::<&RawValue>) {
         Some(Err(fault)) => {
             Err(unfit(code::EVENT_NOT_JSON, format!("the event's data is not JSON: {fault}")))
@@ -127,3 +163,10 @@ pub(super) fn read(sealed: &[u8]) -> Result<Event<'_>, Unfit> {
         Some(Ok(_)) | None => Ok(event),
     }
 }
+
+/// The event is a plain request, which is for another server.
+const KIND_UNSUPPORTED: &str = "kind-unsupported";
+/// The event's type is none that the app takes.
+const TYPE_UNKNOWN: &str = "type-unknown";
+/// The event's bindings cannot be read.
+const BINDS_INVALID: &str = "binds-invalid";

@@ -6,6 +6,8 @@
 //!
 //! A refusal is only told, and not kept: the device's stream brings the event again, and is told for good.
 
+use std::collections::BTreeSet;
+
 use bellwether_shared::base::{Incarnation, Seq};
 use bellwether_shared::rules::chain;
 use bellwether_shared::wire::farewell::Farewell;
@@ -14,7 +16,7 @@ use bellwether_shared::wire::{
 };
 
 use super::accept::{self, Step};
-use super::{Clerk, Ledger, Moment, NewStream, Place, Reader, Run, StoreFault};
+use super::{Clerk, Ledger, Moment, NewStream, Reader, Run, StoreFault, Wanted};
 use crate::effect::Effect;
 use crate::fault::Fault;
 use crate::ticket::Ticket;
@@ -100,10 +102,10 @@ pub fn farewell<L: Ledger + Clerk>(
         }
         let link = accept::outside(sealed);
         match accept::one(ledger, effect, &ticket.tenant, &id, &run, Seq(0), link, moment.now)? {
-            Step::Consumed(Place { filled, .. }, outcome) => {
+            Step::Consumed(place, outcome) => {
                 through = through.next();
                 run.session.head += u64::from(outcome == Outcome::ACCEPTED);
-                run.report(through, filled, outcome);
+                run.report(through, place, outcome);
             }
             Step::Later(later, retry_after_ms) => {
                 run.later = later
@@ -127,15 +129,16 @@ pub fn farewell<L: Ledger + Clerk>(
 /// The ledger failed.
 pub fn wanted_of<L: Reader + Clerk>(
     ledger: &L,
+    effect: &dyn Effect,
     parting: &Parting,
-) -> Result<Vec<usize>, StoreFault> {
+) -> Result<Vec<Wanted>, StoreFault> {
     let ticket = &parting.ticket;
     if ledger.is_used(&ticket.nonce)? {
         return Ok(Vec::new());
     }
     let session = ledger.session(&ticket.tenant, &ticket.session)?.unwrap_or_default();
     let sealed = parting.events.iter().map(Vec::as_slice).enumerate();
-    super::fresh(ledger, &session, sealed)
+    super::fresh(ledger, effect, &session, sealed, BTreeSet::new())
 }
 
 // What opens a stream that nobody has signed.

@@ -127,6 +127,14 @@ impl Place {
     pub(super) fn spare(seq: Seq, link: Link<'_>, id: Option<EventId>, filled: Filled) -> Self {
         Self { seq, head: link.head, hash: Some(link.hash), id, filled }
     }
+
+    /// The id of an event that was refused here.
+    pub(super) fn into_refused(self) -> Option<EventId> {
+        match self.filled {
+            Filled::Refused { .. } => self.id,
+            Filled::Taken(_) => None,
+        }
+    }
 }
 
 /// What a device has signed of a batch, kept for the audit (OUT-12). Both heads follow from the places.

@@ -16,28 +16,34 @@
 //! Not here: credentials, encodings, and what a transaction is.
 
 mod accept;
+mod bind;
 mod check;
 mod farewell;
 mod ledger;
+mod prerequisite;
 
 use std::collections::BTreeSet;
 
-use bellwether_shared::base::{LogEpoch, Seq, Wall};
+use bellwether_shared::base::{EventId, LogEpoch, Seq, Wall};
 use bellwether_shared::rules::chain;
 use bellwether_shared::wire::{
-    Answer, EventResult, Later, LogEvent, LogPage, Outcome, Push, Verdict,
+    self, Answer, Event, EventResult, Later, LogEvent, LogPage, Outcome, Push, Verdict,
 };
 
+pub use bind::{Binds, BindsUnfit, Unbound};
 pub use check::{Checked, Signatures, check_frame, is_signed_by};
 pub use farewell::{Parting, farewell, wanted_of};
 pub use ledger::{
     Appended, Archive, ArchivedEvent, ArchivedStream, Clerk, Filled, Ledger, NewStream, Place,
     Proof, Reader, SessionRow, StoreFault, StreamRow, Taken,
 };
+pub use prerequisite::{
+    BINDING_FAILED, PREREQUISITE_FAILED, PREREQUISITE_UNKNOWN, Prerequisite, Standing, stand,
+};
 
 use self::accept::Step;
 use crate::bounds;
-use crate::effect::Effect;
+use crate::effect::{Effect, knows};
 use crate::fault::Fault;
 
 /// What the world contributes to one push.
@@ -126,16 +132,26 @@ pub fn push<L: Ledger>(
     run.finish(ledger, moment.now)
 }
 
-/// Which events of a batch an effect would be asked about, as the ledger stands: indices into the push.
-/// None if the batch as a whole would be refused, or gets a verdict other than taken.
+/// An event that an effect would be asked about, if its prerequisite lets it go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its index in the push.
+    pub at: usize,
+    /// What the ledger, and the events before it that cannot be taken, say of its prerequisite.
+    pub prerequisite: Prerequisite,
+}
+
+/// Which events of a batch an effect would be asked about, as the ledger stands, in order. None if the
+/// batch as a whole would be refused, or gets a verdict other than taken.
 ///
 /// # Errors
 /// The ledger failed.
 pub fn wanted<R: Reader>(
     ledger: &R,
+    effect: &dyn Effect,
     tenant: &str,
     checked: &Checked,
-) -> Result<Vec<usize>, StoreFault> {
+) -> Result<Vec<Wanted>, StoreFault> {
     let push = checked.push();
     let known = ledger.stream(&push.stream)?;
     if known.as_ref().is_some_and(|stream| stream.admits(tenant, push).is_err()) {
@@ -159,24 +175,56 @@ pub fn wanted<R: Reader>(
     }
     let skip = usize::try_from(through.next().0 - push.first.0).unwrap_or(usize::MAX);
     let sealed = push.events.iter().map(|sealed| sealed.as_slice()).enumerate();
-    fresh(ledger, &session, sealed.skip(skip))
+    let refused = repeated.places.into_iter().filter_map(Place::into_refused).collect();
+    fresh(ledger, effect, &session, sealed.skip(skip), refused)
 }
 
-// Those that can be read, and whose ids are not in the log.
+// Those that can be read, are of a type that is known, and whose ids are not in the log. `refused` are ids
+// that were refused in the same push.
 fn fresh<'a, R: Reader>(
     ledger: &R,
+    effect: &dyn Effect,
     session: &SessionRow,
     sealed: impl Iterator<Item = (usize, &'a [u8])>,
-) -> Result<Vec<usize>, StoreFault> {
+    mut refused: BTreeSet<EventId>,
+) -> Result<Vec<Wanted>, StoreFault> {
     let mut fresh = Vec::new();
     let mut ids = BTreeSet::new();
     for (at, sealed) in sealed {
-        let Ok(event) = accept::read(sealed) else { continue };
-        if ledger.taken(session, &event.id)?.is_none() && ids.insert(event.id) {
-            fresh.push(at);
+        let event = match accept::read(sealed) {
+            Ok(event) => event,
+            Err(unfit) => {
+                refused.extend(unfit.id);
+                continue;
+            }
+        };
+        if ledger.taken(session, &event.id)?.is_some() || ids.contains(&event.id) {
+            continue;
         }
+        if !knows(effect, event.type_) {
+            refused.insert(event.id);
+            continue;
+        }
+        let prerequisite = prerequisite(ledger, session, &refused, &event)?;
+        ids.insert(event.id);
+        fresh.push(Wanted { at, prerequisite });
     }
     Ok(fresh)
+}
+
+// What is in the log counts before what was refused: an id that was refused may have been taken elsewhere.
+fn prerequisite<R: Reader>(
+    ledger: &R,
+    session: &SessionRow,
+    refused: &BTreeSet<EventId>,
+    event: &Event<'_>,
+) -> Result<Prerequisite, StoreFault> {
+    let Some(after) = &event.after else { return Ok(Prerequisite::Unknown) };
+    Ok(match ledger.taken(session, after)? {
+        Some(Taken { result, .. }) => Prerequisite::Taken { result },
+        None if refused.contains(after) => Prerequisite::Refused,
+        None => Prerequisite::Unknown,
+    })
 }
 
 // What was signed is worth keeping if it brought something.
@@ -242,14 +290,25 @@ pub fn page<R: Reader>(ledger: &R, ask: &PageAsk) -> Result<LogPage, Fault> {
     }
     let mut bytes = 0;
     let mut events: Vec<LogEvent> = Vec::new();
-    ledger.log(&session, ask.after, ask.limit, &mut |event| {
-        bytes += event.sealed.len();
+    let mut failed = None;
+    ledger.log(&session, ask.after, ask.limit, &mut |mut event| {
+        match bound(ledger, &session, &event) {
+            Ok(bound) => event.bound = bound.map(Into::into),
+            Err(fault) => {
+                failed = Some(fault);
+                return false;
+            }
+        }
+        bytes += event.sealed.len() + event.bound.as_ref().map_or(0, |bound| bound.len());
         let fits = events.is_empty() || bytes <= bounds::PAGE_BYTES_MAX;
         if fits {
             events.push(event);
         }
         fits
     })?;
+    if let Some(fault) = failed {
+        return Err(fault.into());
+    }
     let last = events.last().map_or(ask.after, |event| event.offset);
     Ok(LogPage {
         epoch: session.epoch,
@@ -258,6 +317,18 @@ pub fn page<R: Reader>(ledger: &R, ask: &PageAsk) -> Result<LogPage, Fault> {
         head: session.head,
         floor: session.floor,
     })
+}
+
+// What is in the log could be read when it was taken.
+fn bound<R: Reader>(
+    ledger: &R,
+    session: &SessionRow,
+    event: &LogEvent,
+) -> Result<Option<Vec<u8>>, StoreFault> {
+    match wire::decode::<Event<'_>>(&event.sealed) {
+        Ok(opened) => prerequisite::bound_in_log(ledger, session, event.offset, &opened),
+        Err(_) => Ok(None),
+    }
 }
 
 // An epoch of zeros is what a reader heard of a log that did not live yet.
@@ -321,6 +392,8 @@ struct Run {
     session: SessionRow,
     stream: StreamRow,
     changed: bool,
+    /// Ids that this push has brought and that were refused.
+    refused: BTreeSet<EventId>,
     results: Vec<EventResult>,
     result_bytes: usize,
     later: Option<Later>,
@@ -335,6 +408,7 @@ impl Run {
             session,
             stream,
             changed,
+            refused: BTreeSet::new(),
             results: Vec::new(),
             result_bytes: 0,
             later: None,
@@ -347,7 +421,7 @@ impl Run {
     }
 
     fn repeat(&mut self, place: Place) {
-        self.report(place.seq, place.filled, Outcome::DUPLICATE);
+        self.report(place.seq, place, Outcome::DUPLICATE);
     }
 
     fn consume<L: Ledger>(
@@ -363,12 +437,15 @@ impl Run {
         if outcome == Outcome::ACCEPTED {
             self.session.head += 1;
         }
-        self.report(place.seq, place.filled, outcome);
+        self.report(place.seq, place, outcome);
         Ok(())
     }
 
-    fn report(&mut self, seq: Seq, filled: Filled, taken: Outcome) {
-        self.results.push(match filled {
+    fn report(&mut self, seq: Seq, place: Place, taken: Outcome) {
+        if let Filled::Refused { .. } = place.filled {
+            self.refused.extend(place.id);
+        }
+        self.results.push(match place.filled {
             Filled::Taken(Taken { offset, result }) => {
                 // A repeat that was cut anew may hold more results than one answer can carry.
                 let result = result.filter(|_| !self.is_full());

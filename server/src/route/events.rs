@@ -1,7 +1,7 @@
 //! `GET /v1/events`: a page of a session's log, for readers that are no Bellwether clients, too.
 //!
-//! JSON shows each event opened, with its body as the JSON that the app sent. CBOR is the sealed
-//! form, [`LogPage`].
+//! JSON shows each event opened, with its body as the JSON that the app sent, and in it what the event
+//! takes from its prerequisite's result (OUT-16). CBOR is the sealed form, [`LogPage`], with such a body beside.
 
 use std::sync::Arc;
 
@@ -96,6 +96,10 @@ struct OpenEvent<'a> {
     taken_at: Wall,
     correlation_id: Option<&'a str>,
     page: Option<PageId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<EventId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    binds: Option<&'a RawValue>,
 }
 
 fn opened(page: &LogPage) -> OpenPage<'_> {
@@ -112,6 +116,7 @@ fn opened(page: &LogPage) -> OpenPage<'_> {
 fn open(event: &LogEvent) -> OpenEvent<'_> {
     let sealed = wire::decode::<Event<'_>>(&event.sealed).ok();
     let sealed = sealed.as_ref();
+    let bound = event.bound.as_ref().map(|bound| bound.as_slice());
     OpenEvent {
         offset: event.offset,
         id: sealed.map(|sealed| sealed.id.clone()),
@@ -122,8 +127,8 @@ fn open(event: &LogEvent) -> OpenEvent<'_> {
         user: &event.user,
         type_: sealed.map(|sealed| sealed.type_),
         key: sealed.and_then(|sealed| sealed.key),
-        data: sealed
-            .and_then(|sealed| sealed.data)
+        data: bound
+            .or(sealed.and_then(|sealed| sealed.data))
             .and_then(|text| serde_json::from_slice(text).ok()),
         schema: sealed.map(|sealed| sealed.schema),
         stamp: sealed.map(|sealed| sealed.stamp.0.to_string()),
@@ -131,5 +136,9 @@ fn open(event: &LogEvent) -> OpenEvent<'_> {
         taken_at: event.taken_at,
         correlation_id: sealed.and_then(|sealed| sealed.correlation),
         page: sealed.map(|sealed| sealed.page),
+        after: sealed.and_then(|sealed| sealed.after.clone()),
+        binds: sealed
+            .and_then(|sealed| sealed.binds)
+            .and_then(|text| serde_json::from_slice(text).ok()),
     }
 }

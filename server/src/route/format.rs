@@ -1,18 +1,20 @@
-//! CBOR or JSON, bodies within their bounds, and problems in either.
+//! CBOR or JSON, bodies within their bounds, compressed or not, and problems in either.
 //!
-//! What always holds: a body over its bound is refused without being kept; an answer is in the
-//! encoding that was asked for, and a problem in the same.
+//! What always holds: a body over its bound is refused without being kept, whether it comes so or unpacks to it; an
+//! answer is in the encoding that was asked for, and a problem in the same.
 
+use std::io::Read as _;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bellwether_shared::wire::{self, CBOR, PROBLEM_CBOR, PROBLEM_JSON};
+use flate2::bufread::GzDecoder;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::json;
 
-use crate::bounds::BODY_TIMEOUT_MS;
+use crate::bounds::{BODY_TIMEOUT_MS, cut};
 use crate::fault::Fault;
 
 /// An encoding.
@@ -82,6 +84,9 @@ impl Format {
         if let Some(retry_after_ms) = problem.retry_after_ms {
             headers.insert(header::RETRY_AFTER, retry_after_ms.div_ceil(1_000).into());
         }
+        if let Fault::EncodingUnknown(_) = fault {
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        }
         if status == StatusCode::UNAUTHORIZED {
             let challenge = HeaderValue::from_static("Bearer realm=\"bellwether\"");
             headers.insert(header::WWW_AUTHENTICATE, challenge);
@@ -105,8 +110,46 @@ pub(crate) fn json_answer<T: serde::Serialize>(message: &T) -> Response {
     }
 }
 
-/// Reads a body of at most `bound` bytes.
+/// Reads a body of at most `bound` bytes, and unpacks it to as many.
 pub(crate) async fn read(headers: &HeaderMap, body: Body, bound: usize) -> Result<Bytes, Fault> {
+    let is_packed = is_packed(headers)?;
+    let body = collect(headers, body, bound).await?;
+    if is_packed { unpacked(&body, bound).map(Into::into) } else { Ok(body) }
+}
+
+/// Whether the body is compressed by gzip, the one way that is known (OUT-10).
+fn is_packed(headers: &HeaderMap) -> Result<bool, Fault> {
+    let mut is_packed = false;
+    for value in headers.get_all(header::CONTENT_ENCODING) {
+        let named = value.to_str().unwrap_or("?").trim();
+        match &*named.to_ascii_lowercase() {
+            "identity" | "" => {}
+            "gzip" | "x-gzip" if !is_packed => is_packed = true,
+            _ => return Err(Fault::EncodingUnknown(cut(named, NAME_BYTES_MAX).into())),
+        }
+    }
+    Ok(is_packed)
+}
+
+// A sender whose body is at its bound may have sent a few bytes more than it would have plain; such a body is
+// not worth packing.
+fn unpacked(packed: &[u8], bound: usize) -> Result<Vec<u8>, Fault> {
+    let malformed = |what: &str| Fault::Malformed(format!("the body is not gzip: {what}").into());
+    let mut unpacking = GzDecoder::new(packed);
+    let mut body = Vec::new();
+    let limit = bound as u64 + 1;
+    let read = unpacking.by_ref().take(limit).read_to_end(&mut body);
+    read.map_err(|fault| malformed(&fault.to_string()))?;
+    if body.len() > bound {
+        return Err(Fault::BodyTooLarge { bound });
+    }
+    if !unpacking.into_inner().is_empty() {
+        return Err(malformed("something follows its end"));
+    }
+    Ok(body)
+}
+
+async fn collect(headers: &HeaderMap, body: Body, bound: usize) -> Result<Bytes, Fault> {
     let told = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     let told = told.and_then(|length| length.parse::<u64>().ok());
     if told.is_some_and(|length| length > bound as u64) {
@@ -127,3 +170,4 @@ fn typed(status: StatusCode, media_type: &'static str, body: Vec<u8>) -> Respons
 }
 
 const JSON: &str = "application/json";
+const NAME_BYTES_MAX: usize = 50;

@@ -15,6 +15,7 @@ use crate::effect::{self, AcceptedEvent, Effect, EffectFault, EffectOutcome, Roo
 use crate::engine::{
     self, Appended, Archive, ArchivedEvent, ArchivedStream, Checked, Clerk, Ledger, Moment,
     NewStream, PageAsk, Parting, Place, Proof, Reader, SessionRow, StoreFault, StreamRow, Taken,
+    Wanted,
 };
 use crate::fault::Fault;
 use crate::ticket::{Ticket, TicketKey};
@@ -50,8 +51,8 @@ impl fmt::Debug for Memory {
 }
 
 impl Store for Memory {
-    async fn wanted(&self, tenant: &str, push: Checked) -> Result<(Checked, Vec<usize>), Fault> {
-        let wanted = engine::wanted(&*self.tables(), tenant, &push)?;
+    async fn wanted(&self, tenant: &str, push: Checked) -> Result<(Checked, Vec<Wanted>), Fault> {
+        let wanted = engine::wanted(&*self.tables(), &*self.effect, tenant, &push)?;
         Ok((push, wanted))
     }
 
@@ -69,8 +70,8 @@ impl Store for Memory {
         engine::farewell(&mut *self.tables(), &*self.effect, &parting, moment)
     }
 
-    async fn wanted_of(&self, parting: Parting) -> Result<(Parting, Vec<usize>), Fault> {
-        let wanted = engine::wanted_of(&*self.tables(), &parting)?;
+    async fn wanted_of(&self, parting: Parting) -> Result<(Parting, Vec<Wanted>), Fault> {
+        let wanted = engine::wanted_of(&*self.tables(), &*self.effect, &parting)?;
         Ok((parting, wanted))
     }
 
@@ -322,6 +323,7 @@ impl Ledger for Tables {
             seq: event.seq,
             taken_at: event.taken_at,
             sealed: event.sealed.to_vec().into(),
+            bound: None,
         });
         Ok(())
     }

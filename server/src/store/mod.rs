@@ -21,7 +21,7 @@ pub use embedded::{Archived, Embedded, Opening};
 pub use memory::Memory;
 
 use crate::audit::Export;
-use crate::engine::{Checked, Moment, PageAsk, Parting, StoreFault};
+use crate::engine::{Checked, Moment, PageAsk, Parting, StoreFault, Wanted};
 use crate::fault::Fault;
 use crate::ticket::TicketKey;
 
@@ -46,7 +46,7 @@ pub trait Store: Send + Sync + 'static {
         &self,
         tenant: &str,
         push: Checked,
-    ) -> impl Future<Output = Result<(Checked, Vec<usize>), Fault>> + Send;
+    ) -> impl Future<Output = Result<(Checked, Vec<Wanted>), Fault>> + Send;
 
     /// The key of this store's tickets.
     fn ticket_key(&self) -> &TicketKey;
@@ -65,7 +65,7 @@ pub trait Store: Send + Sync + 'static {
     fn wanted_of(
         &self,
         parting: Parting,
-    ) -> impl Future<Output = Result<(Parting, Vec<usize>), Fault>> + Send;
+    ) -> impl Future<Output = Result<(Parting, Vec<Wanted>), Fault>> + Send;
 
     /// Tells a stream's position; see [`engine::position`](crate::engine::position).
     ///

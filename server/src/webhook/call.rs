@@ -84,6 +84,8 @@ struct Posted<'a> {
     at: Wall,
     correlation_id: Option<&'a str>,
     page: PageId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<&'a EventId>,
 }
 
 /// A reply's body that says why: RFC 9457, as far as it is looked at.
@@ -165,6 +167,7 @@ fn posted(tenant: &str, stream: &StreamId, event: &Event<'_>) -> serde_json::Res
         at: event.at,
         correlation_id: event.correlation,
         page: event.page,
+        after: event.after.as_ref(),
     })
 }
 

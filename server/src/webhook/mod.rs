@@ -11,6 +11,9 @@
 //! - an event is called for at least once before it is appended, and never after;
 //! - of two pushes with the same id, the second waits and then finds it appended;
 //! - within a stream, an event is called for after the replies to those before it;
+//! - what is posted is what is appended: a prerequisite's result, from the log or from the reply to it in the same
+//!   push, is in the data already, and an event whose prerequisite lets it not go is not called for;
+//! - of two pushes one of which has the prerequisite of an event of the other, the second waits, too;
 //! - no call is made inside a transaction or on the thread that writes; calls at once are bounded, for
 //!   all and for each session;
 //! - a push goes on when its sender has gone: the reply is filed, and the sender's repeat finds it.
@@ -20,7 +23,7 @@
 mod call;
 mod claims;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -31,16 +34,16 @@ use tokio::sync::Semaphore;
 
 pub use call::{Caller, Secret, sign};
 
-use self::claims::Claims;
+use self::claims::{Claims, Names};
 use crate::audit::Export;
 use crate::bounds::{WEBHOOK_BUDGET_MS, WEBHOOK_CALLS_MAX};
 use crate::effect::{AcceptedEvent, Effect, EffectOutcome, EffectTx};
-use crate::engine::{Checked, PageAsk, Parting};
+use crate::engine::{Checked, PageAsk, Parting, Prerequisite, Standing, Wanted, stand};
 use crate::fault::Fault;
 use crate::store::Store;
 use crate::ticket::TicketKey;
 
-/// A store whose events are called for before they are pushed. Its effect must be [`Replies`].
+/// A store whose events are called for before they are pushed. Its effect must be [`Replies`], or one around it.
 pub struct Hooked<S> {
     inner: Arc<Inner<S>>,
 }
@@ -112,49 +115,65 @@ impl<S: Store> Inner<S> {
     async fn push(&self, tenant: &str, push: Checked) -> Result<Answer, Fault> {
         let sealed = || push.push().events.iter().map(|sealed| sealed.as_slice());
         let stream = push.push().stream.clone();
-        let _claimed = self.claims.claim(tenant, &stream.session, ids(sealed())).await;
+        let _claimed = self.claims.claim(tenant, &stream.session, names(sealed())).await;
         let (push, wanted) = self.store.wanted(tenant, push).await?;
-        let events = push.push().events.iter().map(|sealed| sealed.as_slice());
-        let _filed = self.call(tenant, &stream, events, &wanted).await;
+        let events: Vec<&[u8]> = push.push().events.iter().map(|e| e.as_slice()).collect();
+        let _filed = self.call(tenant, &stream, &events, wanted).await;
         self.store.push(tenant, push).await
     }
 
     async fn farewell(&self, parting: Parting) -> Result<Answer, Fault> {
         let (tenant, stream) = (parting.ticket.tenant.clone(), parting.stream());
         let sealed = parting.events.iter().map(Vec::as_slice);
-        let _claimed = self.claims.claim(&tenant, &stream.session, ids(sealed)).await;
+        let _claimed = self.claims.claim(&tenant, &stream.session, names(sealed)).await;
         let (parting, wanted) = self.store.wanted_of(parting).await?;
-        let events = parting.events.iter().map(Vec::as_slice);
-        let _filed = self.call(&tenant, &stream, events, &wanted).await;
+        let events: Vec<&[u8]> = parting.events.iter().map(Vec::as_slice).collect();
+        let _filed = self.call(&tenant, &stream, &events, wanted).await;
         self.store.farewell(parting).await
     }
 
     /// Calls for those that are wanted, in order, until one cannot be taken or the time is over.
-    async fn call<'a>(
+    async fn call(
         &self,
         tenant: &str,
         stream: &StreamId,
-        events: impl Iterator<Item = &'a [u8]>,
-        wanted: &[usize],
+        events: &[&[u8]],
+        wanted: Vec<Wanted>,
     ) -> Filed<'_> {
         let mut filed = Filed { replies: &self.replies, keys: Vec::new() };
+        // What this push will have made of its events by the time it is at the next.
+        let mut decided: BTreeMap<EventId, Prerequisite> = BTreeMap::new();
         let begun = Instant::now();
-        for (_, sealed) in events.enumerate().filter(|(at, _)| wanted.contains(at)) {
+        for Wanted { at, prerequisite } in wanted {
             if begun.elapsed() >= BUDGET {
                 break;
             }
-            let Some(event) = opened(sealed) else { continue };
+            let Some(event) = events.get(at).and_then(|sealed| opened(sealed)) else { continue };
+            let after = event.after.as_ref().and_then(|after| decided.get(after));
+            let bound = match stand(&event, after.unwrap_or(&prerequisite)) {
+                Standing::Goes(bound) => bound,
+                Standing::Fails { .. } => {
+                    decided.insert(event.id, Prerequisite::Refused);
+                    continue;
+                }
+                Standing::Waits => break,
+            };
+            let event = Event { data: bound.as_deref().or(event.data), ..event };
             let permit = tokio::time::timeout(BUDGET, self.permits.acquire()).await;
             let outcome = match permit {
                 Ok(Ok(_permit)) => self.caller.call(tenant, stream, &event).await,
                 Ok(Err(_)) | Err(_) => EffectOutcome::Pause { retry_after_ms: CROWD_MS },
             };
-            let goes_on =
-                matches!(outcome, EffectOutcome::Done { .. } | EffectOutcome::Refuse { .. });
+            let made = match &outcome {
+                EffectOutcome::Done { result } => {
+                    Some(Prerequisite::Taken { result: result.clone() })
+                }
+                EffectOutcome::Refuse { .. } => Some(Prerequisite::Refused),
+                EffectOutcome::Later { .. } | EffectOutcome::Pause { .. } => None,
+            };
             filed.file((tenant.into(), stream.clone(), event.id.clone()), outcome);
-            if !goes_on {
-                break;
-            }
+            let Some(made) = made else { break };
+            decided.insert(event.id, made);
         }
         filed
     }
@@ -168,7 +187,7 @@ impl<S: Store> Store for Hooked<S> {
         pushed.map_err(|fault| Fault::Internal(format!("a push did not end: {fault}").into()))?
     }
 
-    async fn wanted(&self, tenant: &str, push: Checked) -> Result<(Checked, Vec<usize>), Fault> {
+    async fn wanted(&self, tenant: &str, push: Checked) -> Result<(Checked, Vec<Wanted>), Fault> {
         self.inner.store.wanted(tenant, push).await
     }
 
@@ -182,7 +201,7 @@ impl<S: Store> Store for Hooked<S> {
         taken.map_err(|fault| Fault::Internal(format!("a farewell did not end: {fault}").into()))?
     }
 
-    async fn wanted_of(&self, parting: Parting) -> Result<(Parting, Vec<usize>), Fault> {
+    async fn wanted_of(&self, parting: Parting) -> Result<(Parting, Vec<Wanted>), Fault> {
         self.inner.store.wanted_of(parting).await
     }
 
@@ -203,8 +222,13 @@ impl<S: Store> Store for Hooked<S> {
     }
 }
 
-fn ids<'a>(sealed: impl Iterator<Item = &'a [u8]>) -> BTreeSet<EventId> {
-    sealed.filter_map(opened).map(|event| event.id).collect()
+fn names<'a>(sealed: impl Iterator<Item = &'a [u8]>) -> Names {
+    let mut names = Names::default();
+    for event in sealed.filter_map(opened) {
+        names.ids.insert(event.id);
+        names.prerequisites.extend(event.after);
+    }
+    names
 }
 
 fn opened(sealed: &[u8]) -> Option<Event<'_>> {

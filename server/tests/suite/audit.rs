@@ -13,12 +13,12 @@ use bellwether_server::store::{Embedded, Opening, Store};
 use bellwether_shared::base::{DeviceId, Seq};
 use bellwether_shared::rules::chain;
 use bellwether_shared::wire::audit::{LoggedEvent, Record, SignedBatch, SparePlace};
-use bellwether_shared::wire::{self, DeviceKey, Former, KeyKind, Push, Reader};
+use bellwether_shared::wire::{self, DeviceKey, Event, Former, KeyKind, Push, Reader};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::contract::{Directory, memory, push};
-use crate::device::{Device, event, plain};
+use crate::contract::{Directory, memory, push, read};
+use crate::device::{Device, dependent, event, plain};
 use crate::http::{Setup, push as push_http, send};
 
 /// The session of the tests: what each record of it is, is told where it is made.
@@ -189,6 +189,44 @@ fn swap_events(records: &mut [Record], one: u64, other: u64) {
     let at = |wanted| records.iter().position(|record| is_event(record, wanted));
     let (one, other) = (at(one).expect("it is there"), at(other).expect("it is there"));
     records.swap(one, other);
+}
+
+/// What was bound is the server's word; what was signed is what the device made, and a change of it is found.
+#[tokio::test]
+async fn what_was_bound_is_exported_as_it_was_sealed() {
+    let directory = Directory::new();
+    let (memory, disk) = (memory(), directory.open());
+    bound_and_exported(&memory).await;
+    bound_and_exported(&disk).await;
+}
+
+async fn bound_and_exported<S: Store>(store: &S) {
+    let mut ann = Device::new(1, "s", "ann");
+    let binds = Some(r#"{"/start":"/id"}"#);
+    let events = [
+        event("start", "a"),
+        dependent("echo", "b", "a", binds),
+        event("refuse", "c"),
+        dependent("echo", "d", "c", binds),
+    ];
+    push(store, &ann.batch(&events)).await;
+    push(store, &ann.batch(&[dependent("echo", "e", "a", binds)])).await;
+    let page = read(store, "", "s", 0, 10).await;
+    let bound = page.events[1].bound.clone().expect("it takes the start's id");
+    assert_ne!(*bound, br#"{"n":1}"#.to_vec());
+    let (file, anchor) = export(store, "s").await;
+    assert_eq!(found(&file, &Rules::default()), None);
+    assert_eq!(found(&file, &Rules { anchors: vec![anchor], ..Rules::default() }), None);
+    let mut records = records(&file);
+    assert_eq!(event_at(&mut records, 2).sealed.as_deref(), Some(&events[1]), "as it was made");
+    let result = event_at(&mut records, 2).result.clone();
+    assert_eq!(result.as_ref(), Some(&bound), "the effect saw what was bound");
+
+    let opened: Event<'_> = wire::decode(&events[1]).expect("it is an event");
+    let swapped = wire::to_cbor(&Event { data: Some(&bound), ..opened });
+    event_at(&mut records, 2).sealed = Some(swapped.into());
+    let finding = found(&forged(records), &Rules::default()).expect("it was not signed so");
+    assert_eq!((finding.offset, finding.seq), (Some(2), Some(Seq(2))), "{finding:?}");
 }
 
 #[tokio::test]

@@ -209,7 +209,9 @@ async fn pages_of_allowed_origins_may_ask_and_read_refusals() {
             let named = reply.header("access-control-allow-origin");
             assert_eq!(named, if allowed { origin } else { "" }, "{origins:?} {origin}");
         }
-        assert!(preflight.header("access-control-allow-headers").contains("authorization"));
+        for header in ["authorization", "content-encoding"] {
+            assert!(preflight.header("access-control-allow-headers").contains(header), "{header}");
+        }
         assert!(refused.header("access-control-expose-headers").contains("retry-after"));
     }
     assert_eq!(get(&guarded(), "/healthz").await.status, 200, "health needs no token");

@@ -368,6 +368,23 @@ fn an_audit_is_written_beside_a_server_and_checked_without_one() {
 }
 
 #[test]
+fn events_of_other_types_than_those_named_are_refused() {
+    let directory = Directory::new();
+    std::fs::create_dir_all(&directory.0).expect("a folder can be made");
+    let file = directory.0.join("types");
+    std::fs::write(&file, "count\n\n  note.added  \n").expect("a file can be written");
+    let file = file.to_str().expect("the file's name is text");
+    let server =
+        Server::start(&directory, &["--event-types", "plain,other", "--event-types-file", file]);
+    let mut ann = Device::new(1, SESSION, "ann");
+    let types = ["plain", "old", "count", "note.added", "Plain"];
+    let events: Vec<_> = types.iter().map(|type_| event(type_, type_)).collect();
+    let answer = Line::to(&server).push(&ann.batch(&events)).expect("it answers");
+    let codes: Vec<_> = answer.results.iter().map(|told| told.code.as_deref()).collect();
+    assert_eq!(codes, [None, Some("type-unknown"), None, None, Some("type-unknown")]);
+}
+
+#[test]
 fn a_start_that_cannot_be_says_why_in_one_sentence() {
     let directory = Directory::new();
     let running = Server::start(&directory, &[]);
@@ -375,6 +392,9 @@ fn a_start_that_cannot_be_says_why_in_one_sentence() {
     let secret = directory.0.join("secret");
     std::fs::write(&secret, "too short\n").expect("a file can be written");
     let secret = secret.to_str().expect("the file's name is text");
+    let empty = directory.0.join("types");
+    std::fs::write(&empty, "\n  \n").expect("a file can be written");
+    let empty = empty.to_str().expect("the file's name is text");
     #[rustfmt::skip]
     let cases: &[(&[&str], &str)] = &[
         (&["--listen", "0.0.0.0:0", "--memory"],                          "needs a token key"),
@@ -389,6 +409,9 @@ fn a_start_that_cannot_be_says_why_in_one_sentence() {
         (&["--memory", "--webhook", "ftp://app.example"],                 "not of http or https"),
         (&["--memory", "--webhook", "http://a.example", "--webhook-secret-file", secret], "fewer than 24"),
         (&["--memory", "--webhook", "http://a.example", "--webhook-timeout-ms", "0"],     "not between"),
+        (&["--memory", "--event-types", "a,"],                            "has 0 bytes"),
+        (&["--memory", "--event-types-file", empty],                      "names no event type"),
+        (&["--memory", "--event-types-file", "/nowhere"],                 "cannot read /nowhere"),
         (&["--memory", "--static", "/nowhere"],                           "not a directory"),
         (&["--memory", "--log", "a=b=c"],                                 "log filter"),
     ];

@@ -6,14 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bellwether_server::Fault;
 use bellwether_server::audit::Export;
-use bellwether_server::engine::{Checked, PageAsk, Parting, Signatures};
+use bellwether_server::engine::{Checked, PageAsk, Parting, Signatures, Wanted};
 use bellwether_server::store::{Embedded, Memory, Opening, Store};
 use bellwether_server::ticket::TicketKey;
-use bellwether_shared::base::{LogEpoch, Seq};
+use bellwether_shared::base::{EventId, LogEpoch, Seq};
 use bellwether_shared::rules::chain;
-use bellwether_shared::wire::{self, Answer, Former, LogPage, Outcome, Push, Verdict};
+use bellwether_shared::wire::{
+    self, Answer, Event, EventKind, Former, LogPage, Outcome, Push, Verdict,
+};
 
-use crate::device::{Device, event, event_with, plain};
+use crate::device::{Device, dependent, event, event_with, plain, released, unsealed};
 use crate::effect::Scripted;
 
 /// Commits, and then loses every other answer.
@@ -31,7 +33,7 @@ impl<S: Store> Store for Faulty<S> {
         answer
     }
 
-    async fn wanted(&self, tenant: &str, push: Checked) -> Result<(Checked, Vec<usize>), Fault> {
+    async fn wanted(&self, tenant: &str, push: Checked) -> Result<(Checked, Vec<Wanted>), Fault> {
         self.inner.wanted(tenant, push).await
     }
 
@@ -43,7 +45,7 @@ impl<S: Store> Store for Faulty<S> {
         self.inner.farewell(parting).await
     }
 
-    async fn wanted_of(&self, parting: Parting) -> Result<(Parting, Vec<usize>), Fault> {
+    async fn wanted_of(&self, parting: Parting) -> Result<(Parting, Vec<Wanted>), Fault> {
         self.inner.wanted_of(parting).await
     }
 
@@ -141,6 +143,11 @@ contract! {
     sessions_and_tenants_do_not_meet,
     a_question_writes_nothing,
     a_log_is_read_in_pages,
+    a_dependent_takes_from_its_prerequisites_result,
+    a_dependent_waits_for_a_prerequisite_that_is_not_known,
+    a_dependent_of_a_refused_event_is_refused_unless_released,
+    what_cannot_be_bound_is_refused,
+    a_page_counts_what_was_bound,
 }
 
 async fn a_batch_is_taken_and_read_back<S: Store>(store: S) {
@@ -296,7 +303,13 @@ async fn an_older_host_is_refused<S: Store>(store: S) {
 async fn a_refused_event_uses_up_its_place_only<S: Store>(store: S) {
     let mut ann = Device::new(1, "s", "ann");
     let body = vec![b'1'; 256 * 1024 + 1];
-    let whole = vec![b'1'; 260 * 1024];
+    let whole = vec![b'1'; 270 * 1024];
+    let long = format!("{{\"/{}\":\"\"}}", "x".repeat(4_096));
+    let many: Vec<_> = (0..33).map(|number| format!("\"/{number}\":\"\"")).collect();
+    let many = format!("{{{}}}", many.join(","));
+    let request =
+        || wire::to_cbor(&Event { kind: EventKind::Request, ..unsealed("GET", "b", Some(b"{}")) });
+    let lonely = wire::to_cbor(&Event { binds: Some(b"{}"), ..unsealed("plain", "b", None) });
     #[rustfmt::skip]
     let cases = [
         ("no CBOR at all",      vec![0xff],                               "event-malformed"),
@@ -310,6 +323,13 @@ async fn a_refused_event_uses_up_its_place_only<S: Store>(store: S) {
         ("two bodies",          event_with("plain", "b", Some(b"1 2")),   "event-not-json"),
         ("a body not of text",  event_with("plain", "b", Some(b"\"\xff\"")), "event-not-json"),
         ("the effect says no",  event("refuse", "b"),                     "no"),
+        ("an unknown type",     event("stranger", "b"),                   "type-unknown"),
+        ("a plain request",     request(),                                "kind-unsupported"),
+        ("large binds",         dependent("plain", "b", "before-0", Some(&long)), "event-too-large"),
+        ("binds that are none", dependent("plain", "b", "before-0", Some("{")),   "binds-invalid"),
+        ("too many binds",      dependent("plain", "b", "before-0", Some(&many)), "binds-invalid"),
+        ("no pointer",          dependent("plain", "b", "before-0", Some(r#"{"a":"/b"}"#)), "binds-invalid"),
+        ("binds from nothing",  lonely,                                   "binds-invalid"),
     ];
     for (number, (shows, bad, code)) in cases.into_iter().enumerate() {
         let (before, after) = (format!("before-{number}"), format!("after-{number}"));
@@ -441,6 +461,180 @@ async fn sessions_and_tenants_do_not_meet<S: Store>(store: S) {
     }
 }
 
+async fn a_dependent_takes_from_its_prerequisites_result<S: Store>(store: S) {
+    let (mut ann, mut ben) = (Device::new(1, "s", "ann"), Device::new(2, "s", "ben"));
+    let binds = Some(r#"{"/start":"/id","/n":""}"#);
+    let events = [
+        event("start", "a"),
+        dependent("echo", "b", "a", binds),
+        dependent("echo", "c", "b", Some(r#"{"/start":"/start"}"#)),
+        dependent("echo", "d", "a", None),
+    ];
+    let batch = ann.batch(&events);
+    let expected = [
+        r#"1: taken 1 gave {"id":1}"#,
+        r#"2: taken 2 gave {"n":{"id":1},"start":1}"#,
+        r#"3: taken 3 gave {"n":1,"start":1}"#,
+        r#"4: taken 4 gave {"n":1}"#,
+    ];
+    for time in ["in one push", "again"] {
+        assert_eq!(told(&push(&store, &batch).await), expected, "{time}");
+    }
+    let batch =
+        ben.batch(&[dependent("echo", "e", "a", binds), dependent("echo", "b", "x", binds)]);
+    let expected = [
+        r#"1: taken 5 gave {"n":{"id":1},"start":1}"#,
+        r#"2: taken 2 gave {"n":{"id":1},"start":1}"#,
+    ];
+    assert_eq!(told(&push(&store, &batch).await), expected, "from the log; what is known is known");
+
+    let page = read(&store, "", "s", 0, 100).await;
+    let bound: Vec<_> = page.events.iter().map(|event| text(event.bound.as_deref())).collect();
+    let started = r#"{"n":{"id":1},"start":1}"#;
+    assert_eq!(bound, ["", started, r#"{"n":1,"start":1}"#, "", started]);
+    let sealed: Vec<_> = page.events.iter().map(|event| event.sealed.to_vec()).collect();
+    assert_eq!(sealed[..4], events, "what was sealed stays as it was made");
+}
+
+async fn a_dependent_waits_for_a_prerequisite_that_is_not_known<S: Store>(store: S) {
+    let mut ann = Device::new(1, "s", "ann");
+    let bound = |id: &str| dependent("echo", id, "x", Some(r#"{"/start":"/id"}"#));
+    let batch = ann.batch(&[event("plain", "a"), bound("b"), event("plain", "c")]);
+    // The same id in another session, and in that of another tenant, is another event.
+    for (tenant, session, number) in [("", "t", 2), ("other", "s", 3)] {
+        let mut device = Device::new(number, session, "ann");
+        push_as(&store, tenant, &device.batch(&[event("start", "x")])).await;
+    }
+    for time in ["first", "again"] {
+        let answer = push(&store, &batch).await;
+        let later = answer.later.clone().expect("the prerequisite is not known");
+        assert_eq!((later.seq, later.id.as_str()), (Seq(2), "b"), "{time}");
+        assert_eq!(&*later.code, "prerequisite-unknown", "{time}");
+        assert_eq!((answer.through, answer.retry_after_ms), (Seq(1), Some(1_000)), "{time}");
+    }
+    // One that was released does not wait, and stays without what comes later.
+    let free = released("echo", "d", "x", Some(r#"{"/start":"/id"}"#));
+    let mut ben = Device::new(4, "s", "ben");
+    assert_eq!(told(&push(&store, &ben.batch(&[free])).await), [r#"1: taken 2 gave {"n":1}"#]);
+    push(&store, &ben.batch(&[event("start", "x")])).await;
+    let expected =
+        ["1: taken 1", r#"2: taken 4 gave {"n":1,"start":2}"#, "3: taken 5"].map(str::to_owned);
+    assert_eq!(told(&push(&store, &batch).await), expected);
+    let page = read(&store, "", "s", 0, 100).await;
+    let bound: Vec<_> = page.events.iter().map(|event| text(event.bound.as_deref())).collect();
+    assert_eq!(bound, ["", "", "", r#"{"n":1,"start":2}"#, ""]);
+}
+
+async fn a_dependent_of_a_refused_event_is_refused_unless_released<S: Store>(store: S) {
+    let ann = Device::new(1, "s", "ann");
+    let start = ann.head;
+    let binds = Some(r#"{"/start":"/id"}"#);
+    let events = [
+        event("refuse", "r"),
+        dependent("echo", "a", "r", binds),
+        released("echo", "b", "r", binds),
+        dependent("echo", "c", "a", None),
+        dependent("echo", "d", "bad", None),
+        event_with("plain", "bad", Some(b"{")),
+        dependent("echo", "e", "bad", None),
+    ];
+    let batch = ann.push_at(Seq(1), start, &events[..4]);
+    let expected = [
+        "1: refused no",
+        "2: refused prerequisite-failed",
+        r#"3: taken 1 gave {"n":1}"#,
+        "4: refused prerequisite-failed",
+    ];
+    for time in ["first", "again"] {
+        assert_eq!(told(&push(&store, &batch).await), expected, "{time}");
+    }
+    // What was refused before the dependent and what comes after it are two things.
+    let answer = push(&store, &ann.push_at(Seq(1), start, &events)).await;
+    assert_eq!(answer.through, Seq(4));
+    let code = answer.later.map(|later| later.code);
+    assert_eq!(code.as_deref(), Some("prerequisite-unknown"));
+    let rest = [&events[..4], &events[5..]].concat();
+    let told_of = told(&push(&store, &ann.push_at(Seq(1), start, &rest)).await);
+    assert_eq!(told_of[4..], ["5: refused event-not-json", "6: refused prerequisite-failed"]);
+    // A push that repeats the refusal knows it; a push without it does not.
+    let longer = [&rest[..], &[dependent("echo", "f", "r", None)]].concat();
+    let told_of = told(&push(&store, &ann.push_at(Seq(1), start, &longer)).await);
+    assert_eq!(told_of[6..], ["7: refused prerequisite-failed"]);
+    let head = chain::head_after(start, longer.iter().map(Vec::as_slice));
+    let alone = ann.push_at(Seq(8), head, &[dependent("echo", "g", "r", None)]);
+    assert!(push(&store, &alone).await.later.is_some());
+    // What was refused and is taken after all is taken.
+    let mended = [event("refuse", "m"), event("start", "m"), dependent("echo", "h", "m", binds)];
+    let told_of = told(&push(&store, &ann.push_at(Seq(8), head, &mended)).await);
+    let expected =
+        ["8: refused no", r#"9: taken 2 gave {"id":2}"#, r#"10: taken 3 gave {"n":1,"start":2}"#];
+    assert_eq!(told_of, expected);
+}
+
+async fn what_cannot_be_bound_is_refused<S: Store>(store: S) {
+    let mut ann = Device::new(1, "s", "ann");
+    let prerequisites =
+        [event("start", "given"), event("plain", "nothing"), event("large", "large")];
+    push(&store, &ann.batch(&prerequisites)).await;
+    let sixteen: Vec<_> = (0..16).map(|number| format!("\"/{number}\":\"\"")).collect();
+    let sixteen = format!("{{{}}}", sixteen.join(","));
+    #[rustfmt::skip]
+    let cases = [
+        ("not in the result",    dependent("echo", "b", "given", Some(r#"{"/a":"/no"}"#)),   "binding-failed"),
+        ("no result",            dependent("echo", "b", "nothing", Some(r#"{"/a":""}"#)),    "binding-failed"),
+        ("no place in the data", dependent("echo", "b", "given", Some(r#"{"/n/a":"/id"}"#)), "binding-failed"),
+        ("released all the same", released("echo", "b", "given", Some(r#"{"/a":"/no"}"#)),   "binding-failed"),
+        ("too large together",   dependent("echo", "b", "large", Some(&sixteen)),            "event-too-large"),
+    ];
+    for (shows, sealed, code) in cases {
+        let batch = ann.batch(&[sealed, dependent("echo", "c", "b", None)]);
+        let expected = [code, "prerequisite-failed"];
+        let answer = push(&store, &batch).await;
+        let codes: Vec<_> = answer.results.iter().filter_map(|told| told.code.as_deref()).collect();
+        assert_eq!(codes, expected, "{shows}");
+        assert!(
+            answer.results[0].message.as_deref().is_some_and(|said| said.len() > 20),
+            "{shows}"
+        );
+    }
+    assert_eq!(ids(&read(&store, "", "s", 0, 100).await), ["given", "nothing", "large"]);
+    let root = wire::to_cbor(&Event {
+        after: Some(EventId::new("given").expect("it is plain ASCII")),
+        binds: Some(br#"{"/id":"/id"}"#),
+        ..unsealed("echo", "b", None)
+    });
+    let told_of = told(&push(&store, &ann.batch(&[root])).await);
+    assert!(told_of[0].ends_with(r#"gave {"id":1}"#), "{told_of:?}");
+}
+
+async fn a_page_counts_what_was_bound<S: Store>(store: S) {
+    let mut ann = Device::new(1, "s", "ann");
+    let binds: Vec<_> = (0..15).map(|number| format!("\"/{number}\":\"\"")).collect();
+    let binds = format!("{{{}}}", binds.join(","));
+    let mut events = vec![event("large", "large")];
+    events.extend((0..20).map(|at| dependent("plain", &format!("e{at}"), "large", Some(&binds))));
+    assert_eq!(push(&store, &ann.batch(&events)).await.through, Seq(21));
+    let (mut after, mut pages) = (0, Vec::new());
+    loop {
+        let page = read(&store, "", "s", after, 1_000).await;
+        let bytes = page
+            .events
+            .iter()
+            .map(|event| event.sealed.len() + event.bound.as_ref().map_or(0, |bound| bound.len()));
+        assert!(bytes.sum::<usize>() <= 2 * 1024 * 1024);
+        after = page.events.last().expect("each page has something").offset;
+        pages.push(page.events.len());
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(pages, [9, 8, 4]);
+}
+
+fn text(bytes: Option<&Vec<u8>>) -> String {
+    bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default()
+}
+
 async fn a_question_writes_nothing<S: Store>(store: S) {
     let mut ann = Device::new(1, "s", "ann");
     let ask = || store.position("", ann.question());
@@ -527,8 +721,7 @@ fn ask(tenant: &str, session: &str, after: u64, limit: u32) -> PageAsk {
 /// The ids of a page's events.
 pub(crate) fn ids(page: &LogPage) -> Vec<String> {
     let opened = page.events.iter().map(|event| {
-        let event: wire::Event<'_> =
-            wire::decode(&event.sealed).expect("what was taken can be read");
+        let event: Event<'_> = wire::decode(&event.sealed).expect("what was taken can be read");
         event.id.to_string()
     });
     opened.collect()

@@ -4,7 +4,7 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use bellwether_shared::base::{DeviceId, EventId, Incarnation, PageId, Seq, Stamp, Wall};
 use bellwether_shared::rules::chain::{self, Hash};
 use bellwether_shared::wire::{
-    self, DeviceKey, Event, EventKind, Former, KeyKind, Lane, PROTOCOL, Push, StreamId,
+    self, DeviceKey, Event, EventFlags, EventKind, Former, KeyKind, Lane, PROTOCOL, Push, StreamId,
 };
 
 pub(crate) struct Device {
@@ -85,7 +85,28 @@ pub(crate) fn event(type_: &str, id: &str) -> Vec<u8> {
 
 /// An event with that body.
 pub(crate) fn event_with(type_: &str, id: &str, data: Option<&[u8]>) -> Vec<u8> {
+    wire::to_cbor(&unsealed(type_, id, data))
+}
+
+/// An event with the usual body and a prerequisite, from whose result it takes `binds`.
+pub(crate) fn dependent(type_: &str, id: &str, after: &str, binds: Option<&str>) -> Vec<u8> {
     wire::to_cbor(&Event {
+        after: Some(EventId::new(after).expect("tests use fit ids")),
+        binds: binds.map(str::as_bytes),
+        ..unsealed(type_, id, Some(br#"{"n":1}"#))
+    })
+}
+
+/// The same, but it goes even if its prerequisite does not.
+pub(crate) fn released(type_: &str, id: &str, after: &str, binds: Option<&str>) -> Vec<u8> {
+    let sealed = dependent(type_, id, after, binds);
+    let event: Event<'_> = wire::decode(&sealed).expect("it was just sealed");
+    wire::to_cbor(&Event { flags: Some(EventFlags::RELEASE), ..event })
+}
+
+/// An event that is not sealed so far.
+pub(crate) fn unsealed<'a>(type_: &'a str, id: &str, data: Option<&'a [u8]>) -> Event<'a> {
+    Event {
         id: EventId::new(id).expect("tests use fit ids"),
         kind: EventKind::App,
         type_,
@@ -99,7 +120,7 @@ pub(crate) fn event_with(type_: &str, id: &str, data: Option<&[u8]>) -> Vec<u8> 
         after: None,
         binds: None,
         flags: None,
-    })
+    }
 }
 
 /// Plain events with these ids.

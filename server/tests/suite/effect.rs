@@ -5,7 +5,8 @@ use std::sync::Mutex;
 
 use bellwether_server::{AcceptedEvent, Effect, EffectFault, EffectOutcome, EffectTx};
 
-/// `count` adds one to the session's counter and answers with it; the others fail in their own ways,
+/// `count` adds one to the session's counter and answers with it, `start` in an object; `echo` answers with its data.
+/// It does not know `stranger`. The others fail in their own ways,
 /// after having touched the counter, which must not show.
 #[derive(Default)]
 pub(crate) struct Scripted {
@@ -15,6 +16,10 @@ pub(crate) struct Scripted {
 impl Effect for Scripted {
     fn apply(&self, tx: &EffectTx<'_>, event: &AcceptedEvent<'_>) -> EffectOutcome {
         self.act(tx, event).unwrap_or_else(|fault| fault.later())
+    }
+
+    fn knows(&self, type_: &str) -> bool {
+        type_ != "stranger"
     }
 }
 
@@ -32,6 +37,8 @@ impl Scripted {
         assert_eq!(tx.get("counter")?, Some(vec![counted]), "an effect sees its own writes");
         Ok(match event.event.type_ {
             "count" => done(counted.to_string().into_bytes()),
+            "start" => done(format!("{{\"id\":{counted}}}").into_bytes()),
+            "echo" => done(event.event.data.unwrap_or(b"null").to_vec()),
             "refuse" => EffectOutcome::Refuse { code: "no".into(), message: "never".into() },
             "later-once" if self.is_first(event) => {
                 EffectOutcome::Later { code: "busy".into(), retry_after_ms: 70 }

@@ -4,7 +4,7 @@ use bellwether_shared::wire::{self, LogPage};
 use serde_json::json;
 
 use crate::contract::{Directory, ids};
-use crate::device::{Device, event, event_with, plain};
+use crate::device::{Device, dependent, event, event_with, plain};
 use crate::http::{Setup, get, push, send};
 
 #[tokio::test]
@@ -46,6 +46,37 @@ async fn an_event_is_shown_open() {
     );
     let text = String::from_utf8(reply.body).expect("JSON is text");
     assert!(text.contains(r#""data":{"n": 1.0, "n": 2}"#), "the body is shown as it was sent");
+}
+
+#[tokio::test]
+async fn an_event_is_shown_with_what_it_takes_from_its_prerequisite() {
+    let router = Setup::default().router();
+    let mut ann = Device::new(1, "s", "ann");
+    let events = [
+        event("start", "a"),
+        dependent("plain", "b", "a", Some(r#"{"/start": "/id"}"#)),
+        dependent("plain", "c", "a", None),
+    ];
+    push(&router, &ann.batch(&events)).await.answer();
+    let reply = get(&router, "/v1/events?session=s").await;
+    let page = reply.json();
+    let shown = |at: usize| {
+        let event = &page["events"][at];
+        [&event["data"], &event["after"], &event["binds"]].map(Clone::clone)
+    };
+    let null = json!(null);
+    assert_eq!(shown(0), [json!({"n": 1}), null.clone(), null.clone()]);
+    let bound = json!({"n": 1, "start": 1});
+    assert_eq!(shown(1), [bound, json!("a"), json!({"/start": "/id"})]);
+    assert_eq!(shown(2), [json!({"n": 1}), json!("a"), null]);
+
+    let headers = [("accept", "application/cbor")];
+    let reply = send(&router, "GET", "/v1/events?session=s", &headers, "").await;
+    let page: LogPage = wire::from_cbor(&reply.body, usize::MAX).expect("a page in CBOR");
+    let bound: Vec<_> = page.events.iter().map(|event| event.bound.as_deref()).collect();
+    assert_eq!(bound, [None, Some(&br#"{"n":1,"start":1}"#.to_vec()), None]);
+    let sealed: Vec<_> = page.events.iter().map(|event| event.sealed.to_vec()).collect();
+    assert_eq!(sealed, events, "and with what was made");
 }
 
 #[tokio::test]

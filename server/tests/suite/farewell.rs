@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::audit::{export, found};
 use crate::contract::{Directory, ids, memory, push, read};
-use crate::device::{Device, event, plain};
+use crate::device::{Device, dependent, event, plain, released};
 use crate::http::{Reply, Setup, get, push as push_http, send};
 
 const LONG_AFTER: Wall = Wall(4_000_000_000_000);
@@ -242,12 +242,42 @@ async fn a_ticket_is_used_up_with_what_it_brings<S: Store>(store: &S) {
     assert_eq!(ids(&read(store, "", "s", 0, 10).await), ["b", "d"]);
 }
 
+/// On each store the same.
+async fn a_farewells_events_take_from_their_prerequisites<S: Store>(store: &S) {
+    let binds = Some(r#"{"/start":"/id"}"#);
+    let events = [
+        event("start", "p"),
+        dependent("echo", "q", "p", binds),
+        event("refuse", "r"),
+        dependent("echo", "t", "r", binds),
+        released("echo", "u", "r", binds),
+        dependent("echo", "v", "x", binds),
+        event("plain", "w"),
+    ];
+    let answer = store.farewell(parting(11, &events)).await.expect("it is taken");
+    let told = answer.results.iter().map(|told| {
+        let result = told.result.as_deref().map(|text| String::from_utf8_lossy(text).into_owned());
+        told.code.as_deref().map(str::to_owned).or(result).unwrap_or_default()
+    });
+    let told: Vec<String> = told.collect();
+    let expected = ["{\"id\":", "{\"n\":1,\"start\":", "no", "prerequisite-failed", "{\"n\":1}"];
+    assert_eq!(told.len(), expected.len());
+    for (told, expected) in told.iter().zip(expected) {
+        assert!(told.starts_with(expected), "{told} is not {expected}");
+    }
+    let later = answer.later.map(|later| (later.seq, later.id.to_string(), later.code));
+    assert_eq!(later, Some((Seq(6), "v".to_owned(), "prerequisite-unknown".into())));
+}
+
 #[tokio::test]
 async fn tickets_and_events_are_one_transaction_on_each_store() {
-    a_ticket_is_used_up_with_what_it_brings(&memory()).await;
+    let store = memory();
+    a_ticket_is_used_up_with_what_it_brings(&store).await;
+    a_farewells_events_take_from_their_prerequisites(&store).await;
     let directory = Directory::new();
     let store = directory.open();
     a_ticket_is_used_up_with_what_it_brings(&store).await;
+    a_farewells_events_take_from_their_prerequisites(&store).await;
     let sealed = store.ticket_key().seal(&ticket(3));
     drop(store);
     let store = directory.open();

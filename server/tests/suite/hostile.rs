@@ -1,10 +1,11 @@
 //! Whatever bytes come: a typed problem or a proper answer, never a panic and never half a write.
 
-use bellwether_shared::wire::{self, CBOR};
+use bellwether_shared::base::EventId;
+use bellwether_shared::wire::{self, Answer, CBOR, Event};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::device::{Device, plain};
+use crate::device::{Device, event, plain, unsealed};
 use crate::http::{Reply, Setup, get, push_bytes};
 
 /// One change to bytes that were right.
@@ -67,6 +68,27 @@ fn is_proper(reply: &Reply) -> bool {
     }
 }
 
+/// Pointers that lead somewhere, and some that do not.
+fn binds() -> impl Strategy<Value = Vec<u8>> {
+    let pointer = || "(/(a|0|1|-|id|~0|~)){0,3}";
+    prop::collection::vec((pointer(), pointer()), 0..4).prop_map(|pairs| {
+        let members: Vec<_> =
+            pairs.iter().map(|(into, from)| format!("{into:?}:{from:?}")).collect();
+        format!("{{{}}}", members.join(",")).into_bytes()
+    })
+}
+
+// All of it, but for an event that waits for a prerequisite which is not known.
+fn uses_up(answer: &Answer, count: usize) {
+    match &answer.later {
+        Some(later) => {
+            assert_eq!((later.seq, &*later.code), (answer.through.next(), "prerequisite-unknown"));
+            assert!(answer.through.0 < count as u64);
+        }
+        None => assert_eq!(answer.through.0, count as u64),
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
@@ -108,8 +130,23 @@ proptest! {
         let mut ann = Device::new(2, "s", "ann");
         let mut events = sealed;
         events.push(changed(plain(["z"])[0].clone(), changes));
-        let count = events.len() as u64;
-        let (reply, _) = tried(CBOR, wire::to_cbor(&ann.batch(&events)));
-        prop_assert_eq!(reply.answer().through.0, count);
+        uses_up(&tried(CBOR, wire::to_cbor(&ann.batch(&events))).0.answer(), events.len());
+    }
+
+    /// The same for bindings of any kind, to data of any kind.
+    #[test]
+    fn any_bindings_use_up_their_place(
+        binds in prop_oneof![prop::collection::vec(any::<u8>(), 0..60), binds()],
+        data in prop::option::of(prop_oneof!["[1,0]", r#"\{"a":(1|\[\]|\{\})\}"#, "null|1|\"a\""]),
+        changes in prop::collection::vec(change(), 0..2),
+    ) {
+        let mut ann = Device::new(2, "s", "ann");
+        let made = Event {
+            after: Some(EventId::new("z").expect("it is plain ASCII")),
+            binds: Some(&binds),
+            ..unsealed("echo", "y", data.as_deref().map(str::as_bytes))
+        };
+        let events = [event("start", "z"), changed(wire::to_cbor(&made), changes)];
+        uses_up(&tried(CBOR, wire::to_cbor(&ann.batch(&events))).0.answer(), events.len());
     }
 }

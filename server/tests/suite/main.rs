@@ -12,6 +12,7 @@ mod farewell;
 mod hostile;
 mod http;
 mod moods;
+mod packed;
 mod push;
 mod random;
 mod webhook;

@@ -14,8 +14,9 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use bellwether_server::Fault;
+use bellwether_server::Only;
 use bellwether_server::audit::Export;
-use bellwether_server::engine::{Checked, PageAsk, Parting, Signatures};
+use bellwether_server::engine::{Checked, PageAsk, Parting, Signatures, Wanted};
 use bellwether_server::store::{Memory, Store};
 use bellwether_server::ticket::{Ticket, TicketKey};
 use bellwether_server::webhook::{Caller, Hooked, Replies, Secret, sign};
@@ -26,7 +27,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::contract::{ids, push, read};
-use crate::device::{Device, event, event_with, plain};
+use crate::device::{Device, dependent, event, event_with, plain, released};
 
 const SECRET: &[u8] = b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -58,6 +59,12 @@ impl App {
         calls.iter().map(|call| call["id"].as_str().expect("a text").to_owned()).collect()
     }
 
+    /// The data that each was called with, in order.
+    fn data(&self) -> Vec<String> {
+        let calls = self.calls.lock().expect("no test panics while it holds this");
+        calls.iter().map(|call| format!("{} {}", call["id"], call["data"])).collect()
+    }
+
     async fn until_called(&self, times: usize) {
         let mut seen = self.seen.subscribe();
         seen.wait_for(|seen| *seen >= times).await.expect("the app lives");
@@ -84,6 +91,7 @@ async fn called(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Resp
             "\"held\"".into_response()
         }
         "result" => " {\"n\": 1}\n".into_response(),
+        "start" => format!("{{\"id\": \"srv-{id}\"}}").into_response(),
         "words" => "fine".into_response(),
         "long" => vec![b'1'; 100_000].into_response(),
         "refuse" => {
@@ -279,7 +287,7 @@ impl Store for Dying {
         Err(Fault::unavailable("it died"))
     }
 
-    async fn wanted(&self, tenant: &str, push: Checked) -> Result<(Checked, Vec<usize>), Fault> {
+    async fn wanted(&self, tenant: &str, push: Checked) -> Result<(Checked, Vec<Wanted>), Fault> {
         self.inner.wanted(tenant, push).await
     }
 
@@ -291,7 +299,7 @@ impl Store for Dying {
         self.inner.farewell(parting).await
     }
 
-    async fn wanted_of(&self, parting: Parting) -> Result<(Parting, Vec<usize>), Fault> {
+    async fn wanted_of(&self, parting: Parting) -> Result<(Parting, Vec<Wanted>), Fault> {
         self.inner.wanted_of(parting).await
     }
 
@@ -319,7 +327,8 @@ async fn a_death_between_reply_and_append_calls_again_with_the_same_id() {
         inner: Memory::new(effect),
         has_died: AtomicBool::new(false),
     });
-    let batch = Device::new(1, "s", "ann").batch(&plain(["a", "b"]));
+    let events = [event("start", "a"), dependent("end", "b", "a", BINDS)];
+    let batch = Device::new(1, "s", "ann").batch(&events);
     assert!(store.push("", checked(&batch)).await.is_err());
     assert_eq!(read(&store, "", "s", 0, 10).await.head, 0);
     assert_eq!(push(&store, &batch).await.through, Seq(2));
@@ -358,21 +367,175 @@ async fn slow_sessions_do_not_hold_up_another() {
     assert_eq!(app.called().len(), 21);
 }
 
+const BINDS: Option<&str> = Some(r#"{"/start":"/id"}"#);
+
+/// A session's end that takes the id which its start was given, both made offline and sent at once.
+#[tokio::test]
+async fn in_one_push_the_end_is_called_for_with_what_the_start_was_given() {
+    let (app, url) = App::start().await;
+    let store = hooked(&url);
+    let mut ann = Device::new(1, "s", "ann");
+    let events = [event("start", "a"), plain(["b"])[0].clone(), dependent("end", "c", "a", BINDS)];
+    let batch = ann.batch(&events);
+    let answer = push(&store, &batch).await;
+    assert_eq!((answer.through, answer.later), (Seq(3), None));
+    let bound = r#"{"n":1,"start":"srv-a"}"#;
+    let expected = [r#""a" {"n":1}"#, r#""b" {"n":1}"#, &format!("\"c\" {bound}")];
+    assert_eq!(app.data(), expected);
+    let of = |at: usize| app.calls.lock().expect("no test panics")[at]["after"].clone();
+    assert_eq!((of(0), of(2)), (Value::Null, "a".into()));
+
+    push(&store, &batch).await;
+    let from_log = ann.batch(&[dependent("end", "d", "a", BINDS)]);
+    assert_eq!(push(&store, &from_log).await.through, Seq(4));
+    assert_eq!(app.data()[3..], [format!("\"d\" {bound}")], "the same from the log");
+    let page = read(&store, "", "s", 0, 10).await;
+    let shown = page.events.iter().map(|event| event.bound.as_ref().map(|bound| bound.to_vec()));
+    let bound = Some(bound.as_bytes().to_vec());
+    assert!(shown.eq([None, None, bound.clone(), bound]), "as it was called for");
+    assert_eq!(page.events[2].sealed.as_slice(), events[2]);
+}
+
+#[tokio::test]
+async fn an_end_whose_start_was_refused_is_not_called_for() {
+    let (app, url) = App::start().await;
+    let store = hooked(&url);
+    let mut ann = Device::new(1, "s", "ann");
+    let events = [
+        event("refuse", "a"),
+        dependent("end", "b", "a", BINDS),
+        dependent("plain", "c", "b", None),
+        released("end", "d", "a", BINDS),
+        event("start", "e"),
+        dependent("end", "f", "e", Some(r#"{"/start":"/no"}"#)),
+        dependent("end", "g", "f", None),
+        event_with("plain", "h", Some(b"{")),
+        dependent("end", "i", "h", None),
+    ];
+    let batch = ann.batch(&events);
+    for time in ["first", "again"] {
+        let answer = push(&store, &batch).await;
+        let codes = answer.results.iter().map(|told| told.code.as_deref().unwrap_or("taken"));
+        let expected = [
+            "too-late",
+            "prerequisite-failed",
+            "prerequisite-failed",
+            "taken",
+            "taken",
+            "binding-failed",
+            "prerequisite-failed",
+            "event-not-json",
+            "prerequisite-failed",
+        ];
+        assert_eq!(codes.collect::<Vec<_>>(), expected, "{time}");
+    }
+    assert_eq!(app.called(), ["a", "d", "e"]);
+    assert_eq!(app.data()[1], r#""d" {"n":1}"#, "what is released goes as it is");
+    // Behind the same refusal, sent again with something new.
+    let longer = [&events[..], &[dependent("end", "j", "a", None), event("plain", "k")]].concat();
+    let start = Device::new(1, "s", "ann").head;
+    let answer = push(&store, &ann.push_at(Seq(1), start, &longer)).await;
+    assert_eq!(answer.results[9].code.as_deref(), Some("prerequisite-failed"));
+    assert_eq!(app.called(), ["a", "d", "e", "k"]);
+}
+
+#[tokio::test]
+async fn an_end_whose_start_is_not_known_is_not_called_for() {
+    let (app, url) = App::start().await;
+    let store = hooked(&url);
+    let (mut ann, mut ben) = (Device::new(1, "s", "ann"), Device::new(2, "s", "ben"));
+    let batch = ann.batch(&[dependent("end", "b", "a", BINDS), event("plain", "c")]);
+    let answer = push(&store, &batch).await;
+    let later = answer.later.expect("it waits");
+    assert_eq!((answer.through, &*later.code), (Seq(0), "prerequisite-unknown"));
+    let elsewhere = Device::new(3, "t", "ann").batch(&[event("start", "a")]);
+    push(&store, &elsewhere).await;
+    assert!(push(&store, &batch).await.later.is_some(), "another session's is another event");
+    assert_eq!(app.called(), ["a"]);
+    push(&store, &ben.batch(&[event("start", "a")])).await;
+    assert_eq!(push(&store, &batch).await.through, Seq(2));
+    assert_eq!(app.data()[2], r#""b" {"n":1,"start":"srv-a"}"#);
+}
+
+/// What the end is called for with must be what is appended, though its start comes by another stream meanwhile.
+#[tokio::test]
+async fn an_end_waits_while_its_start_is_called_for() {
+    let (app, url) = App::start().await;
+    let store = Arc::new(hooked(&url));
+    let start = |batch: &Push| {
+        let (store, batch) = (Arc::clone(&store), checked(batch));
+        tokio::spawn(async move { store.push("", batch).await })
+    };
+    let first = start(&Device::new(1, "s", "ann").batch(&[event("hold", "a")]));
+    app.until_called(1).await;
+    let ends = [(2, "b"), (3, "c")].map(|(number, id)| {
+        let end = released("end", id, "a", Some(r#"{"/start":""}"#));
+        start(&Device::new(number, "s", "ben").batch(&[end]))
+    });
+    let elsewhere = Device::new(4, "s", "cyd").batch(&plain(["x"]));
+    assert_eq!(push(&*store, &elsewhere).await.through, Seq(1), "others go on meanwhile");
+    app.gate.send_replace(true);
+    for pushed in [first].into_iter().chain(ends) {
+        let answer = pushed.await.expect("it does not panic").expect("it is taken");
+        assert_eq!(answer.through, Seq(1));
+    }
+    let mut ends = app.data().split_off(2);
+    ends.sort();
+    assert_eq!(ends, [r#""b" {"n":1,"start":"held"}"#, r#""c" {"n":1,"start":"held"}"#]);
+}
+
+#[tokio::test]
+async fn an_event_of_a_type_that_is_not_known_is_not_called_for() {
+    let (app, url) = App::start().await;
+    let types = ["plain", "start"].map(Into::into).into();
+    let store = hooked_before(&url, |replies| Memory::new(Arc::new(Only::new(types, replies))));
+    let events = [event("start", "a"), event("old", "b"), dependent("plain", "c", "b", None)];
+    let answer = push(&store, &Device::new(1, "s", "ann").batch(&events)).await;
+    let codes: Vec<_> = answer.results.iter().map(|told| told.code.as_deref()).collect();
+    assert_eq!(codes, [None, Some("type-unknown"), Some("prerequisite-failed")]);
+    assert_eq!(app.called(), ["a"]);
+}
+
+#[tokio::test]
+async fn in_one_farewell_the_end_is_called_for_with_what_the_start_was_given() {
+    let (app, url) = App::start().await;
+    let store = hooked(&url);
+    let events = vec![
+        event("start", "a"),
+        dependent("end", "b", "a", BINDS),
+        event("refuse", "c"),
+        dependent("end", "d", "c", BINDS),
+        dependent("end", "e", "x", BINDS),
+        event("plain", "f"),
+    ];
+    let answer = store.farewell(Parting { ticket: ticket(), events }).await.expect("it is taken");
+    let codes: Vec<_> = answer.results.iter().map(|told| told.code.as_deref()).collect();
+    assert_eq!(codes, [None, None, Some("too-late"), Some("prerequisite-failed")]);
+    let later = answer.later.map(|later| (later.seq, later.id.to_string(), later.code));
+    assert_eq!(later, Some((Seq(5), "e".to_owned(), "prerequisite-unknown".into())));
+    let expected = [r#""a" {"n":1}"#, r#""b" {"n":1,"start":"srv-a"}"#, r#""c" {"n":1}"#];
+    assert_eq!(app.data(), expected);
+}
+
+fn ticket() -> Ticket {
+    Ticket {
+        tenant: "".into(),
+        session: "s".into(),
+        user: "ann".into(),
+        device: Device::new(1, "s", "ann").stream.device,
+        expires_at: Wall(u64::MAX >> 11),
+        nonce: [1; 16],
+    }
+}
+
 #[tokio::test]
 async fn a_farewell_and_its_stream_call_once() {
     let (app, url) = App::start().await;
     let store = Arc::new(hooked(&url));
     let mut ann = Device::new(1, "s", "ann");
     let batch = checked(&ann.batch(&[event("hold", "a")]));
-    let ticket = Ticket {
-        tenant: "".into(),
-        session: "s".into(),
-        user: "ann".into(),
-        device: ann.stream.device,
-        expires_at: Wall(u64::MAX >> 11),
-        nonce: [1; 16],
-    };
-    let parting = Parting { ticket, events: vec![event("hold", "a"), event("result", "b")] };
+    let parting =
+        Parting { ticket: ticket(), events: vec![event("hold", "a"), event("result", "b")] };
     let parted = Arc::clone(&store);
     let parted = tokio::spawn(async move { parted.farewell(parting).await });
     app.until_called(1).await;

@@ -68,6 +68,17 @@ impl Asks {
         self.open.push(Ask { page, id, until: Until::Quiet { answered_before } });
     }
 
+    /// It was done for so many.
+    pub(super) fn count(&mut self, ticket: Ticket, so_many: u64) {
+        for ask in &mut self.open {
+            if let Until::Written { left, count, .. } = &mut ask.until
+                && left.contains(&ticket)
+            {
+                *count = so_many;
+            }
+        }
+    }
+
     pub(super) fn on_committed(&mut self, ticket: Ticket) {
         self.end(ticket, None);
     }

@@ -86,10 +86,12 @@ pub enum Effect {
         /// How many at the most.
         limit: u32,
     },
-    /// Read rows of `retained`; answered by `Retained` or `RetainedFailed`.
+    /// Read rows of a store; answered by `Retained` or `RetainedFailed`.
     ReadRetained {
         /// Names it.
         ticket: Ticket,
+        /// Which: `retained`, but for a wipe.
+        store: Store,
         /// Keys greater than this.
         after: u64,
         /// How many at the most.

@@ -48,14 +48,14 @@ pub enum Input {
     },
     /// The journal could not be read.
     JournalFailed(Fault),
-    /// Rows of `retained`, as asked for.
+    /// Rows of `retained`, or of the store that was asked for.
     Retained {
         /// For whom.
         ticket: Ticket,
         /// Keys and rows, in order.
         rows: Vec<(u64, Vec<u8>)>,
     },
-    /// Rows of `retained` could not be read.
+    /// They could not be read.
     RetainedFailed {
         /// For whom.
         ticket: Ticket,

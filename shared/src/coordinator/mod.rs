@@ -21,6 +21,7 @@ mod roster;
 mod status;
 mod taping;
 mod tokens;
+mod wiper;
 
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -36,12 +37,13 @@ use self::reader::Reader;
 use self::roster::Roster;
 use self::taping::Tape;
 use self::tokens::{Refused, Tokens};
+use self::wiper::Wiper;
 use crate::base::{Culprit, Epoch, Fault, Mono, Now, PageId, RequestId, SortedMap, limits};
 use crate::bus::{
-    BusFault, Envelope, Farewell, Hello, Identity, Notice, Reply, Request, Status, Welcome,
+    BusFault, Change, Envelope, Farewell, Hello, Identity, Notice, Reply, Request, Status, Welcome,
 };
-use crate::outbox::{self, Outbox, Ticket};
-use crate::rows::{Config, HostKind, JournalRow, Op, ROW_VERSION, WriteBatch, read};
+use crate::outbox::{self, Outbox, Ticket, letter_unknown};
+use crate::rows::{Config, HostKind, JournalRow, Op, ROW_VERSION, Store, WriteBatch, read};
 use crate::wire::to_cbor;
 
 /// See the module.
@@ -69,6 +71,9 @@ pub struct Coordinator {
     sync_asked: Option<Mono>,
     /// The write after which it is to be booted anew, so that its next life is recorded.
     rebirth: Option<Ticket>,
+    /// Changes of queued events that were asked for; the journal is read to its end before they are looked for.
+    changes: VecDeque<(Ticket, Change)>,
+    wiper: Option<Wiper>,
     tape: Option<Box<Tape>>,
     fenced: bool,
     /// The database before was lost, and the disk says that no page has been told.
@@ -93,7 +98,8 @@ impl Coordinator {
         if self.fenced {
             return;
         }
-        let mut reborn = false;
+        let mut answered = None;
+        let mut reborn = self.wipe(now, &input);
         match input {
             Input::Message { from, bytes } => self.on_message(now, from, &bytes),
             Input::Clients(clients) => self.on_clients(now, &clients),
@@ -125,7 +131,7 @@ impl Coordinator {
                 }
                 self.outbox.on_committed(now, ticket);
                 self.asks.on_committed(ticket);
-                reborn = self.rebirth.take_if(|rebirth| *rebirth == ticket).is_some();
+                reborn |= self.rebirth.take_if(|rebirth| *rebirth == ticket).is_some();
             }
             Input::CommitFailed { ticket, fault } => {
                 self.asks.on_commit_failed(ticket, &fault);
@@ -146,7 +152,7 @@ impl Coordinator {
             Input::Signed { ticket, signature } => self.outbox.on_signed(now, ticket, signature),
             Input::Response { ticket, response } => {
                 self.outbox.on_response(now, ticket, response);
-                self.tokens.on_response(ticket);
+                answered = Some(ticket);
             }
             Input::Trigger(trigger) => self.on_trigger(now, trigger),
             Input::Timeout => {}
@@ -158,6 +164,10 @@ impl Coordinator {
         }
         self.outbox.tick(now);
         self.settle(now);
+        // What the outbox has made of it is judged by the token that the request was sent with.
+        if let Some(ticket) = answered {
+            self.tokens.on_response(ticket);
+        }
         if reborn {
             self.effects.push_back(Effect::StartOver);
         }
@@ -170,7 +180,8 @@ impl Coordinator {
             return None;
         }
         let unsaved = self.unsaved.as_ref().map(|(again, _)| *again);
-        let next = [self.outbox.poll_timeout(now), self.reader.poll_timeout(now), unsaved];
+        let wiper = self.wiper.as_ref().and_then(Wiper::due);
+        let next = [self.outbox.poll_timeout(now), self.reader.poll_timeout(now), unsaved, wiper];
         next.into_iter().flatten().min()
     }
 
@@ -182,13 +193,20 @@ impl Coordinator {
     /// Whether nothing is under way that will end by itself: what is left waits for a time or a fact.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.fenced || (!self.outbox.is_busy() && self.reader.is_quiet() && self.asks.is_quiet())
+        if self.fenced {
+            return true;
+        }
+        if self.outbox.is_frozen() {
+            return self.wiper.as_ref().is_none_or(|wiper| wiper.due().is_some());
+        }
+        !self.outbox.is_busy() && self.reader.is_quiet() && self.asks.is_quiet()
     }
 
     /// Whether anything is still to be sent, so that the browser should wake us when it can.
     #[must_use]
     pub fn has_work(&self) -> bool {
-        !self.fenced && self.may_send() && self.outbox.has_work()
+        let sends = self.may_send() && self.outbox.has_work();
+        !self.fenced && (sends || self.wiper.is_some())
     }
 
     /// Whether a newer coordinator has taken its place. It will not do anything any more.
@@ -252,6 +270,9 @@ impl Coordinator {
                 }
             }
         }
+        if self.wiper.is_some() && !matches!(request, Request::Hello(_) | Request::Farewell(_)) {
+            return self.on_request_while_wiping(page, id, request);
+        }
         match request {
             Request::Hello(hello) => self.on_hello(now, page, id, from, hello),
             Request::Nudge { hurry } => {
@@ -297,9 +318,31 @@ impl Coordinator {
                 self.outbox.hurry(now);
                 self.asks.wait_for_quiet(page, id, self.outbox.answered());
             }
-            Request::Replace(_) | Request::Edit(_) | Request::Wipe(_) => {
-                let words = "this build does not do that yet";
-                self.asks.fail(page, id, Fault::new("not-supported", Culprit::Us, words));
+            Request::Replace(_) if self.changes.len() == CHANGES_MAX => {
+                self.asks.fail(page, id, outbox::busy());
+            }
+            Request::Replace(change) => {
+                let ticket = self.outbox.ticket();
+                self.asks.wait_for(page, id, vec![ticket]);
+                self.changes.push_back((ticket, change));
+                self.reader.want();
+            }
+            Request::Edit(change) => match self.outbox.edit(&change) {
+                Ok(ticket) => self.asks.wait_for(page, id, vec![ticket]),
+                Err(fault) => self.asks.fail(page, id, fault),
+            },
+            Request::Wipe(wipe) => self.on_wipe(page, id, wipe),
+        }
+    }
+
+    // A change that was asked for before all of the journal was read may be about a row that is only just found.
+    fn make_changes(&mut self, now: Now) {
+        if !self.reader.has_read() {
+            return;
+        }
+        while let Some((ticket, change)) = self.changes.pop_front() {
+            if let Err(fault) = self.outbox.replace(now, ticket, &change) {
+                self.asks.on_commit_failed(ticket, &fault);
             }
         }
     }
@@ -313,6 +356,7 @@ impl Coordinator {
             build: self.outbox.config().build.clone(),
             recording: self.outbox.config().recording,
             breaker: self.outbox.config().breaker,
+            wiping: self.outbox.config().wiping.clone(),
         };
         if config != *self.outbox.config() {
             let build = self.build.clone();
@@ -384,11 +428,15 @@ impl Coordinator {
             self.lost = false;
             self.outbox.forget_loss();
         }
+        self.make_changes(now);
+        self.go_wipe(now);
         while let Some(effect) = self.outbox.poll_effect() {
             self.on_outbox(now, effect);
         }
         // Behind what is written: transactions come one after the other.
-        self.reader.go(now, &self.outbox, &mut self.effects);
+        if !self.outbox.is_frozen() {
+            self.reader.go(now, &self.outbox, &mut self.effects);
+        }
         let quiet = !self.outbox.is_busy() && self.reader.is_quiet();
         if quiet {
             self.housekeeping.go(&self.outbox, &mut self.effects);
@@ -406,7 +454,7 @@ impl Coordinator {
                 self.send(To::Client(client), id, &Notice::Reply(reply));
             }
         }
-        if self.sync_asked.is_none() && self.has_work() && self.outbox.poll_timeout(now).is_some() {
+        if self.sync_asked.is_none() && self.has_work() && self.outbox.is_resting(now) {
             self.sync_asked = Some(now.mono);
             self.effects.push_back(Effect::AskForSync);
         }
@@ -456,7 +504,7 @@ impl Coordinator {
                 Effect::Request { ticket, server, token, id, request }
             }
             outbox::Effect::ReadRetained { ticket, after, limit } => {
-                Effect::ReadRetained { ticket, after, limit }
+                Effect::ReadRetained { ticket, store: Store::Retained, after, limit }
             }
             outbox::Effect::TokenWanted { identity, ticket } => {
                 match self.tokens.on_refused(&identity, ticket, now.mono) {
@@ -497,14 +545,8 @@ const SYNC_ECHO: Duration = Duration::from_secs(5);
 const TELL_EVERY: Duration = Duration::from_millis(100);
 /// Notices kept for the first page that comes.
 const UNTOLD_MAX: usize = 32;
-
-fn letter_unknown() -> Fault {
-    Fault::new(
-        "letter-unknown",
-        Culprit::App,
-        "there is no such dead letter; another page may have been faster",
-    )
-}
+/// Changes of queued events that wait for the journal to be read.
+const CHANGES_MAX: usize = 64;
 
 /// What to say when the coordinator's own build cannot go on.
 #[must_use]

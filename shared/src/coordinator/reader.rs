@@ -50,6 +50,11 @@ impl Reader {
         self.wanted = true;
     }
 
+    /// Whether the journal has been read to its end since it was last wanted.
+    pub(super) fn has_read(&self) -> bool {
+        !self.wanted && self.reading != Some(Purpose::Forward)
+    }
+
     pub(super) fn is_quiet(&self) -> bool {
         self.reading.is_none() && !(self.wanted && self.due.is_none())
     }

@@ -31,6 +31,7 @@ impl Coordinator {
         let config = config.as_deref().and_then(|bytes| read::<Config>(bytes).ok());
         let config = config.unwrap_or_default();
         let config = Config { options: config.options.clone().bounded(), ..config };
+        let wiping = config.wiping.clone();
         let mut coordinator = Self {
             realm: lease.holder,
             kind: lease.kind,
@@ -48,14 +49,22 @@ impl Coordinator {
             told: None,
             sync_asked: None,
             rebirth: None,
+            changes: VecDeque::new(),
+            wiper: None,
             tape: None,
             fenced: false,
             lost: false,
             dropped: 0,
             effects: VecDeque::new(),
         };
+        if let Some(wiping) = wiping {
+            coordinator.resume_wipe(now, wiping);
+        }
         coordinator.settle(now);
-        coordinator.begin_tape(now, restored, seed);
+        // Of a wipe nothing is recorded: recordings are a part of what goes.
+        if coordinator.wiper.is_none() {
+            coordinator.begin_tape(now, restored, seed);
+        }
         coordinator
     }
 }

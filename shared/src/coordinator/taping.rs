@@ -300,8 +300,9 @@ impl Effect {
                 to.value(limit);
                 4
             }
-            Self::ReadRetained { ticket, after, limit } => {
+            Self::ReadRetained { ticket, store, after, limit } => {
                 to.number(ticket.0);
+                to.number(*store as u64);
                 to.number(*after);
                 to.value(limit);
                 5
@@ -348,8 +349,8 @@ impl Op {
                     Store::Dead => to.row(row, tape::DEAD),
                     Store::Retained => to.row(row, tape::RETAINED),
                     Store::Done => to.row(row, tape::DONE),
-                    Store::Journal
-                    | Store::Flight
+                    Store::Journal => to.row(row, tape::JOURNAL),
+                    Store::Flight
                     | Store::Document
                     | Store::Stream
                     | Store::Cursor

@@ -5,7 +5,10 @@
 
 use std::collections::VecDeque;
 
+use super::Ticket;
 use super::batch::Held;
+use super::coalesce::supersedes;
+use super::dead::DeadLetters;
 use crate::base::{EventId, SortedMap, limits};
 
 /// The unsealed rows of one stream.
@@ -13,13 +16,34 @@ use crate::base::{EventId, SortedMap, limits};
 pub(super) struct Backlog {
     rows: VecDeque<Held>,
     bytes: usize,
-    ids: SortedMap<EventId, ()>,
+    /// Where each id lies that is queued, sealed or not.
+    ids: SortedMap<EventId, u64>,
     /// Position of the first row that did not fit.
     skipped_from: Option<u64>,
     /// How many did not fit.
     skipped: u64,
     /// A row of a newer build lies ahead; nothing behind it may overtake it.
     closed: bool,
+    /// What is being changed on disk. From the first of these rows on nothing is sealed meanwhile.
+    changing: Vec<Changing>,
+    /// Rows that later ones supersede; that is not asked of the disk yet.
+    superseded: Vec<u64>,
+    /// Where the first row lies whose prerequisite is queued in another stream.
+    waits_from: Option<u64>,
+    /// Whether a row may have a prerequisite.
+    has_dependents: bool,
+    /// The last row was taken out: something of another stream may lie between the one before and the next.
+    gap: bool,
+}
+
+/// Rows that a transaction under way takes out, or the row that it overwrites.
+#[derive(Debug)]
+pub(super) struct Changing {
+    pub(super) ticket: Ticket,
+    pub(super) positions: Vec<u64>,
+    pub(super) into: Option<Held>,
+    /// Events that it files, and the count of events answered that they are filed under.
+    pub(super) filed: (u64, u64),
 }
 
 /// What became of a row that was offered.
@@ -80,11 +104,21 @@ impl Backlog {
         self.closed
     }
 
-    /// Takes a run from the front: at least one row, at most `rows_max`, and within `bytes_max`.
-    pub(super) fn run(&mut self, rows_max: usize, bytes_max: usize) -> Vec<Held> {
+    /// Takes a run from the front: at least one row, at most `rows_max`, and within `bytes_max`. None from where it has to
+    /// wait on, or where one has to be buried.
+    pub(super) fn run(
+        &mut self,
+        rows_max: usize,
+        bytes_max: usize,
+        dead: &DeadLetters,
+    ) -> Vec<Held> {
         let mut bytes = 0;
         let mut run = Vec::new();
+        let stop = self.stop();
         while let Some(row) = self.rows.front() {
+            if row.position >= stop || dead.dooms(row) {
+                break;
+            }
             bytes += row.sealed.len();
             if !run.is_empty() && (run.len() >= rows_max || bytes > bytes_max) {
                 break;
@@ -97,11 +131,134 @@ impl Backlog {
         run
     }
 
+    /// Whether the first row has to be buried for its prerequisite.
+    pub(super) fn is_doomed(&self, dead: &DeadLetters) -> bool {
+        self.rows.front().is_some_and(|row| row.position < self.stop() && dead.dooms(row))
+    }
+
+    /// Takes the first row if it has to be buried for its prerequisite.
+    pub(super) fn take_doomed(&mut self, dead: &DeadLetters) -> Option<Held> {
+        let row = if self.is_doomed(dead) { self.rows.pop_front()? } else { return None };
+        self.bytes -= row.sealed.len();
+        match self.rows.front_mut() {
+            Some(next) => next.run_start = true,
+            None => self.gap = true,
+        }
+        Some(row)
+    }
+
+    // The first position that has to wait.
+    fn stop(&self) -> u64 {
+        let changing = self.changing.iter().flat_map(|changing| &changing.positions);
+        let all = changing.chain(&self.superseded).chain(&self.waits_from);
+        all.copied().min().unwrap_or(u64::MAX)
+    }
+
+    /// Whether its first row has to wait.
+    pub(super) fn is_held(&self) -> bool {
+        self.rows.front().is_some_and(|row| row.position >= self.stop())
+    }
+
+    /// Whether its first row waits for another stream.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.rows.front().is_some_and(|row| self.waits_from.is_some_and(|at| at <= row.position))
+    }
+
+    /// Finds where it has to wait, by what `waits` says of each row that has a prerequisite.
+    pub(super) fn first_waiting(&self, waits: &dyn Fn(&Held, &EventId) -> bool) -> Option<u64> {
+        let waits = |row: &&Held| row.after.as_ref().is_some_and(|after| waits(row, after));
+        self.rows.iter().find(waits).map(|row| row.position)
+    }
+
+    pub(super) fn wait_from(&mut self, at: Option<u64>) {
+        self.waits_from = at;
+        self.has_dependents = at.is_some() || self.rows.iter().any(|row| row.after.is_some());
+    }
+
+    pub(super) fn has_dependents(&self) -> bool {
+        self.has_dependents
+    }
+
+    /// Where an event lies that is queued, sealed or not.
+    pub(super) fn place(&self, id: &EventId) -> Option<u64> {
+        self.ids.get(id).copied()
+    }
+
+    /// From which position on it is not known what is queued.
+    pub(super) fn known_before(&self) -> u64 {
+        self.skipped_from.unwrap_or(u64::MAX)
+    }
+
+    /// The row at this position, unless it is sealed.
+    pub(super) fn row_at(&self, position: u64) -> Option<&Held> {
+        self.rows.iter().find(|row| row.position == position)
+    }
+
+    pub(super) fn rows_at<'a>(&'a self, positions: &'a [u64]) -> impl Iterator<Item = &'a Held> {
+        self.rows.iter().filter(|row| positions.contains(&row.position))
+    }
+
+    /// Whether it could hold that much more.
+    pub(super) fn has_bytes(&self, more: usize) -> bool {
+        self.bytes + more <= limits::BACKLOG_BYTES_MAX
+    }
+
+    /// A transaction has been asked for that changes rows.
+    pub(super) fn change(&mut self, changing: Changing) {
+        self.changing.push(changing);
+    }
+
+    pub(super) fn is_changing(&self, position: u64) -> bool {
+        self.superseded.contains(&position)
+            || self.changing.iter().any(|changing| changing.positions.contains(&position))
+    }
+
+    /// Whether any transaction that changes rows is under way.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.changing.is_empty()
+    }
+
+    /// Rows that later ones supersede, for a transaction that takes them out.
+    pub(super) fn take_superseded(&mut self) -> Vec<u64> {
+        core::mem::take(&mut self.superseded)
+    }
+
+    /// The transaction of `ticket` has ended. Gives what it was to file if the disk has refused it.
+    pub(super) fn changed(&mut self, ticket: Ticket, refused: bool) -> Option<(u64, u64)> {
+        let at = self.changing.iter().position(|changing| changing.ticket == ticket)?;
+        let Changing { positions, into, filed, .. } = self.changing.swap_remove(at);
+        if refused {
+            return Some(filed);
+        }
+        if let Some(new) = into {
+            if let Some(row) = self.rows.iter_mut().find(|row| row.position == new.position) {
+                self.bytes = self.bytes - row.sealed.len() + new.sealed.len();
+                self.has_dependents |= new.after.is_some();
+                *row = Held { run_start: row.run_start, ..new };
+            }
+            return None;
+        }
+        let mut cut = false;
+        for mut row in core::mem::take(&mut self.rows) {
+            if positions.contains(&row.position) {
+                self.bytes -= row.sealed.len();
+                self.ids.remove(&row.id);
+                cut = true;
+            } else {
+                row.run_start |= core::mem::take(&mut cut);
+                self.rows.push_back(row);
+            }
+        }
+        self.gap |= cut;
+        None
+    }
+
     /// Puts a run back in the order of positions.
     pub(super) fn put_back(&mut self, run: Vec<Held>) {
         for row in run.into_iter().rev() {
             self.bytes += row.sealed.len();
-            self.ids.insert(row.id.clone(), ());
+            self.has_dependents |= row.after.is_some();
+            self.ids.insert(row.id.clone(), row.position);
             // In front of all, but for what a torn batch named from the middle.
             let mut at = 0;
             while self.rows.get(at).is_some_and(|before| before.position < row.position) {
@@ -117,8 +274,8 @@ impl Backlog {
     }
 
     /// Notes an id that is in flight, so that a second row of it is known for a repeat.
-    pub(super) fn note(&mut self, id: EventId) {
-        self.ids.insert(id, ());
+    pub(super) fn note(&mut self, id: EventId, position: u64) {
+        self.ids.insert(id, position);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -130,15 +287,30 @@ impl Backlog {
         self.rows.len() as u64 + self.skipped
     }
 
+    // The last one that may be superseded by `row`: those before it are superseded already (OUT-11).
+    fn superseded_by(&self, row: &Held) -> Option<u64> {
+        if row.fold == 0 {
+            return None;
+        }
+        let mut alike = self.rows.iter().rev().filter(|earlier| earlier.fold == row.fold);
+        let earlier = alike.find(|earlier| !self.is_changing(earlier.position))?;
+        supersedes(row, earlier).then_some(earlier.position)
+    }
+
     fn has_room(&self, row: &Held) -> bool {
         self.rows.len() < limits::BACKLOG_ROWS_MAX
             && self.bytes + row.sealed.len() <= limits::BACKLOG_BYTES_MAX
     }
 
-    fn take(&mut self, row: Held) -> Taken {
-        if self.ids.insert(row.id.clone(), ()).is_some() {
+    fn take(&mut self, mut row: Held) -> Taken {
+        if let Some(before) = self.ids.insert(row.id.clone(), row.position) {
+            self.ids.insert(row.id, before);
             return Taken::Repeat;
         }
+        let superseded = self.superseded_by(&row);
+        self.superseded.extend(superseded);
+        self.has_dependents |= row.after.is_some();
+        row.run_start |= core::mem::take(&mut self.gap);
         self.bytes += row.sealed.len();
         self.rows.push_back(row);
         Taken::In
@@ -151,7 +323,12 @@ mod tests {
 
     fn held(position: u64) -> Held {
         let id = EventId::new(&format!("e{position}")).expect("short and visible");
-        Held { id, sealed: vec![0; 10], position, run_start: false }
+        let sealed = vec![0; 10];
+        Held { id, sealed, position, run_start: false, after: None, release: false, fold: 0 }
+    }
+
+    fn run(backlog: &mut Backlog, rows_max: usize) -> Vec<Held> {
+        backlog.run(rows_max, limits::BATCH_BYTES_MAX, &DeadLetters::default())
     }
 
     #[test]
@@ -164,7 +341,7 @@ mod tests {
         assert_eq!(backlog.len(), all);
         let mut seen = Vec::new();
         while !backlog.is_empty() {
-            let run = backlog.run(500, limits::BATCH_BYTES_MAX);
+            let run = run(&mut backlog, 500);
             seen.extend(run.iter().map(|row| row.position));
             run.iter().for_each(|row| backlog.forget(&row.id));
             if let Some(from) = backlog.wants_again() {
@@ -187,8 +364,7 @@ mod tests {
             backlog.offer(held(position));
         }
         backlog.put_back(vec![held(3), held(4)]);
-        let positions: Vec<u64> =
-            backlog.run(9, limits::BATCH_BYTES_MAX).iter().map(|row| row.position).collect();
+        let positions: Vec<u64> = run(&mut backlog, 9).iter().map(|row| row.position).collect();
         assert_eq!(positions, [1, 2, 3, 4, 5, 6]);
     }
 
@@ -197,10 +373,55 @@ mod tests {
         let mut backlog = Backlog::default();
         assert_eq!(backlog.offer(held(1)), Taken::In);
         assert_eq!(backlog.offer(Held { position: 2, ..held(1) }), Taken::Repeat);
-        let run = backlog.run(9, limits::BATCH_BYTES_MAX);
+        let run = run(&mut backlog, 9);
         assert_eq!(backlog.offer(Held { position: 3, ..held(1) }), Taken::Repeat);
         backlog.forget(&run[0].id);
         assert_eq!(backlog.offer(Held { position: 4, ..held(1) }), Taken::In);
+    }
+
+    // A span that went on over the gap would cover rows of other streams, and delete them with its own.
+    #[test]
+    fn behind_a_row_that_was_taken_out_a_new_span_begins() {
+        let strike = |backlog: &mut Backlog, position| {
+            let ticket = Ticket(position);
+            let positions = vec![position];
+            backlog.change(Changing { ticket, positions, into: None, filed: (0, 0) });
+            assert_eq!(backlog.changed(ticket, false), None);
+        };
+        let mut backlog = Backlog::default();
+        for position in 1..=6 {
+            backlog.offer(held(position));
+        }
+        strike(&mut backlog, 6);
+        strike(&mut backlog, 3);
+        backlog.offer(held(7));
+        let starts: Vec<(u64, bool)> =
+            run(&mut backlog, 9).iter().map(|row| (row.position, row.run_start)).collect();
+        assert_eq!(starts, [(1, false), (2, false), (4, true), (5, false), (7, true)]);
+    }
+
+    #[test]
+    fn nothing_is_sealed_from_a_row_on_that_is_being_changed() {
+        let mut backlog = Backlog::default();
+        for position in 1..=4 {
+            backlog.offer(held(position));
+        }
+        let changing = |ticket| Changing {
+            ticket: Ticket(ticket),
+            positions: vec![3],
+            into: Some(Held { sealed: vec![1; 20], ..held(3) }),
+            filed: (0, 0),
+        };
+        backlog.change(changing(1));
+        assert_eq!(run(&mut backlog, 9).len(), 2);
+        assert!(backlog.is_held());
+        backlog.changed(Ticket(1), true);
+        assert_eq!(backlog.row_at(3).map(|row| row.sealed.len()), Some(10));
+        backlog.change(changing(2));
+        backlog.changed(Ticket(2), false);
+        assert!(!backlog.is_held());
+        let rows: Vec<usize> = run(&mut backlog, 9).iter().map(|row| row.sealed.len()).collect();
+        assert_eq!(rows, [20, 10]);
     }
 
     #[test]
@@ -209,7 +430,7 @@ mod tests {
         backlog.offer(held(1));
         backlog.close();
         assert_eq!(backlog.offer(held(3)), Taken::Later);
-        assert_eq!(backlog.run(9, limits::BATCH_BYTES_MAX).len(), 1);
+        assert_eq!(run(&mut backlog, 9).len(), 1);
         assert_eq!(backlog.wants_again(), None);
     }
 }

@@ -2,10 +2,11 @@
 
 use minicbor::bytes::ByteVec;
 
+use super::coalesce::fold;
 use crate::base::{Epoch, EventId, LogEpoch, Seq, Wall};
 use crate::rows::{DeviceRow, FlightRow, ROW_VERSION, Source, Span, StreamRow};
 use crate::rules::chain;
-use crate::wire::{PROTOCOL, Push};
+use crate::wire::{EventFlags, EventHead, PROTOCOL, Push, decode};
 
 /// An event in hand: its bytes, and where they lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,23 @@ pub(super) struct Held {
     pub(super) position: u64,
     /// Whether something that is not of its stream may lie just before it in the journal.
     pub(super) run_start: bool,
+    /// Its prerequisite.
+    pub(super) after: Option<EventId>,
+    /// It goes even if its prerequisite failed.
+    pub(super) release: bool,
+    /// What events that may supersede each other have in common, and few others; 0 for one that supersedes none.
+    pub(super) fold: u64,
+}
+
+impl Held {
+    /// Reads what has to be known of an event. `None` if it is none.
+    pub(super) fn read(sealed: &[u8], position: u64, run_start: bool) -> Option<Self> {
+        let EventHead { id, type_, key, after, flags } = decode(sealed).ok()?;
+        let flags = flags.unwrap_or_default();
+        let fold = if flags.has(EventFlags::COLLAPSE) { fold(type_, key) } else { 0 };
+        let release = flags.has(EventFlags::RELEASE);
+        Some(Self { id, sealed: sealed.to_vec(), position, run_start, after, release, fold })
+    }
 }
 
 /// A sealed batch with its events.
@@ -143,6 +161,9 @@ mod tests {
             sealed: Vec::new(),
             position,
             run_start,
+            after: None,
+            release: false,
+            fold: 0,
         };
         let span = |from, through| Span { from, through };
         #[rustfmt::skip]

@@ -11,15 +11,15 @@ use crate::base::{EventId, Fault, SortedMap, Wall, decimal, joined};
 use crate::bus::Notice;
 use crate::rows::{
     DeadRow, JournalRow, Key, Op, Options, Overflow, ROW_VERSION, Reason, RowFault, Store,
-    StreamKey, read,
+    StreamKey, Wiping, read,
 };
-use crate::wire::{Event, decode, to_cbor};
+use crate::wire::{EventHead, decode, to_cbor};
 
 /// The dead letters of this device, as they are on disk.
 #[derive(Debug, Default)]
 pub(super) struct DeadLetters {
     rows: SortedMap<Key, Option<DeadRow>>,
-    /// Letters that are leaving the disk. They take up room until they have left it.
+    /// Letters as the disk has them that are leaving it, or are being edited. They take up room until that is done.
     leaving: Vec<(Ticket, Letter)>,
 }
 
@@ -97,7 +97,7 @@ impl DeadLetters {
             lane: crate::wire::Lane::Normal,
             sealed: ByteVec::from(bytes.to_vec()),
             reason: Reason {
-                code: "unreadable".into(),
+                code: UNREADABLE.into(),
                 message: "the journal held a row that is no event; its bytes are kept".into(),
             },
             tries: 0,
@@ -120,7 +120,7 @@ impl DeadLetters {
         ops.push(Op::Put { store: Store::Dead, key: key.clone(), row: to_cbor(&row) });
         notices.push(Notice::Buried {
             id: name.into(),
-            type_: decode::<Event<'_>>(&row.sealed).map_or("", |event| event.type_).into(),
+            type_: decode::<EventHead<'_>>(&row.sealed).map_or("", |event| event.type_).into(),
             reason: row.reason.clone(),
             tries: row.tries,
         });
@@ -138,7 +138,7 @@ impl DeadLetters {
     pub(super) fn retry(&self, id: &EventId, at: Wall) -> Option<Vec<Op>> {
         let key = Key::from(id.as_str());
         let letter = self.rows.get(&key)?.as_ref()?;
-        decode::<Event<'_>>(&letter.sealed).ok()?;
+        decode::<EventHead<'_>>(&letter.sealed).ok()?;
         let stream = StreamKey {
             session: letter.session.clone(),
             user: letter.user.clone(),
@@ -148,13 +148,56 @@ impl DeadLetters {
         Some(vec![Op::Append { row }, Op::Delete { store: Store::Dead, key }])
     }
 
-    /// The ids of all letters that name an event.
+    /// The ids of all letters that name an event, prerequisites before what comes after them.
     pub(super) fn ids(&self) -> Vec<EventId> {
         let text = |key: &Key| match key {
             Key::Text(text) => EventId::new(text).ok(),
             Key::Number(_) => None,
         };
-        self.rows.keys().filter_map(text).collect()
+        let mut left: Vec<EventId> = self.rows.keys().filter_map(text).collect();
+        let mut ids = Vec::new();
+        while !left.is_empty() {
+            let leads = |id: &EventId| self.after(id).is_none_or(|after| !left.contains(&after));
+            let at = left.iter().position(leads).unwrap_or(0);
+            ids.push(left.remove(at));
+        }
+        ids
+    }
+
+    // The prerequisite of a letter.
+    fn after(&self, id: &EventId) -> Option<EventId> {
+        let letter = self.rows.get(&Key::from(id.as_str()))?.as_ref()?;
+        decode::<EventHead<'_>>(&letter.sealed).ok()?.after
+    }
+
+    /// Whether there is a letter of this id.
+    pub(super) fn holds(&self, id: &EventId) -> bool {
+        self.rows.contains_key(&Key::from(id.as_str()))
+    }
+
+    /// Whether an event has to be buried for its prerequisite (OUT-16).
+    pub(super) fn dooms(&self, event: &Held) -> bool {
+        !event.release && event.after.as_ref().is_some_and(|after| self.holds(after))
+    }
+
+    /// Gives another event for a letter's, with the write of `ticket`. `None` if there is no such letter.
+    pub(super) fn edit(&mut self, id: &EventId, sealed: &[u8], ticket: Ticket) -> Option<Op> {
+        let key = Key::from(id.as_str());
+        // What could not be read of the journal belongs to nobody, and is no event.
+        let letter = self.rows.get_mut(&key).filter(|letter| !is_unreadable(letter))?;
+        let new = DeadRow { sealed: sealed.to_vec().into(), tries: 0, ..letter.clone()? };
+        let op = Op::Put { store: Store::Dead, key: key.clone(), row: to_cbor(&new) };
+        self.leaving.push((ticket, (key, letter.replace(new))));
+        Some(op)
+    }
+
+    /// The keys of the letters that are to be removed; of those that belong to nobody only if everything is.
+    pub(super) fn keys_of(&self, wiping: &Wiping) -> Vec<Key> {
+        let covers = |row: &Option<DeadRow>| match row {
+            Some(letter) if !is_unreadable(row) => wiping.covers(&letter.session, &letter.user),
+            Some(_) | None => wiping.covers_all(),
+        };
+        self.rows.iter().filter(|(_, row)| covers(row)).map(|(key, _)| key.clone()).collect()
     }
 
     /// A letter leaves the disk with the write of `ticket`. `false` if there is none of that id.
@@ -169,7 +212,8 @@ impl DeadLetters {
             return;
         };
         let (_, (key, row)) = self.leaving.swap_remove(at);
-        if refused {
+        // One that was edited may be leaving by now.
+        if refused && !self.leaving.iter().any(|(_, (leaving, _))| *leaving == key) {
             self.rows.insert(key, row);
         }
     }
@@ -178,6 +222,10 @@ impl DeadLetters {
         let age = |row: &Option<DeadRow>| row.as_ref().map_or(Wall(0), |row| row.buried_at);
         self.rows.iter().min_by_key(|(_, row)| age(row)).map(|(key, _)| key.clone())
     }
+}
+
+fn is_unreadable(letter: &Option<DeadRow>) -> bool {
+    letter.as_ref().is_none_or(|letter| &*letter.reason.code == UNREADABLE)
 }
 
 fn dropped(key: &Key) -> Fault {
@@ -206,12 +254,9 @@ pub(super) enum Found {
 /// Reads a journal row. Total: any bytes are one of the three.
 pub(super) fn find(position: u64, bytes: &[u8]) -> Found {
     match read::<JournalRow<'_>>(bytes) {
-        Ok(row) => match decode::<Event<'_>>(row.sealed) {
-            Ok(event) => {
-                let (id, sealed) = (event.id, row.sealed.to_vec());
-                Found::Event(row.stream(), Held { id, sealed, position, run_start: true })
-            }
-            Err(_) => Found::Unreadable,
+        Ok(row) => match Held::read(row.sealed, position, true) {
+            Some(held) => Found::Event(row.stream(), held),
+            None => Found::Unreadable,
         },
         Err(RowFault::Newer { .. }) => {
             Found::Newer(decode::<JournalRow<'_>>(bytes).ok().map(|row| row.stream()))
@@ -219,3 +264,6 @@ pub(super) fn find(position: u64, bytes: &[u8]) -> Found {
         Err(RowFault::Unreadable) => Found::Unreadable,
     }
 }
+
+/// Why a letter is one that holds a journal row instead of an event.
+const UNREADABLE: &str = "unreadable";

@@ -7,15 +7,20 @@
 mod answer;
 mod backlog;
 mod batch;
+mod change;
+mod coalesce;
 mod dead;
+mod depend;
 mod pace;
 mod plain;
 mod retry;
 mod stream;
+mod wipe;
 
 use std::collections::VecDeque;
 
 use self::backlog::Taken;
+pub use self::change::{busy, letter_unknown};
 use self::dead::{DeadLetters, Found, find};
 use self::pace::Pace;
 pub use self::retry::Response;
@@ -125,6 +130,8 @@ pub struct Outbox {
     refused: bool,
     /// The stream of the row read last, for knowing where a run of one stream's rows begins.
     read_last: Option<StreamKey>,
+    /// What is on disk is about to go: nothing changes here until another takes it up anew.
+    frozen: bool,
 }
 
 impl Outbox {
@@ -180,6 +187,7 @@ impl Outbox {
             unread: None,
             refused: false,
             read_last: None,
+            frozen: false,
         }
     }
 
@@ -317,6 +325,7 @@ impl Outbox {
     /// A transaction is complete.
     pub fn on_committed(&mut self, now: Now, ticket: Ticket) {
         self.shared.dead.left(ticket, false);
+        self.changed(ticket, false);
         self.aside.retain(|(aside, ..)| *aside != ticket);
         self.refused = false;
         let news = self.owner(ticket, |stream, shared| stream.on_committed(ticket, now, shared));
@@ -326,6 +335,7 @@ impl Outbox {
     /// The disk has refused a transaction; nothing of it was written.
     pub fn on_commit_failed(&mut self, now: Now, ticket: Ticket, fault: Fault) {
         self.shared.dead.left(ticket, true);
+        self.changed(ticket, true);
         if let Some(at) = self.aside.iter().position(|(aside, ..)| *aside == ticket) {
             let (_, position, key) = self.aside.swap_remove(at);
             self.shared.dead.undo(&key);
@@ -456,6 +466,12 @@ impl Outbox {
         self.streams.values().filter_map(|stream| stream.poll_timeout(now, &self.shared)).min()
     }
 
+    /// Whether anything waits for its time.
+    #[must_use]
+    pub fn is_resting(&self, now: Now) -> bool {
+        self.streams.values().any(|stream| stream.is_resting(now, &self.shared))
+    }
+
     /// The next thing asked for.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         self.shared.effects.pop_front()
@@ -548,7 +564,7 @@ impl Outbox {
     /// Whether anything is under way that will end by itself.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        self.streams.values().any(Stream::is_busy)
+        self.streams.values().any(|stream| stream.is_busy() || stream.queue().is_busy())
     }
 
     /// Whether a transaction will be asked for as soon as a signature has come.
@@ -576,7 +592,11 @@ impl Outbox {
         if let Some((_, why)) = troubles().next() {
             return (Sync::Offline, why);
         }
-        if self.pending() > 0 { (Sync::Synchronizing, "") } else { (Sync::Synchronized, "") }
+        if self.pending() == 0 {
+            return (Sync::Synchronized, "");
+        }
+        let waits = self.streams.values().any(|stream| stream.queue().is_waiting());
+        (Sync::Synchronizing, if waits { "waits-for-prerequisite" } else { "" })
     }
 
     fn drop_row(&mut self, position: u64) {
@@ -609,6 +629,10 @@ impl Outbox {
     }
 
     fn each(&mut self, mut act: impl FnMut(&mut Stream, &mut Shared)) {
+        if self.frozen {
+            return;
+        }
+        self.weigh();
         self.look_around();
         for stream in self.streams.values_mut() {
             act(stream, &mut self.shared);
@@ -622,6 +646,10 @@ impl Outbox {
         ticket: Ticket,
         act: impl FnOnce(&mut Stream, &mut Shared) -> T,
     ) -> Option<(StreamKey, T)> {
+        if self.frozen {
+            return None;
+        }
+        self.weigh();
         let key = self.owners.remove(&ticket)?;
         self.look_around();
         let done = act(self.streams.get_mut(&key)?, &mut self.shared);

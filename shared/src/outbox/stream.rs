@@ -19,6 +19,7 @@
 //! beside the wire, and there is still one batch on it. If it takes less, the second goes back to the backlog:
 //! what it follows has not arrived, so neither has it.
 
+mod amend;
 mod anew;
 mod seal;
 mod send;
@@ -123,6 +124,8 @@ struct Change {
     from_backlog: bool,
     /// What is sealed behind the batch; its events, too, were taken from the backlog.
     ahead: Option<Batch>,
+    /// Events of the backlog that it buries.
+    buried: Vec<Held>,
     put_back: Vec<Held>,
     over: Vec<EventId>,
     /// Events that it files, and the count of events answered that they are filed under.
@@ -187,8 +190,6 @@ pub(super) struct Stream {
     last_sent: Option<Mono>,
     /// It lets others go first since.
     yielding: Option<Mono>,
-    /// What the batch is accused by, until the server can be asked whether it is well.
-    accused: Option<Failure>,
     /// It rests because the server was away.
     spared: bool,
     /// Failures of whole requests in a row.
@@ -220,7 +221,6 @@ impl Stream {
             due: Mono(0),
             last_sent: None,
             yielding: None,
-            accused: None,
             spared: false,
             failures: 0,
             run_max: None,
@@ -278,7 +278,7 @@ impl Stream {
         let Some(batch) = sealed else {
             return self.backlog.offer(held) == super::backlog::Taken::Repeat;
         };
-        self.backlog.note(held.id.clone());
+        self.backlog.note(held.id.clone(), held.position);
         batch.events.push(held);
         false
     }
@@ -386,7 +386,8 @@ impl Stream {
             Phase::Signing(_, change, _) | Phase::Storing(_, change) => change.from_backlog,
             Phase::Idle | Phase::Loading(_) | Phase::Sending(..) => false,
         };
-        let holds = self.batch.is_some() || drafted || !self.backlog.is_empty();
+        let queued = !self.backlog.is_empty() && !self.backlog.is_waiting();
+        let holds = self.batch.is_some() || drafted || queued;
         (holds || self.wanted().is_some()) && !self.full
     }
 
@@ -424,6 +425,11 @@ impl Stream {
         };
         let due = self.yielding.map_or(due, |since| due.max(since.after(YIELD_MAX)));
         (due > now.mono).then_some(due)
+    }
+
+    /// Whether it waits for its time, and not only for others to go first.
+    pub(super) fn is_resting(&self, now: Now, shared: &Shared) -> bool {
+        self.yielding.is_none() && self.poll_timeout(now, shared).is_some()
     }
 
     /// Whether it is at work on what cannot wait as bulk can.
@@ -482,6 +488,7 @@ impl Stream {
 
     /// Does what can be done next.
     pub(super) fn go(&mut self, now: Now, shared: &mut Shared) {
+        self.supersede(now, shared);
         if self.is_busy() {
             return;
         }
@@ -507,15 +514,14 @@ impl Stream {
         }
         if self.batch.is_some() {
             if shared.lets_out(now) {
-                let accused = self.accused.take();
-                self.put_on_wire(accused, now, shared);
+                self.put_on_wire(None, now, shared);
             }
         } else if let Some((from, _)) = self.wanted() {
             let ticket = shared.ticket();
             self.phase = Phase::Loading(ticket);
             let after = from.saturating_sub(1);
             shared.effects.push_back(Effect::ReadRetained { ticket, after, limit: LOAD_ROWS_MAX });
-        } else if self.gathering.is_none() && !self.backlog.is_empty() {
+        } else if self.gathering.is_none() && !self.backlog.is_empty() && !self.backlog.is_held() {
             self.seal_next(now, shared);
         }
     }

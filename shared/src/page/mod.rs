@@ -4,7 +4,8 @@
 //! - nothing here stands between an event and the disk: appending needs no coordinator;
 //! - a request is sent again after silence, under the same id, until it is answered or given up in words;
 //! - a coordinator that does not know this page yet is told of it before anything else;
-//! - notices of an older epoch than the newest heard of are dropped.
+//! - notices of an older epoch than the newest heard of are dropped;
+//! - while something is pending the coordinator is woken at least once in the time of the safety net (OUT-4).
 //!
 //! Not here: the journal, the mirror of the session state, and who hosts the coordinator.
 
@@ -19,7 +20,8 @@ use crate::base::{
     Culprit, Epoch, Fault, LogEpoch, Mono, Now, PageId, RequestId, SortedMap, limits,
 };
 use crate::bus::{
-    BusFault, Envelope, Farewell, Hello, Identity, Notice, Reply, Request, Status, TokenGiven,
+    BusFault, Envelope, Farewell, Hello, Identity, Network, Notice, Reply, Request, Status,
+    TokenGiven,
 };
 use crate::rows::Reason;
 
@@ -44,6 +46,8 @@ pub enum Input {
     Visible(bool),
     /// The browser says that the network is back.
     Online,
+    /// What the browser says of the network is another, or nothing any more.
+    Network(Option<Network>),
     /// The page is back from a frozen state or from the back/forward cache.
     Returned,
     /// The page goes, perhaps for good.
@@ -137,6 +141,9 @@ pub struct Page {
     nudged: Option<Mono>,
     heard: Option<Mono>,
     wake: Option<Mono>,
+    safety_net: Duration,
+    /// The coordinator has something to deliver, as far as it has told.
+    pending: bool,
     effects: VecDeque<Effect>,
     tape: Option<Box<taping::Tape>>,
 }
@@ -162,9 +169,18 @@ impl Page {
             nudged: None,
             heard: None,
             wake: None,
+            safety_net: Duration::from_millis(SAFETY_NET_MS as u64),
+            pending: false,
             effects: VecDeque::new(),
             tape: None,
         }
+    }
+
+    /// The same, but with a safety net of its own; [`SAFETY_NET_MS_MIN`] at the least.
+    #[must_use]
+    pub fn with_safety_net(mut self, safety_net: Duration) -> Self {
+        self.safety_net = safety_net.max(Duration::from_millis(SAFETY_NET_MS_MIN));
+        self
     }
 
     /// Takes in one fact.
@@ -190,6 +206,10 @@ impl Page {
                 }
             }
             Input::Online => self.nudge(now, true),
+            Input::Network(network) => {
+                self.hello.network = network;
+                self.say_hello(now);
+            }
             Input::Returned => {
                 self.welcomed = None;
                 self.say_hello(now);
@@ -277,7 +297,8 @@ impl Page {
             self.nudge(now, false);
         }
         if due(self.wake) {
-            self.wake = None;
+            // The coordinator may have nothing new to say.
+            self.wake = self.net(now);
             self.nudge(now, false);
         }
         if due(self.hello_again) {
@@ -417,13 +438,21 @@ impl Page {
     // One page wakes the coordinator in time; the others do if that one does not.
     fn on_status(&mut self, now: Now, build: &str, status: Status) {
         let soonest = now.mono.after(Duration::from_millis(limits::PUMP_MS_MIN));
-        let wake = status.wake_at.map(|at| now.mono_at(at).max(soonest));
+        self.pending = status.pending > 0 && !status.paused;
+        let mut wake = status.wake_at.map(|at| now.mono_at(at).max(soonest));
+        if let Some(net) = self.net(now) {
+            wake = Some(wake.map_or(net, |at| at.min(net)));
+        }
         self.wake = if status.pump == Some(self.me) {
             wake
         } else {
             wake.map(|at| at.after(Duration::from_millis(limits::PUMP_PATIENCE_MS)))
         };
         self.effects.push_back(Effect::Status(self.epoch, build.into(), status));
+    }
+
+    fn net(&self, now: Now) -> Option<Mono> {
+        self.pending.then(|| now.mono.after(self.safety_net))
     }
 }
 
@@ -434,6 +463,11 @@ fn silent() -> Fault {
         "the coordinator did not answer; the request may still be carried out: try again later",
     )
 }
+
+/// While a page lives and something is pending, it wakes the coordinator at least this often (OUT-4).
+pub const SAFETY_NET_MS: u32 = 60_000;
+/// The least that an app may make of it.
+pub const SAFETY_NET_MS_MIN: u64 = 5_000;
 
 const PATIENCE_MIN: Duration = Duration::from_secs(1);
 const PATIENCE_MAX: Duration = Duration::from_secs(8);

@@ -114,6 +114,8 @@ impl Page {
                 &ms(self.nudged),
                 &ms(self.heard),
                 &ms(self.wake),
+                &millis(self.safety_net),
+                &self.pending,
             ],
         );
         for (id, ask) in self.asks.iter() {
@@ -141,6 +143,8 @@ impl Input {
                 Recording::WithBodies => written(8, &[may_return, rows]),
             },
             Self::Timeout => written(9, &[]),
+            // 10 to 12 are the app's.
+            Self::Network(network) => written(13, &[network]),
         }
     }
 }
@@ -268,6 +272,8 @@ mod played {
         nudged: Option<u64>,
         heard: Option<u64>,
         wake: Option<u64>,
+        safety_net: Option<u64>,
+        pending: Option<bool>,
     }
 
     array!(Known {
@@ -287,6 +293,8 @@ mod played {
         13: nudged,
         14: heard,
         15: wake,
+        16: safety_net,
+        17: pending,
     });
 
     struct Waiting {
@@ -330,6 +338,9 @@ mod played {
                 nudged: at(known.nudged),
                 heard: at(known.heard),
                 wake: at(known.wake),
+                pending: known.pending.unwrap_or_default(),
+                // A tape of before there was one.
+                safety_net: known.safety_net.map_or(Duration::MAX, Duration::from_millis),
                 ..Self::new(known.me, &known.build, known.hello, batch_age)
             })
         }

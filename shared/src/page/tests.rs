@@ -183,6 +183,73 @@ fn the_page_that_pumps_wakes_in_time_and_the_others_only_if_it_does_not() {
     }
 }
 
+/// A status with something pending, heard at `ms`; what is posted until `until`.
+fn nudged_with(pending: u64, paused: bool, safety_net_ms: u64, until: u64) -> Vec<(u64, String)> {
+    let mut page = page().with_safety_net(Duration::from_millis(safety_net_ms));
+    page.handle(at(0), Input::Linked);
+    welcome(&mut page, 0, 1);
+    let told = Status { pending, paused, ..status(Some(ME), None) };
+    notice(&mut page, 0, 1, RequestId(0), &Notice::Status(told.clone()));
+    shown(&mut page);
+    let mut said = Vec::new();
+    let mut now = 0;
+    while let Some(next) = page.poll_timeout().filter(|next| next.0 <= until) {
+        now = now.max(next.0);
+        page.handle(at(now), Input::Timeout);
+        for shown in shown(&mut page) {
+            // Somebody is awake, and has nothing new to say.
+            notice(&mut page, now + 1, 1, RequestId(99), &Notice::Reply(Reply::Done(0)));
+            said.push((now, shown));
+        }
+    }
+    said
+}
+
+#[test]
+fn while_something_is_pending_the_coordinator_is_woken_again_and_again() {
+    let nudges = |times: &[u64]| -> Vec<(u64, String)> {
+        times.iter().map(|ms| (*ms, "Nudge".to_owned())).collect()
+    };
+    #[rustfmt::skip]
+    let cases = [
+        // what it shows                      pending paused net      nudges
+        ("once a minute",                     1,      false, 60_000,  nudges(&[60_000, 120_000, 180_000])),
+        ("as often as the app wants it",      1,      false, 90_000,  nudges(&[90_000, 180_000])),
+        ("not while nothing is pending",      0,      false, 60_000,  nudges(&[])),
+        ("nor while the app has paused it",   1,      true,  60_000,  nudges(&[])),
+    ];
+    for (shows, pending, paused, net, expected) in cases {
+        assert_eq!(nudged_with(pending, paused, net, 200_000), expected, "{shows}");
+    }
+    assert_eq!(nudged_with(1, false, 1, 11_000), nudges(&[5_000, 10_000]), "5 s at the least");
+}
+
+#[test]
+fn a_coordinator_that_wants_to_be_woken_sooner_is() {
+    let mut page = page();
+    page.handle(at(0), Input::Linked);
+    welcome(&mut page, 0, 1);
+    let told = Status { pending: 1, ..status(Some(ME), Some(5_000)) };
+    notice(&mut page, 0, 1, RequestId(0), &Notice::Status(told));
+    shown(&mut page);
+    assert_eq!(wait(&mut page, 0, 5_500), [(5_000, "Nudge".to_owned())]);
+}
+
+#[test]
+fn another_network_is_told_by_a_hello() {
+    let mut page = page();
+    page.handle(at(0), Input::Linked);
+    welcome(&mut page, 0, 1);
+    shown(&mut page);
+    page.handle(at(10), Input::Network(Some(Network::Slow)));
+    let Some(Effect::Post { message, hello: true, .. }) = page.poll_effect() else {
+        panic!("a hello is posted");
+    };
+    let envelope = Envelope::read(&message).expect("our own envelope");
+    let Ok(Some(Request::Hello(hello))) = Request::open(&envelope) else { panic!("a hello") };
+    assert_eq!(hello.network, Some(Network::Slow));
+}
+
 #[test]
 fn a_nudge_waits_for_more_events_unless_it_is_urgent() {
     let mut page = page();
@@ -218,6 +285,7 @@ fn a_recording_is_bounded_and_what_is_left_of_it_replays() {
     let id = page.ask(at(0), Request::Flush);
     let nudge = Request::Flush.seal("test", ME, id, Epoch(9_000));
     page.record(Some(crate::tape::Recording::WithoutBodies));
+    page.handle(at(0), Input::Network(Some(Network::Medium)));
     for ms in 1..3_000 {
         page.handle(at(ms), Input::Appended { urgent: ms % 7 == 0 });
         page.handle(at(ms), Input::Message(vec![0xff; 1_000]));

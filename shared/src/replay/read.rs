@@ -306,6 +306,7 @@ fn of_page(bytes: &[u8]) -> Option<Fact> {
         10 => Fact::Asked(Asked::Ask(request(parts.next())?)),
         11 => Fact::Asked(Asked::Identify(parts.next(), parts.next())),
         12 => Fact::Asked(Asked::Token(parts.next(), parts.next())),
+        13 => Fact::Page(page::Input::Network(parts.next())),
         _ => return None,
     };
     parts.end(fact)

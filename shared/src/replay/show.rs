@@ -178,6 +178,7 @@ impl fmt::Display for page::Input {
             }
             Self::Visible(visible) => f.write_str(if *visible { "visible" } else { "hidden" }),
             Self::Online => f.write_str("online"),
+            Self::Network(network) => write!(f, "the network is {network:?}"),
             Self::Returned => f.write_str("returned"),
             Self::Leaving { rows, may_return } => {
                 let end = if *may_return { ", may return" } else { "" };
@@ -223,8 +224,9 @@ impl fmt::Display for coordinator::Effect {
             Self::ReadJournal { after, limit } => {
                 write!(f, "read journal after {after}, at most {limit}")
             }
-            Self::ReadRetained { ticket, after, limit } => {
-                write!(f, "read retained #{} after {after}, at most {limit}", ticket.0)
+            Self::ReadRetained { ticket, store, after, limit } => {
+                let store = store.name();
+                write!(f, "read {store} #{} after {after}, at most {limit}", ticket.0)
             }
             Self::ReadOld { store, limit } => {
                 write!(f, "read oldest of {}, at most {limit}", store.name())

@@ -90,6 +90,37 @@ impl Options {
     }
 }
 
+/// What is being removed from this device (STATE-13), until it is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wiping {
+    /// This session's alone; absent: every session's.
+    pub session: Option<Box<str>>,
+    /// This user's alone; absent: every user's.
+    pub user: Option<Box<str>>,
+    /// Undelivered events and dead letters, too.
+    pub undelivered: bool,
+    /// The last position of the journal that it is about.
+    pub through: u64,
+}
+
+map!(Wiping { 0: session, 1: user, 2: undelivered, 3: through });
+
+impl Wiping {
+    /// Whether what belongs to these goes.
+    #[must_use]
+    pub fn covers(&self, session: &str, user: &str) -> bool {
+        let is =
+            |wiped: &Option<Box<str>>, name: &str| wiped.as_deref().is_none_or(|it| it == name);
+        is(&self.session, session) && is(&self.user, user)
+    }
+
+    /// Whether everything goes, whosever it is.
+    #[must_use]
+    pub fn covers_all(&self) -> bool {
+        self.session.is_none() && self.user.is_none()
+    }
+}
+
 /// The configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -107,9 +138,20 @@ pub struct Config {
     pub recording: Option<Recording>,
     /// How the circuit breaker stands; absent while it is closed (OUT-9).
     pub breaker: Option<BreakerRow>,
+    /// What is being removed. Whoever finds this goes on with it before anything else.
+    pub wiping: Option<Wiping>,
 }
 
-map!(Config { 0: version, 1: server, 2: options, 3: paused, 4: build, 5: recording, 6: breaker });
+map!(Config {
+    0: version,
+    1: server,
+    2: options,
+    3: paused,
+    4: build,
+    5: recording,
+    6: breaker,
+    7: wiping,
+});
 
 impl Config {
     /// Whether there is somewhere to send to, and it is wanted.
@@ -135,6 +177,7 @@ impl Default for Config {
             build: "".into(),
             recording: None,
             breaker: None,
+            wiping: None,
         }
     }
 }

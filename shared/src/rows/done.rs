@@ -37,9 +37,13 @@ pub struct DoneRow {
     pub at: Wall,
     /// The outcomes, in the batch's order.
     pub entries: Vec<DoneEntry>,
+    /// Their session; absent in rows of older builds.
+    pub session: Option<Box<str>>,
+    /// Their user; absent in rows of older builds.
+    pub user: Option<Box<str>>,
 }
 
-map!(DoneRow { 0: version, 1: at, 2: entries });
+map!(DoneRow { 0: version, 1: at, 2: entries, 3: session, 4: user });
 
 /// Acknowledged events of one batch.
 #[derive(Debug, Clone, PartialEq, Eq)]

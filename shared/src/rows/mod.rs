@@ -19,7 +19,7 @@ mod migrate;
 mod stream;
 
 pub use batch::{Key, Op, Store, WriteBatch};
-pub use config::{Config, Deliver, Options, Overflow};
+pub use config::{Config, Deliver, Options, Overflow, Wiping};
 pub use dead::{DeadRow, Reason};
 pub use device::DeviceRow;
 pub use done::{DoneEntry, DoneRow, RetainedRow};

@@ -196,7 +196,8 @@ mod tests {
         let (bytes, left_out) = blanked(row([b"one", b"four"]), RETAINED);
         assert_eq!(bytes, row([&[0; 3], &[0; 4]]));
         assert_eq!(left_out.len(), 2);
-        let empty = DoneRow { version: 1, at: Wall(0), entries: Vec::new() };
+        let empty =
+            DoneRow { version: 1, at: Wall(0), entries: Vec::new(), session: None, user: None };
         assert_eq!(blanked(to_cbor(&empty), DONE), (to_cbor(&empty), Vec::new()));
     }
 

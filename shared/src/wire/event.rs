@@ -55,6 +55,23 @@ map!(Event<'b> {
     9: correlation, 10: after, 11: binds, 12: flags,
 });
 
+/// What the coordinator reads of an [`Event`]; the rest it passes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventHead<'b> {
+    /// Its name.
+    pub id: EventId,
+    /// What happened.
+    pub type_: &'b str,
+    /// Its ordering key.
+    pub key: Option<&'b str>,
+    /// Its prerequisite.
+    pub after: Option<EventId>,
+    /// See [`EventFlags`].
+    pub flags: Option<EventFlags>,
+}
+
+map!(EventHead<'b> { 0: id, 2: type_, 3: key, 10: after, 12: flags });
+
 /// Choices of the app about one event, as bits. Those that are not known are kept, and change nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EventFlags(pub u32);

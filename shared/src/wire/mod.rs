@@ -21,7 +21,7 @@ pub mod text;
 
 pub use crate::base::codec::{Decode, Encode, Reader, Unreadable, decode};
 
-pub use event::{Event, EventFlags, EventKind, EventUnfit};
+pub use event::{Event, EventFlags, EventHead, EventKind, EventUnfit};
 pub use problem::{Problem, code};
 pub use pull::{LogEvent, LogPage};
 pub use push::{Answer, DeviceKey, EventResult, Former, KeyKind, Later, Outcome, Push, Verdict};

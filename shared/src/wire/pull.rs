@@ -42,6 +42,8 @@ pub struct LogEvent {
     pub taken_at: Wall,
     /// The sealed [`Event`](super::Event).
     pub sealed: ByteVec,
+    /// The event's data as its effect saw it, where that took something from its prerequisite's result (OUT-16).
+    pub bound: Option<ByteVec>,
 }
 
 array!(LogEvent {
@@ -53,6 +55,7 @@ array!(LogEvent {
     5: seq,
     6: taken_at,
     7: sealed,
+    8: bound,
 });
 
 impl LogEvent {

@@ -3,7 +3,9 @@
 use core::time::Duration;
 
 use bellwether_shared::base::{Epoch, Mono, Now, PageId, RequestId, Wall};
-use bellwether_shared::bus::{Hello, Identity, Notice, Reply, Request, Status, Sync, Welcome};
+use bellwether_shared::bus::{
+    Hello, Identity, Network, Notice, Reply, Request, Status, Sync, Welcome,
+};
 use bellwether_shared::page::{Effect, Input, Page};
 use bellwether_shared::rows::{HostKind, Options};
 
@@ -133,6 +135,23 @@ fn a_page_keeps_in_touch() {
     stage.pass(100_000);
     stage.tell("the page is back", Input::Returned);
     stage.end("page-in-touch");
+}
+
+#[test]
+fn a_page_is_the_safety_net_of_what_is_pending() {
+    let mut stage = Stage::new(
+        "Something stays pending and no news comes: the page wakes the coordinator every minute, until it is paused.",
+    );
+    stage.tell("a worker is active", Input::Linked);
+    stage.hear(1, RequestId(1), &Notice::Welcome(Welcome { status: status(1, None) }));
+    stage.pass(61_500);
+    stage.hear(1, RequestId(0), &Notice::Status(status(1, None)));
+    stage.tell("the network is another", Input::Network(Some(Network::Slow)));
+    stage.hear(1, RequestId(2), &Notice::Welcome(Welcome { status: status(1, None) }));
+    stage.pass(125_000);
+    stage.hear(1, RequestId(0), &Notice::Status(Status { paused: true, ..status(1, None) }));
+    stage.pass(400_000);
+    stage.end("page-safety-net");
 }
 
 #[test]

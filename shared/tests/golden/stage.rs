@@ -11,8 +11,8 @@ use bellwether_shared::coordinator::{Client, Coordinator, Effect, Input, Trigger
 use bellwether_shared::outbox::{Response, Ticket};
 use bellwether_shared::rows::{JournalRow, Options, Store, StreamKey};
 use bellwether_shared::wire::{
-    Answer, CBOR, Event, EventKind, EventResult, Lane, Outcome, PROBLEM_CBOR, Problem, Push,
-    Verdict, from_cbor, to_cbor,
+    Answer, CBOR, Event, EventFlags, EventKind, EventResult, Lane, Outcome, PROBLEM_CBOR, Problem,
+    Push, Verdict, from_cbor, to_cbor,
 };
 
 use crate::disk::Disk;
@@ -91,9 +91,21 @@ impl Stage {
         self.ask(Request::Nudge { hurry: false });
     }
 
+    /// A page appends events of ann's as one, each with its prerequisite and flags; those of ben's begin with `ben-`.
+    pub(crate) fn append_choices(&mut self, events: &[(&str, Option<&str>, EventFlags)]) {
+        for (id, after, flags) in events {
+            let stream = if id.starts_with("ben-") { ben() } else { ann() };
+            let sealed = chosen(id, *after, *flags);
+            let row = to_cbor(&JournalRow::new(&stream, &sealed, self.now().wall));
+            let after = after.map(|after| format!(", after {after}")).unwrap_or_default();
+            self.append_row(&format!("{id}{after}"), row);
+        }
+        self.ask(Request::Nudge { hurry: false });
+    }
+
     /// A page appends an event of ben's.
     pub(crate) fn append_of_ben(&mut self, id: &str) {
-        let stream = StreamKey { user: "ben".into(), ..ann() };
+        let stream = ben();
         let row = to_cbor(&JournalRow::new(&stream, &sealed(id), self.now().wall));
         self.append_row(id, row);
         self.ask(Request::Nudge { hurry: false });
@@ -186,6 +198,14 @@ impl Stage {
             result(seq, Outcome::ACCEPTED, Some(self.offsets))
         });
         let results = results.collect();
+        self.answer(ticket, &push, Verdict::Taken, results);
+    }
+
+    /// The server refuses all of the push.
+    pub(crate) fn refuses(&mut self) {
+        let (ticket, push) = self.wire.pop_front().expect("something was pushed");
+        let all = (push.first.0..).take(push.events.len());
+        let results = all.map(|seq| result(seq, Outcome::REFUSED, None)).collect();
         self.answer(ticket, &push, Verdict::Taken, results);
     }
 
@@ -339,8 +359,8 @@ impl Stage {
                 let positions: Vec<u64> = rows.iter().map(|(position, _)| *position).collect();
                 (format!("the journal holds {positions:?}"), Input::Journal { rows, ended })
             }
-            Effect::ReadRetained { ticket, after, limit } => {
-                let rows = self.disk.after(Store::Retained, after, limit).0;
+            Effect::ReadRetained { ticket, store, after, limit } => {
+                let rows = self.disk.after(store, after, limit).0;
                 let keys: Vec<u64> = rows.iter().map(|(key, _)| *key).collect();
                 (format!("#{} holds {keys:?}", ticket.0), Input::Retained { ticket, rows })
             }
@@ -380,7 +400,16 @@ fn ann() -> StreamKey {
     StreamKey { session: "s".into(), user: "ann".into(), lane: Lane::Normal }
 }
 
+fn ben() -> StreamKey {
+    StreamKey { user: "ben".into(), ..ann() }
+}
+
 fn sealed(id: &str) -> Vec<u8> {
+    chosen(id, None, EventFlags(0))
+}
+
+/// A sealed event with its prerequisite and its flags.
+pub(crate) fn chosen(id: &str, after: Option<&str>, flags: EventFlags) -> Vec<u8> {
     to_cbor(&Event {
         id: EventId::new(id).expect("stories use fit ids"),
         kind: EventKind::App,
@@ -392,9 +421,9 @@ fn sealed(id: &str) -> Vec<u8> {
         page: PageId([1; 16]),
         at: Wall(1),
         correlation: None,
-        after: None,
+        after: after.map(|id| EventId::new(id).expect("stories use fit ids")),
         binds: None,
-        flags: None,
+        flags: (flags.0 > 0).then_some(flags),
     })
 }
 

@@ -1,11 +1,11 @@
 //! The coordinator's stories.
 
-use bellwether_shared::base::Seq;
-use bellwether_shared::bus::Request;
+use bellwether_shared::base::{EventId, Seq};
+use bellwether_shared::bus::{Change, Request, Wipe};
 use bellwether_shared::rows::Options;
-use bellwether_shared::wire::Verdict;
+use bellwether_shared::wire::{EventFlags, Verdict};
 
-use crate::stage::Stage;
+use crate::stage::{Stage, chosen};
 
 fn stage(title: &str) -> Stage {
     Stage::new(title, Options::default())
@@ -212,4 +212,122 @@ fn an_outage_costs_nobody_a_try() {
     stage.pass();
     stage.takes(2);
     stage.end("outage");
+}
+
+fn change(id: &str, sealed: Option<Vec<u8>>) -> Change {
+    let id = EventId::new(id).expect("stories use fit ids");
+    Change { id, sealed: sealed.map(Into::into) }
+}
+
+#[test]
+fn what_is_not_sealed_can_be_cancelled_and_replaced() {
+    let title = "Of four events two are cancelled and one replaced while delivery is paused; what is sealed stays.";
+    let mut stage = stage(title);
+    stage.boot();
+    stage.ask(Request::Pause { on: true });
+    stage.append_of_ben("z");
+    stage.append(&["a", "b", "c"]);
+    stage.ask(Request::Replace(change("b", None)));
+    stage.ask(Request::Replace(change("c", Some(chosen("c", Some("a"), EventFlags::RELEASE)))));
+    stage.ask(Request::Replace(change("c", Some(chosen("d", None, EventFlags(0))))));
+    stage.refuse_next();
+    stage.ask(Request::Replace(change("a", None)));
+    stage.kill();
+    stage.boot();
+    // Asked of a worker that has read nothing yet.
+    stage.ask(Request::Replace(change("z", None)));
+    stage.ask(Request::Replace(change("z", None)));
+    stage.ask(Request::Pause { on: false });
+    stage.ask(Request::Replace(change("c", None)));
+    stage.takes(2);
+    stage.end("cancelled");
+}
+
+#[test]
+fn of_what_a_read_brings_the_last_of_a_kind_stays() {
+    let title =
+        "Three pings and what was between them: the first two pings are superseded at once.";
+    let mut stage = stage(title);
+    stage.boot();
+    let ping = EventFlags::COLLAPSE;
+    let none = EventFlags(0);
+    stage.append_choices(&[
+        ("p1", None, ping),
+        ("a", None, none),
+        ("ben-1", None, none),
+        ("p2", None, ping),
+        ("p3", None, ping),
+    ]);
+    // Sealed, p3 is not superseded any more.
+    stage.append_choices(&[("p4", None, ping)]);
+    stage.takes(9);
+    stage.takes(9);
+    stage.takes(9);
+    stage.end("superseded");
+}
+
+#[test]
+fn what_comes_after_another_streams_event_waits_for_it() {
+    let title =
+        "Ben's event waits for ann's; when hers is refused, his go the way that was chosen.";
+    let mut stage = stage(title);
+    let none = EventFlags(0);
+    stage.boot();
+    stage.append_choices(&[
+        ("a", None, none),
+        ("ben-1", Some("a"), none),
+        ("ben-2", Some("ben-1"), none),
+        ("ben-3", Some("a"), EventFlags::RELEASE),
+        ("ben-4", Some("later"), none),
+        ("later", Some("later"), none),
+    ]);
+    stage.refuses();
+    stage.takes(9);
+    stage.ask(Request::Retry { id: None });
+    stage.takes(9);
+    stage.takes(9);
+    stage.end("depends");
+}
+
+#[test]
+fn a_letter_is_mended_and_sent_again() {
+    let mut stage = stage("A refused event is edited, which outlives the worker, and tried again.");
+    stage.boot();
+    stage.append(&["a"]);
+    stage.refuses();
+    stage.ask(Request::Edit(change("b", Some(chosen("b", None, EventFlags(0))))));
+    stage.ask(Request::Edit(change("a", Some(b"no event".to_vec()))));
+    stage.refuse_next();
+    stage.ask(Request::Edit(change("a", Some(chosen("a", None, EventFlags::RELEASE)))));
+    stage.ask(Request::Edit(change("a", Some(chosen("a", None, EventFlags::RELEASE)))));
+    stage.kill();
+    stage.boot();
+    stage.ask(Request::Retry { id: EventId::new("a").ok() });
+    stage.takes(1);
+    stage.end("edited");
+}
+
+#[test]
+fn what_is_anns_goes_and_what_is_bens_stays() {
+    let title = "Ann signs out for good, with an event delivered, one refused, one on its way, and one behind it.";
+    let options = Options { batch_events: 1, ..Options::default() };
+    let mut stage = Stage::new(title, options);
+    stage.boot();
+    stage.hello(false);
+    stage.append(&["a"]);
+    stage.takes(1);
+    stage.append(&["b"]);
+    stage.refuses();
+    stage.append_of_ben("z");
+    stage.takes(1);
+    stage.append(&["c", "d", "e"]);
+    let (session, user) = (Some("s".into()), Some("ann".into()));
+    stage.ask(Request::Wipe(Wipe { session, user, undelivered: true }));
+    stage.ask(Request::Flush);
+    stage.kill();
+    stage.boot();
+    stage.wake();
+    stage.append(&["f"]);
+    stage.takes(1);
+    stage.end("wiped");
 }

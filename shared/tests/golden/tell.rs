@@ -26,8 +26,11 @@ pub(crate) fn effect(names: &mut Names, begun: Wall, effect: &Effect) -> Vec<Str
             vec![format!("push #{}{with}: {}", ticket.0, push(names, body))]
         }
         Effect::ReadJournal { after, .. } => vec![format!("read the journal after {after}")],
-        Effect::ReadRetained { ticket, after, .. } => {
+        Effect::ReadRetained { ticket, store: Store::Retained, after, .. } => {
             vec![format!("read #{} what is retained after {after}", ticket.0)]
+        }
+        Effect::ReadRetained { ticket, store, after, .. } => {
+            vec![format!("read #{} {} after {after}", ticket.0, store.name())]
         }
         Effect::ReadOld { store, .. } => vec![format!("read the oldest of {}", store.name())],
         Effect::ListClients => vec!["list the pages".to_owned()],
@@ -138,7 +141,8 @@ fn row(names: &mut Names, begun: Wall, store: Store, key: &Key, bytes: &[u8]) ->
             let row: DoneRow = read(bytes).expect("our own row");
             let entries = row.entries.iter().map(|entry| {
                 let at = entry.offset.map(|offset| format!(" at {offset}")).unwrap_or_default();
-                format!("{} {}{at}", entry.id, entry.outcome.name())
+                let code = entry.code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
+                format!("{} {}{code}{at}", entry.id, entry.outcome.name())
             });
             format!("done {key}: {}", entries.collect::<Vec<_>>().join(", "))
         }
@@ -158,7 +162,8 @@ fn row(names: &mut Names, begun: Wall, store: Store, key: &Key, bytes: &[u8]) ->
         Store::Meta => {
             let row: Config = read(bytes).expect("our own row");
             let paused = if row.paused { ", paused" } else { "" };
-            format!("config: {}{paused}", row.server)
+            let wiping = row.wiping.map(|it| format!(", wiping through {}", it.through));
+            format!("config: {}{paused}{}", row.server, wiping.unwrap_or_default())
         }
         Store::Journal | Store::Document | Store::Lease | Store::Idle | Store::Kv => {
             format!("{} {key}", store.name())
@@ -192,6 +197,9 @@ pub(crate) fn notice(names: &mut Names, begun: Wall, message: &[u8]) -> String {
 pub(crate) fn status(begun: Wall, status: &Status) -> String {
     let mut words = vec![match status.sync {
         Sync::Synchronized => "synchronized".to_owned(),
+        Sync::Synchronizing if !status.reason.is_empty() => {
+            format!("synchronizing ({})", status.reason)
+        }
         Sync::Synchronizing => "synchronizing".to_owned(),
         Sync::Offline => format!("offline ({})", status.reason),
         Sync::Blocked => format!("blocked ({})", status.reason),

@@ -11,6 +11,7 @@ use bellwether_shared::bus::{
 use bellwether_shared::rows::{
     Ahead, Config, CursorRow, DeadRow, Deliver, DeviceRow, DoneEntry, DoneRow, FlightRow, HostKind,
     LeaseRow, Options, Overflow, Reason, Replay, RetainedRow, Source, Span, StreamKey, StreamRow,
+    Wiping,
 };
 use bellwether_shared::tape::Recording;
 use bellwether_shared::wire::audit::{
@@ -205,11 +206,8 @@ pub(crate) fn done_row() -> impl Strategy<Value = DoneRow> {
             message,
         },
     );
-    (wall(), prop::collection::vec(entry, 0..4)).prop_map(|(at, entries)| DoneRow {
-        version: 1,
-        at,
-        entries,
-    })
+    (wall(), prop::collection::vec(entry, 0..4), of(text()), of(text()))
+        .prop_map(|(at, entries, session, user)| DoneRow { version: 1, at, entries, session, user })
 }
 
 pub(crate) fn retained_row() -> impl Strategy<Value = RetainedRow> {
@@ -292,9 +290,15 @@ fn recording() -> impl Strategy<Value = Option<Recording>> {
     of(select(vec![Recording::WithoutBodies, Recording::WithBodies]))
 }
 
+fn wiping() -> impl Strategy<Value = Option<Wiping>> {
+    of((of(text()), of(text()), any::<bool>(), number()).prop_map(
+        |(session, user, undelivered, through)| Wiping { session, user, undelivered, through },
+    ))
+}
+
 pub(crate) fn config() -> impl Strategy<Value = Config> {
-    (text(), options(), any::<bool>(), text(), recording()).prop_map(
-        |(server, options, paused, build, recording)| Config {
+    (text(), options(), any::<bool>(), text(), recording(), wiping()).prop_map(
+        |(server, options, paused, build, recording, wiping)| Config {
             version: 1,
             server,
             options,
@@ -302,6 +306,7 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
             build,
             recording,
             breaker: None,
+            wiping,
         },
     )
 }
@@ -375,9 +380,10 @@ pub(crate) fn problem() -> impl Strategy<Value = Problem> {
 }
 
 pub(crate) fn log_page() -> impl Strategy<Value = LogPage> {
-    let event = (number(), stream_id(), seq(), wall(), bytes()).prop_map(
-        |(offset, StreamId { device, user, lane, incarnation, .. }, seq, taken_at, sealed)| {
-            LogEvent { offset, device, incarnation, user, lane, seq, taken_at, sealed }
+    let event = (number(), stream_id(), seq(), wall(), bytes(), of(bytes())).prop_map(
+        |(offset, stream, seq, taken_at, sealed, bound)| {
+            let StreamId { device, user, lane, incarnation, .. } = stream;
+            LogEvent { offset, device, incarnation, user, lane, seq, taken_at, sealed, bound }
         },
     );
     (log_epoch(), prop::collection::vec(event, 0..3), number(), number(), any::<bool>())

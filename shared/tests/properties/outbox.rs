@@ -5,11 +5,14 @@
 mod chain;
 mod disk;
 mod server;
+mod wipe;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bellwether_shared::base::{Culprit, Fault, Mono, Now, PageId, RequestId, Wall, limits};
-use bellwether_shared::bus::Request;
+use bellwether_shared::base::{
+    Culprit, EventId, Fault, Mono, Now, PageId, RequestId, Wall, limits,
+};
+use bellwether_shared::bus::{Change, Request};
 use bellwether_shared::coordinator::{Client, Coordinator, Effect, Input, Trigger};
 use bellwether_shared::rows::{DoneRow, JournalRow, Options, Store, StreamKey, read};
 use bellwether_shared::wire::{Lane, Outcome, Push, from_cbor, to_cbor};
@@ -24,6 +27,8 @@ use self::server::{Mood, Server, id_of, sealed};
 enum Step {
     /// A page appends an event to one of the streams; its type says what the server will think of it.
     Append { stream: usize, type_: &'static str },
+    /// A page appends an event that comes after another, or after itself.
+    AppendAfter { stream: usize, type_: &'static str, after: Index, release: bool },
     /// An event is appended once more, as when a closing page does not know that it was.
     AppendAgain(Index),
     /// What is under way goes on until nothing is left.
@@ -51,14 +56,19 @@ enum Ask {
     Pause(bool),
     Flush,
     RetryAll,
+    Cancel(Index),
+    Replace(Index),
+    EditAll,
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let type_ = prop::sample::select(vec![
-        "plain", "plain", "plain", "plain", "plain", "refuse", "later", "poison",
+        "plain", "plain", "plain", "plain", "plain", "refuse", "later", "poison", "ping",
     ]);
     prop_oneof![
         8 => (0..STREAMS.len(), type_).prop_map(|(stream, type_)| Step::Append { stream, type_ }),
+        3 => (0..STREAMS.len(), prop::sample::select(vec!["plain", "refuse"]), any::<Index>(), any::<bool>())
+            .prop_map(|(stream, type_, after, release)| Step::AppendAfter { stream, type_, after, release }),
         1 => any::<Index>().prop_map(Step::AppendAgain),
         4 => Just(Step::Settle),
         8 => any::<Index>().prop_map(Step::Do),
@@ -71,6 +81,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<bool>().prop_map(|on| Step::Ask(Ask::Pause(on))),
         1 => Just(Step::Ask(Ask::Flush)),
         1 => Just(Step::Ask(Ask::RetryAll)),
+        2 => any::<Index>().prop_map(|which| Step::Ask(Ask::Cancel(which))),
+        1 => any::<Index>().prop_map(|which| Step::Ask(Ask::Replace(which))),
+        1 => Just(Step::Ask(Ask::EditAll)),
     ]
 }
 
@@ -95,11 +108,19 @@ struct World {
     at_ms: u64,
     refuse_commit: bool,
     appended: BTreeMap<String, StreamKey>,
+    /// What comes after what, and goes even if that fails.
+    after: BTreeMap<String, (String, bool)>,
+    /// What a page has asked to be cancelled.
+    cancelled: BTreeSet<String>,
     /// What was appended more than once, and may have been sent so.
     repeated: BTreeSet<String>,
     requests: u64,
     /// Letters were sent again, and so are behind what was appended after them.
     retried: bool,
+    /// The server has lost everything, and was sent it again.
+    wiped: bool,
+    /// A coordinator has asked for another.
+    reborn: bool,
     batch_events: u32,
 }
 
@@ -114,9 +135,13 @@ impl World {
             at_ms: 0,
             refuse_commit: false,
             appended: BTreeMap::new(),
+            after: BTreeMap::new(),
+            cancelled: BTreeSet::new(),
             repeated: BTreeSet::new(),
             requests: 0,
             retried: false,
+            wiped: false,
+            reborn: false,
             batch_events,
         }
     }
@@ -124,6 +149,12 @@ impl World {
     fn play(&mut self, step: Step) {
         match step {
             Step::Append { stream: at, type_ } => self.append(&stream(at), type_),
+            Step::AppendAfter { stream: at, type_, after, release } => {
+                let id = self.name(type_);
+                let all: Vec<String> = self.appended.keys().cloned().chain([id.clone()]).collect();
+                self.after.insert(id, (all[after.index(all.len())].clone(), release));
+                self.append(&stream(at), type_);
+            }
             Step::AppendAgain(_) if self.appended.is_empty() => {}
             Step::AppendAgain(which) => self.append_again(which.index(self.appended.len())),
             Step::Settle => self.settle(),
@@ -136,7 +167,10 @@ impl World {
             Step::Become(mood) => self.server.mood = mood,
             Step::RefuseCommit => self.refuse_commit = true,
             Step::Kill { commits, arrives } => self.kill(commits, arrives),
-            Step::Wipe => self.server.wipe(),
+            Step::Wipe => {
+                self.wiped = true;
+                self.server.wipe();
+            }
             Step::AppendGarbage => {
                 self.disk.append(vec![0xa1, 0x00]);
                 self.tell(Input::Trigger(Trigger::Start));
@@ -146,9 +180,13 @@ impl World {
     }
 
     fn append(&mut self, stream: &StreamKey, type_: &str) {
-        let id = format!("{:03}-{type_}", self.appended.len());
+        let id = self.name(type_);
         self.appended.insert(id.clone(), stream.clone());
         self.append_row(&id);
+    }
+
+    fn name(&self, type_: &str) -> String {
+        format!("{:03}-{type_}", self.appended.len())
     }
 
     fn append_again(&mut self, which: usize) {
@@ -158,19 +196,49 @@ impl World {
     }
 
     fn append_row(&mut self, id: &str) {
-        let sealed = sealed(id, 10);
+        let sealed = self.seal(id, 10);
         let row = to_cbor(&JournalRow::new(&self.appended[id], &sealed, at(self.at_ms).wall));
         self.disk.append(row);
         self.tell(Input::Trigger(Trigger::Start));
     }
 
+    fn seal(&self, id: &str, data: usize) -> Vec<u8> {
+        let after = self.after.get(id).map(|(after, release)| (&**after, *release));
+        sealed(id, data, after)
+    }
+
     fn ask(&mut self, ask: Ask) {
+        let change = |id: &str, sealed: Option<Vec<u8>>| {
+            let id = EventId::new(id).expect("our own id");
+            Change { id, sealed: sealed.map(Into::into) }
+        };
+        let all: Vec<String> = self.appended.keys().cloned().collect();
         let request = match ask {
             Ask::Pause(on) => Request::Pause { on },
             Ask::Flush => Request::Flush,
             Ask::RetryAll => Request::Retry { id: None },
+            Ask::Cancel(_) | Ask::Replace(_) if all.is_empty() => return,
+            Ask::Cancel(which) => {
+                let id = &all[which.index(all.len())];
+                self.cancelled.insert(id.clone());
+                Request::Replace(change(id, None))
+            }
+            Ask::Replace(which) => {
+                let id = &all[which.index(all.len())];
+                Request::Replace(change(id, Some(self.seal(id, 20))))
+            }
+            Ask::EditAll => {
+                for id in &self.disk.dead_ids() {
+                    self.request(&Request::Edit(change(id, Some(self.seal(id, 30)))));
+                }
+                return;
+            }
         };
         self.retried |= matches!(ask, Ask::RetryAll);
+        self.request(&request);
+    }
+
+    fn request(&mut self, request: &Request) {
         self.requests += 1;
         let epoch = self.coordinator.epoch();
         let bytes = request.seal("test", PageId([5; 16]), RequestId(self.requests), epoch);
@@ -186,6 +254,7 @@ impl World {
                 let same = others.filter(|other| other.stream == push.stream).count();
                 assert_eq!(same, 0, "two batches of one stream are on the wire");
             }
+            self.reborn |= effect == Effect::StartOver;
             if !matches!(
                 effect,
                 Effect::Send { .. }
@@ -233,6 +302,9 @@ impl World {
         let effect = self.under_way.remove(at);
         let fact = self.perform(effect);
         self.tell(fact);
+        if core::mem::take(&mut self.reborn) {
+            self.kill(true, true);
+        }
     }
 
     fn settle(&mut self) {
@@ -270,8 +342,8 @@ impl World {
                 let (rows, ended) = self.disk.journal_after(after, limit.min(3));
                 Input::Journal { rows, ended }
             }
-            Effect::ReadRetained { ticket, after, limit } => {
-                Input::Retained { ticket, rows: self.disk.numbered(Store::Retained, after, limit) }
+            Effect::ReadRetained { ticket, store, after, limit } => {
+                Input::Retained { ticket, rows: self.disk.numbered(store, after, limit) }
             }
             Effect::ReadOld { store, limit } => {
                 Input::Old { store, rows: self.disk.numbered(store, 0, limit) }
@@ -300,6 +372,33 @@ impl World {
         }
         self.coordinator = self.disk.boot(at(self.at_ms));
         self.tell(Input::Device(self.disk.device()));
+    }
+
+    /// What was filed as taken out, each for a reason that the model knows.
+    fn struck(&self) -> BTreeSet<String> {
+        let mut struck = BTreeSet::new();
+        for (_, row) in self.disk.numbered(Store::Done, 0, u32::MAX) {
+            let row: DoneRow = read(&row).expect("our own row");
+            for entry in row.entries {
+                let id = entry.id.as_str().to_owned();
+                match entry.code.as_deref() {
+                    Some("cancelled") => {
+                        assert!(self.cancelled.contains(&id), "nobody asked for that of {id}");
+                    }
+                    Some("superseded") => {
+                        let later = |(other, key): (&String, &StreamKey)| {
+                            *other > id && other.ends_with("ping") && *key == self.appended[&id]
+                        };
+                        let is_last = !self.appended.iter().any(later);
+                        let again = !self.repeated.is_empty();
+                        assert!(id.ends_with("ping") && (!is_last || again), "{id} is the last");
+                    }
+                    Some(_) | None => continue,
+                }
+                struck.insert(id);
+            }
+        }
+        struck
     }
 
     /// The weather clears, and time passes until there is nothing left to wait for.
@@ -353,15 +452,28 @@ proptest! {
 
         prop_assert_eq!(world.disk.journal_after(0, 9).0, Vec::new(), "the journal is empty");
         let letters: BTreeSet<String> = world.disk.dead_ids();
+        let struck = world.struck();
         for (id, key) in &world.appended {
             let times = world.server.log(&key.session).filter(|logged| *logged == id).count();
             let is_letter = letters.contains(id);
-            prop_assert!(times == 1 || (times == 0 && is_letter), "{} is there {} times", id, times);
+            let is_struck = struck.contains(id);
+            prop_assert!(times == 1 || (times == 0 && (is_letter || is_struck)), "{} is there {} times", id, times);
+            let both = is_struck && (times > 0 || is_letter);
+            prop_assert!(!both || world.repeated.contains(id), "{} was taken out, and sent", id);
         }
         for key in (0..STREAMS.len()).map(stream).filter(|_| !world.retried) {
-            let of_stream = |id: &&String| world.appended.get(*id) == Some(&key);
+            // What was taken out, and appended once more after that, is behind what came in between.
+            let of_stream = |id: &&String| world.appended.get(*id) == Some(&key) && !struck.contains(*id);
             let log: Vec<&String> = world.server.log(&key.session).filter(of_stream).collect();
             prop_assert!(log.is_sorted(), "out of order: {:?}", log);
+        }
+        // What was sent again to a server that had lost it comes in any order, and so does what was appended twice.
+        for (id, (after, _)) in world.after.iter().filter(|_| !world.wiped && !world.retried && world.repeated.is_empty()) {
+            let log: Vec<&String> = world.server.log(&world.appended[id].session).collect();
+            let place = |id| log.iter().position(|logged| *logged == id);
+            if let (Some(dependent), Some(first)) = (place(id), place(after)) {
+                prop_assert!(first <= dependent, "{} overtakes {}", id, after);
+            }
         }
         let mut filed = BTreeSet::new();
         for (_, row) in world.disk.numbered(Store::Done, 0, u32::MAX) {

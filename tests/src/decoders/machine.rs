@@ -170,8 +170,9 @@ impl Host {
                 let (rows, ended) = page_of(&self.journal, after, limit);
                 Input::Journal { rows, ended }
             }
-            Effect::ReadRetained { ticket, after, limit } => {
-                Input::Retained { ticket, rows: page_of(&self.retained, after, limit).0 }
+            Effect::ReadRetained { ticket, store, after, limit } => {
+                let rows = if store == Store::Journal { &self.journal } else { &self.retained };
+                Input::Retained { ticket, rows: page_of(rows, after, limit).0 }
             }
             Effect::ReadOld { store, .. } => Input::Old { store, rows: Vec::new() },
             Effect::ListClients => Input::Clients(vec![Client("page".into())]),

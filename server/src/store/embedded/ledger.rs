@@ -120,6 +120,7 @@ impl Reader for SqlLedger<'_> {
                 seq: Seq(count(row, 5)?),
                 taken_at: Wall(count(row, 6)?),
                 sealed: row.get::<_, Vec<u8>>(7)?.into(),
+                bound: None,
             };
             if !each(event) {
                 break;

@@ -30,7 +30,7 @@ use super::{Store, entropy, wall};
 use crate::audit::Export;
 use crate::bounds;
 use crate::effect::Effect;
-use crate::engine::{self, Checked, PageAsk, Parting, StoreFault};
+use crate::engine::{self, Checked, PageAsk, Parting, StoreFault, Wanted};
 use crate::fault::Fault;
 use crate::ticket::TicketKey;
 
@@ -39,6 +39,7 @@ pub struct Embedded {
     jobs: Option<mpsc::Sender<Job>>,
     writer: Option<JoinHandle<()>>,
     readers: Arc<Readers>,
+    effect: Arc<dyn Effect>,
     ticket_key: TicketKey,
     // Held for as long as the store is open, so that two servers do not share a directory unawares.
     _lock: File,
@@ -79,9 +80,10 @@ impl Embedded {
             .collect::<Result<_, _>>()
             .map_err(describe)?;
         let (jobs, queue) = mpsc::channel(bounds::WRITER_QUEUE_MAX);
+        let applied = Arc::clone(&effect);
         let writer = std::thread::Builder::new()
             .name("bellwether-writer".into())
-            .spawn(move || writer::run(&connection, &*effect, queue))
+            .spawn(move || writer::run(&connection, &*applied, queue))
             .map_err(|fault| format!("cannot start the writing thread: {fault}"))?;
         Ok(Self {
             jobs: Some(jobs),
@@ -90,6 +92,7 @@ impl Embedded {
                 idle: Mutex::new(readers),
                 permits: Semaphore::new(READERS),
             }),
+            effect,
             ticket_key,
             _lock: lock,
         })
@@ -137,10 +140,10 @@ impl Drop for Embedded {
 }
 
 impl Store for Embedded {
-    async fn wanted(&self, tenant: &str, push: Checked) -> Result<(Checked, Vec<usize>), Fault> {
-        let tenant: Box<str> = tenant.into();
+    async fn wanted(&self, tenant: &str, push: Checked) -> Result<(Checked, Vec<Wanted>), Fault> {
+        let (tenant, effect) = (Box::<str>::from(tenant), Arc::clone(&self.effect));
         self.read(move |ledger| {
-            let wanted = engine::wanted(ledger, &tenant, &push)?;
+            let wanted = engine::wanted(ledger, &*effect, &tenant, &push)?;
             Ok((push, wanted))
         })
         .await
@@ -158,9 +161,10 @@ impl Store for Embedded {
         self.write(Work::Farewell(parting.into())).await
     }
 
-    async fn wanted_of(&self, parting: Parting) -> Result<(Parting, Vec<usize>), Fault> {
+    async fn wanted_of(&self, parting: Parting) -> Result<(Parting, Vec<Wanted>), Fault> {
+        let effect = Arc::clone(&self.effect);
         self.read(move |ledger| {
-            let wanted = engine::wanted_of(ledger, &parting)?;
+            let wanted = engine::wanted_of(ledger, &*effect, &parting)?;
             Ok((parting, wanted))
         })
         .await

@@ -10,7 +10,7 @@ use super::{Break, Change, LOAD_ROWS_MAX, Phase, Shared, Stream};
 use crate::base::{Culprit, Fault, Incarnation, Now, limits};
 use crate::bus::Notice;
 use crate::rows::{Replay, RetainedRow, Source, StreamKey, StreamRow, read};
-use crate::wire::{Former, decode};
+use crate::wire::Former;
 
 impl Stream {
     /// A new life: everything unconfirmed, and what the server acknowledged and may have lost, is
@@ -110,10 +110,7 @@ impl Stream {
     // The events of a retained row, if it is of this stream and can be read.
     pub(super) fn events_of(&self, (key, bytes): &(u64, Vec<u8>)) -> Vec<Held> {
         let StreamKey { session, user, lane } = &self.key;
-        let held = |sealed: &ByteVec| {
-            let id = decode::<crate::wire::Event<'_>>(sealed).ok()?.id;
-            Some(Held { id, sealed: sealed.to_vec(), position: *key, run_start: false })
-        };
+        let held = |sealed: &ByteVec| Held::read(sealed, *key, false);
         match read::<RetainedRow>(bytes) {
             Ok(row) if (&row.session, &row.user, row.lane) == (session, user, *lane) => {
                 row.events.iter().filter_map(held).collect()

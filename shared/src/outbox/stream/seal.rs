@@ -16,9 +16,13 @@ use crate::wire::to_cbor;
 impl Stream {
     pub(super) fn seal_next(&mut self, now: Now, shared: &mut Shared) {
         let Some(row) = self.row_or_begin(shared) else { return };
-        self.clear_trouble();
         let mut change = Change::to(row, now);
+        self.bury_doomed_into(&mut change, now, shared);
         self.draft_into(&mut change, now, shared);
+        if change.batch.is_none() && change.burials.is_empty() {
+            return;
+        }
+        self.clear_trouble();
         self.draft_ahead_into(&mut change, now, shared);
         self.sign(change, shared);
     }
@@ -59,7 +63,8 @@ impl Stream {
     }
 
     pub(super) fn draft(&mut self, row: &StreamRow, now: Now, shared: &Shared) -> Option<Batch> {
-        let events = self.backlog.run(self.events_max(shared), shared.pace.bytes_max());
+        let (rows_max, bytes_max) = (self.events_max(shared), shared.pace.bytes_max());
+        let events = self.backlog.run(rows_max, bytes_max, &shared.dead);
         let source = Source::Journal(spans(&events));
         (!events.is_empty()).then(|| seal(row, events, source, now.wall))
     }
@@ -199,11 +204,8 @@ impl Stream {
         shared: &mut Shared,
     ) {
         change.burials.iter().for_each(|burial| shared.dead.undo(&burial.key));
-        // What another stream has filed since stands under a greater count, which cannot be taken back.
-        let (filed, answered) = change.filed;
-        if shared.answered == answered {
-            shared.answered -= filed;
-        }
+        shared.unfile(change.filed);
+        self.backlog.put_back(change.buried);
         let session = &self.key.session;
         if change.learnt.is_some() && shared.log_epoch(session) == change.learnt {
             shared.cursors.remove(session);
@@ -236,6 +238,7 @@ impl Change {
             batch: None,
             from_backlog: false,
             ahead: None,
+            buried: Vec::new(),
             put_back: Vec::new(),
             over: Vec::new(),
             filed: (0, 0),

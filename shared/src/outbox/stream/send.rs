@@ -9,7 +9,6 @@ use super::{Break, Change, Early, News, Phase, Shared, Stream};
 use crate::base::Now;
 use crate::bus::Identity;
 use crate::rows::{Op, Reason, Source, Store, StreamRow};
-use crate::rules::breaker::Stand;
 use crate::wire::{Answer, Verdict, to_cbor};
 
 impl Stream {
@@ -210,12 +209,8 @@ impl Stream {
         } else if shared.is_plain() {
             self.rest(&failure, 0, now, shared);
         } else if patience.is_some_and(|patience| self.failures >= patience) {
-            if shared.breaker.stand(now.wall) == Stand::Closed {
-                return self.put_on_wire(Some(failure), now, shared);
-            }
-            // The question is what the server is then tried with.
-            self.rest(&failure, 0, now, shared);
-            self.accused = Some(failure);
+            // At once, whatever the breaker says: later, an outage may be over that the batch had no part in.
+            self.put_on_wire(Some(failure), now, shared);
         } else {
             self.rest(&failure, 0, now, shared);
         }

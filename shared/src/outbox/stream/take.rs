@@ -9,7 +9,7 @@ use super::{Change, Shared, Stream, YIELD_MAX};
 use crate::base::{EventId, Now, limits};
 use crate::rows::{
     CursorRow, DoneEntry, DoneRow, Op, ROW_VERSION, Reason, Replay, RetainedRow, Source, Store,
-    StreamRow,
+    StreamKey, StreamRow,
 };
 use crate::wire::{Answer, Lane, Outcome, to_cbor};
 
@@ -93,7 +93,10 @@ impl Stream {
     // once: whatever becomes of this change, it is on disk, and the server will say again what the answer said.
     pub(super) fn follow_into(&mut self, change: &mut Change, now: Now, shared: &mut Shared) {
         let fits = |ahead: &mut Batch| {
-            ahead.row.first == change.row.confirmed.next() && ahead.row.previous == change.row.head
+            ahead.row.first == change.row.confirmed.next()
+                && ahead.row.previous == change.row.head
+                // Buried with what was just refused, instead of being put off by the server.
+                && !ahead.events.iter().any(|event| shared.dead.dooms(event))
         };
         if let Some(ahead) = self.ahead.take_if(fits) {
             change.batch = Some(ahead);
@@ -192,28 +195,12 @@ impl Stream {
             lane: self.key.lane,
             events: accepted.map(|(event, _)| event.sealed.clone().into()).collect(),
         };
-        let before = shared.answered;
-        shared.answered += entries.len() as u64;
-        change.filed = (entries.len() as u64, shared.answered);
-        let key = crate::rows::Key::Number(shared.answered);
         if !retained.events.is_empty() && !shared.is_plain() {
+            let key = crate::rows::Key::Number(shared.answered + entries.len() as u64);
             let row = to_cbor(&retained);
-            change.ops.push(Op::Put { store: Store::Retained, key: key.clone(), row });
+            change.ops.push(Op::Put { store: Store::Retained, key, row });
         }
-        let done = DoneRow { version: ROW_VERSION, at: now.wall, entries };
-        change.ops.push(Op::Put { store: Store::Done, key, row: to_cbor(&done) });
-        if before / TRIM_EVERY != shared.answered / TRIM_EVERY && !shared.replaying {
-            for (store, kept) in [
-                (Store::Done, limits::DONE_EVENTS_MAX),
-                (Store::Retained, limits::RETAINED_EVENTS_MAX),
-            ] {
-                if let Some(through) =
-                    shared.answered.checked_sub(kept).filter(|through| *through > 0)
-                {
-                    change.ops.push(Op::DeleteSpan { store, from: 0, through });
-                }
-            }
-        }
+        change.filed = shared.file_into(&mut change.ops, &self.key, entries, now);
     }
 
     // The first answer of a session says which life its log lives.
@@ -232,6 +219,45 @@ impl Stream {
         change.ops.push(Op::Put { store: Store::Cursor, key, row: to_cbor(&cursor) });
         change.learnt = Some(answer.log_epoch);
         shared.cursors.insert(session.clone(), cursor);
+    }
+}
+
+impl Shared {
+    /// Files outcomes. Gives how many, and the count of events answered that they are filed under.
+    pub(super) fn file_into(
+        &mut self,
+        ops: &mut Vec<Op>,
+        stream: &StreamKey,
+        entries: Vec<DoneEntry>,
+        now: Now,
+    ) -> (u64, u64) {
+        let (before, count) = (self.answered, entries.len() as u64);
+        self.answered += count;
+        let (session, user) = (Some(stream.session.clone()), Some(stream.user.clone()));
+        let done = DoneRow { version: ROW_VERSION, at: now.wall, entries, session, user };
+        let key = crate::rows::Key::Number(self.answered);
+        ops.push(Op::Put { store: Store::Done, key, row: to_cbor(&done) });
+        if before / TRIM_EVERY != self.answered / TRIM_EVERY && !self.replaying {
+            for (store, kept) in [
+                (Store::Done, limits::DONE_EVENTS_MAX),
+                (Store::Retained, limits::RETAINED_EVENTS_MAX),
+            ] {
+                if let Some(through) =
+                    self.answered.checked_sub(kept).filter(|through| *through > 0)
+                {
+                    ops.push(Op::DeleteSpan { store, from: 0, through });
+                }
+            }
+        }
+        (count, self.answered)
+    }
+
+    /// The disk has refused what was filed. What has been filed since stands under a greater count, which cannot be
+    /// taken back.
+    pub(super) fn unfile(&mut self, (count, answered): (u64, u64)) {
+        if self.answered == answered {
+            self.answered -= count;
+        }
     }
 }
 

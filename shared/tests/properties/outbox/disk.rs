@@ -92,7 +92,7 @@ impl Disk {
         self.all(Store::Dead).map(|(key, _)| name(key)).collect()
     }
 
-    fn all(&self, store: Store) -> impl Iterator<Item = (&Key, &Vec<u8>)> {
+    pub(super) fn all(&self, store: Store) -> impl Iterator<Item = (&Key, &Vec<u8>)> {
         let of_store = self.rows.iter().filter(move |((of, _), _)| *of == store);
         of_store.map(|((_, key), row)| (key, row))
     }

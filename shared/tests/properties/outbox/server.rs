@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use bellwether_shared::base::{Culprit, EventId, Incarnation, LogEpoch, PageId, Seq, Stamp, Wall};
 use bellwether_shared::outbox::Response;
 use bellwether_shared::wire::{
-    Answer, CBOR, Event, EventKind, EventResult, Later, Outcome, PROBLEM_CBOR, Problem, Push,
-    Verdict, decode, to_cbor,
+    Answer, CBOR, Event, EventFlags, EventKind, EventResult, Later, Outcome, PROBLEM_CBOR, Problem,
+    Push, Verdict, decode, to_cbor,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -209,8 +209,11 @@ impl Server {
     }
 }
 
-/// A sealed event of that id, with so many bytes of data.
-pub(super) fn sealed(id: &str, data: usize) -> Vec<u8> {
+/// A sealed event of that id, with so many bytes of data, and what it comes after, come what may of that or not.
+pub(super) fn sealed(id: &str, data: usize, after: Option<(&str, bool)>) -> Vec<u8> {
+    let release = if after.is_some_and(|(_, release)| release) { 1 } else { 0 };
+    let collapse = if id.ends_with("ping") { 2 } else { 0 };
+    let after = after.map(|(after, _)| EventId::new(after).expect("our own id"));
     to_cbor(&Event {
         id: EventId::new(id).expect("tests use fit ids"),
         kind: EventKind::App,
@@ -222,9 +225,9 @@ pub(super) fn sealed(id: &str, data: usize) -> Vec<u8> {
         page: PageId([7; 16]),
         at: Wall(1),
         correlation: None,
-        after: None,
+        after,
         binds: None,
-        flags: None,
+        flags: (release + collapse > 0).then_some(EventFlags(release + collapse)),
     })
 }
 

@@ -1,0 +1,80 @@
+// What an app may do in the worker, beside the coordinator. Types only.
+//
+// What always holds: a hook is called within the event that needs it, may be asynchronous, and is
+// given copies. Not here: what calls them; the coordinator does.
+
+/** `self.bellwether` in the worker, as soon as the script has run. */
+export interface WorkerRegistry {
+  /**
+   * Takes hooks; those of an earlier call stay where this one names none. Call it in the worker's
+   * first turn, right after `importScripts`: the worker is started for one event at a time, and what
+   * is registered later may be too late for it.
+   *
+   * @throws TypeError if there is no hook of that name, or if it is no function
+   */
+  use(hooks: WorkerHooks): void;
+  /** @internal The coordinator looks here each time. */
+  readonly hooks: WorkerHooks;
+}
+
+/** Functions of the app's, run in the worker. All are optional. */
+export interface WorkerHooks {
+  /**
+   * Gives the token for a user and session, or `undefined` if there is none to be had. Asked before
+   * any page is, also while no page is open.
+   */
+  token?:
+    | ((of: { user?: string; session: string }) => string | undefined | Promise<string | undefined>)
+    | undefined;
+  /**
+   * May change a plain request before it is sent: give back another, with credentials in its
+   * headers, say. What is given back is not stored. `undefined` leaves it as it is.
+   */
+  resolve?:
+    | ((request: PlainRequest) => PlainRequest | undefined | Promise<PlainRequest | undefined>)
+    | undefined;
+  /**
+   * May send a plain request itself, and gives back the answer; `undefined` leaves that to
+   * Bellwether. A rejection counts as a server that cannot be reached.
+   */
+  deliver?:
+    | ((request: PlainRequest) => Response | undefined | Promise<Response | undefined>)
+    | undefined;
+  /** Is told of each push message, within its event, once the coordinator was woken. */
+  onPush?: ((event: Event) => unknown) | undefined;
+  /** Is told of an event that was given up while no page was there to be told. */
+  onEvent?: ((event: WorkerEvent) => unknown) | undefined;
+}
+
+/** A request as it was stored (`outbox.deliver: "requests"`). */
+export interface PlainRequest {
+  /** The event's id, which is sent as `Idempotency-Key`. */
+  readonly id: string;
+  /** In capitals. */
+  method: string;
+  /** Absolute. */
+  url: string;
+  /** By their names in small letters. */
+  headers: Record<string, string>;
+  /** Text or bytes; none if absent. */
+  body?: string | Uint8Array | undefined;
+  /** Whose it is; `""` for nobody in particular. */
+  readonly user: string;
+  readonly session: string;
+}
+
+/** What happened in the worker, by its `type`. */
+export interface WorkerEvent {
+  readonly type: "dead-letter";
+  readonly detail: {
+    readonly id: string;
+    /** The event's type. */
+    readonly type: string;
+    /** Why it was given up, by name. */
+    readonly code: string;
+    /** Why it was given up, in words, for developers. */
+    readonly message: string;
+    /** How many tries it has spent. */
+    readonly tries: number;
+  };
+}

@@ -1,0 +1,38 @@
+// What the parts of the package that are loaded later are given of the page. Types only.
+
+import type { appFault, named, settled } from "./errors.js";
+import type { Asked, refuseUnknown, text, unfit } from "./options.js";
+import type { PageOutbox, checked, decode, encode } from "./outbox.js";
+import type { Bellwether } from "./types.js";
+import type { Client, Fault } from "./wasm.js";
+
+/** The inside of one page. */
+export interface Inside {
+  readonly page: Bellwether;
+  readonly client: Client;
+  /** As it is now; `setIdentity` changes it. */
+  readonly asked: Asked;
+  /** Fires once the page is closed. */
+  readonly over: AbortSignal;
+  /** The token that the app gives for this user and session. */
+  token(user: string, session: string): Promise<string | undefined>;
+  /** Tells the app of a fault that no call waits for. */
+  report(fault: Fault): void;
+  /** Takes note of what came of storing an event. */
+  stored(fault: Fault | undefined): void;
+  readonly kit: Kit;
+}
+
+/** What the first module has that the later one uses; two copies of a class would be two classes. */
+export interface Kit {
+  readonly PageOutbox: typeof PageOutbox;
+  readonly appFault: typeof appFault;
+  readonly checked: typeof checked;
+  readonly decode: typeof decode;
+  readonly encode: typeof encode;
+  readonly named: typeof named;
+  readonly refuseUnknown: typeof refuseUnknown;
+  readonly settled: typeof settled;
+  readonly text: typeof text;
+  readonly unfit: typeof unfit;
+}

@@ -1,0 +1,109 @@
+// The part of the package that is loaded when it is first wanted: what few pages need, or none at once.
+//
+// What always holds: of the first module it has only types, and what it is handed by `Inside`; so there is
+// one `BellwetherError`, and one outbox. Not here: how it is loaded; `load.ts` does that.
+
+import { forget } from "./farewell.js";
+import { furnished } from "./furnished.js";
+import type { Inside } from "./inside.js";
+import { failed } from "./listing.js";
+import type { PageOutbox } from "./outbox.js";
+import type { DeadLetter, DeadLetterNotice, SignOutOptions, WipeOptions, WipeReport } from "./types.js";
+
+export { adopt, prepareFarewell } from "./farewell.js";
+export { failed, pending } from "./listing.js";
+
+/** Makes the outbox of a page whose options ask for more than the usual one, and sets up the rest of them. */
+export function furnish(inside: Inside): PageOutbox {
+  const outbox = furnished(inside);
+  const { guardUnload, migrate } = inside.asked;
+  if (guardUnload) guard(inside);
+  if (migrate) offer(inside, outbox);
+  return outbox;
+}
+
+/** See {@link Bellwether.signOut}. */
+export async function signOut(inside: Inside, options: SignOutOptions = {}): Promise<void> {
+  const { asked, client, kit } = inside;
+  kit.refuseUnknown(options, ["undelivered"]);
+  const { undelivered = "keep" } = options;
+  if (undelivered !== "keep" && undelivered !== "discard") {
+    throw kit.unfit("undelivered", undelivered, '"keep" or "discard"');
+  }
+  refuseClosed(inside);
+  const { user, session } = asked.raw;
+  client.token(user, session, undefined);
+  Object.assign(asked, { token: undefined, raw: { ...asked.raw, user: "", hasToken: false } });
+  client.identify("", session, undefined);
+  if (undelivered === "discard") await wiped(inside, session, user, true);
+}
+
+/** See {@link Bellwether.wipe}. */
+export async function wipe(inside: Inside, options: WipeOptions = {}): Promise<WipeReport> {
+  const { asked, kit } = inside;
+  kit.refuseUnknown(options, ["session", "undelivered"]);
+  const session = kit.text("session", options.session);
+  const { undelivered = false } = options;
+  if (typeof undelivered !== "boolean") throw kit.unfit("undelivered", undelivered, "true or false");
+  refuseClosed(inside);
+  if (undelivered && session === undefined) forget(asked.raw.channel);
+  return { removed: await wiped(inside, session, undefined, undelivered) };
+}
+
+function wiped(
+  { client, kit }: Inside,
+  session: string | undefined,
+  user: string | undefined,
+  undelivered: boolean,
+): Promise<number> {
+  const what = undelivered ? "wipe-undelivered" : "wipe";
+  return kit.settled((settle) => client.ask(what, session, user, settle));
+}
+
+function refuseClosed({ kit, over }: Inside): void {
+  if (over.aborted) throw kit.appFault("closed", "this page was closed; `connect` again");
+}
+
+// A page with such a listener is kept out of the back/forward cache by some browsers, whatever it does.
+function guard({ over, page }: Inside): void {
+  const ask = (event: Event) => event.preventDefault();
+  const check = () => {
+    if (page.status.pending > 0 && !over.aborted) addEventListener("beforeunload", ask);
+    else removeEventListener("beforeunload", ask);
+  };
+  page.addEventListener("status", check, { signal: over });
+  over.addEventListener("abort", check);
+  check();
+}
+
+function offer(inside: Inside, outbox: PageOutbox): void {
+  const { asked, kit, over, page, report } = inside;
+  const offered = new Set<string>();
+  const look = async () => {
+    for (const letter of await failed(inside)) {
+      if (letter.code !== "type-unknown" || offered.has(letter.id)) continue;
+      offered.add(letter.id);
+      await mend(letter).catch((cause: unknown) => {
+        const fault = kit.named(cause);
+        // Another page was faster.
+        if (fault.code !== "letter-unknown") report(fault);
+      });
+    }
+  };
+  const mend = async (letter: DeadLetter) => {
+    const event = await Promise.resolve(letter).then(asked.migrate).catch((cause: unknown) => {
+      const message = `letter ${letter.id} could not be mended by \`migrate\` (${cause}); it stays one`;
+      throw kit.appFault("migrate-failed", message, { cause });
+    });
+    if (!event) return;
+    await outbox.edit(letter.id, event);
+    await outbox.retry(letter.id);
+  };
+  const lookAgain = () => void look().catch(report);
+  page.addEventListener(
+    "dead-letter",
+    ({ detail }: CustomEvent<DeadLetterNotice>) => detail.code === "type-unknown" && lookAgain(),
+    { signal: over },
+  );
+  page.ready.then(lookAgain, () => {});
+}
