@@ -177,6 +177,27 @@ impl Tab {
         self.devtools("ServiceWorker.stopAllWorkers", json!({})).await;
     }
 
+    /// Stops all workers, and waits until none runs.
+    pub(crate) async fn stop_workers_for_sure(&self) {
+        self.stop_workers().await;
+        until("no worker runs", secs(10), async || {
+            let told = self.devtools("Target.getTargets", json!({})).await;
+            let all = told["targetInfos"].as_array().into_iter().flatten();
+            let running = all.filter(|it| it["type"] == "service_worker").count();
+            holds(running == 0, running)
+        })
+        .await;
+    }
+
+    /// Lets the origin have so many bytes of storage; `None` for what the browser thinks right.
+    pub(crate) async fn limit_storage(&self, origin: &str, bytes: Option<u64>) {
+        let mut told = json!({ "origin": origin });
+        if let Some(bytes) = bytes {
+            told["quotaSize"] = json!(bytes);
+        }
+        self.devtools("Storage.overrideQuotaForOrigin", told).await;
+    }
+
     /// Fires a background sync at the origin's worker, running or not.
     pub(crate) async fn fire_sync(&self, origin: &str, registration: &str, tag: &str) {
         self.devtools("ServiceWorker.enable", json!({})).await;

@@ -1,5 +1,7 @@
 //! What a page says in its last moments.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use crate::site::Site;
@@ -82,5 +84,37 @@ fn events_enqueued_while_the_page_is_hidden_away_arrive() {
         held.sort_unstable();
         ids.sort_unstable();
         assert_eq!(held, ids);
+    });
+}
+
+#[test]
+fn a_critical_event_of_a_tab_that_closes_is_on_the_server_within_two_seconds_though_no_worker_lived() {
+    play(Site::bare(), async |stage| {
+        let mut took: Vec<Duration> = Vec::new();
+        for round in 0..20 {
+            let page = stage.page(json!({})).await;
+            page.ready().await;
+            page.stop_workers_for_sure().await;
+            // Nobody waits for the promise. Half of the tabs close in the very task that has posted.
+            let body = "
+                const end = () => bw.outbox.post(
+                    { id: `end-${args}`, type: 'session.end', key: 'session' },
+                    { priority: 'critical' },
+                );
+                if (args % 2) end();
+                else setTimeout(() => (end(), window.close()));
+            ";
+            let closed = Instant::now();
+            page.run(body, json!(round)).await;
+            if round % 2 == 1 {
+                page.close().await;
+            }
+            let log = stage.server.log_reaches("e2e", round + 1, secs(15)).await;
+            took.push(closed.elapsed());
+            assert_eq!(log[round].id, format!("end-{round}"));
+        }
+        let worst = took.iter().max().expect("there were rounds");
+        assert!(*worst <= secs(2), "the worst took {worst:?} of {took:?}");
+        assert_eq!(stage.server.count_of("e2e").await, 20, "something came twice");
     });
 }

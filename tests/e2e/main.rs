@@ -4,6 +4,7 @@
 //! `cargo xtask test --only e2e` builds the site and the server and runs this. The server is also
 //! the origin of the pages, so it being away is an origin that cannot be reached.
 
+mod backend;
 mod browser;
 mod recording;
 mod scratch;
@@ -14,9 +15,15 @@ mod wait;
 
 mod beside;
 mod cold;
+mod dependents;
+mod drain;
 mod failures;
 mod farewell;
 mod killing;
 mod loss;
 mod offline;
+mod quota;
+mod requests;
+mod tokens;
 mod trouble;
+mod users;

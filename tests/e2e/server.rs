@@ -24,6 +24,8 @@ pub(crate) struct Server {
     port: u16,
     child: Option<Child>,
     http: reqwest::Client,
+    /// What we show a server that wants a token.
+    bearer: Option<String>,
 }
 
 /// An event as the server's log shows it.
@@ -54,6 +56,7 @@ impl Server {
             port: free_port(),
             child: None,
             http: http.expect("a client without TLS can be built"),
+            bearer: None,
         }
     }
 
@@ -79,11 +82,24 @@ impl Server {
     }
 
     pub(crate) async fn start_with(&mut self, arguments: &[&str]) {
+        self.bearer = None;
+        self.run(&[&["--dev-faults"], arguments].concat()).await;
+    }
+
+    /// Starts it so that it takes only tokens that are signed with the secret.
+    pub(crate) async fn start_guarded(&mut self, secret: &str) {
+        let file = self.home.path().join("secret");
+        fs::write(&file, secret).expect("the secret can be written");
+        self.bearer = Some(token(secret, "reader"));
+        self.run(&["--hs256-secret-file", &file.display().to_string()]).await;
+    }
+
+    async fn run(&mut self, arguments: &[&str]) {
         assert!(self.child.is_none(), "the server runs already");
         let log = File::options().create(true).append(true).open(self.log_path());
         let log = log.expect("the log can be written");
         let mut command = Command::new(program());
-        command.args(["--listen", &format!("127.0.0.1:{}", self.port), "--dev-faults", "--data"]);
+        command.args(["--listen", &format!("127.0.0.1:{}", self.port), "--data"]);
         command.arg(self.data()).arg("--static").arg(self.site.path()).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         self.child = Some(command.spawn().expect("the server can be started"));
@@ -137,6 +153,13 @@ impl Server {
         }
     }
 
+    /// How many events a session holds.
+    pub(crate) async fn count_of(&self, session: &str) -> usize {
+        let page = self.get(&format!("/v1/events?session={session}&limit=1")).await;
+        let head = page.expect("the log can be read")["head"].as_u64().expect("a number");
+        usize::try_from(head).expect("a count")
+    }
+
     /// Waits until a session holds `count` events, and gives them.
     pub(crate) async fn log_reaches(
         &self,
@@ -145,8 +168,11 @@ impl Server {
         limit: std::time::Duration,
     ) -> Vec<LogEvent> {
         until(&format!("the server holds {count} events"), limit, async || {
-            let log = self.log_of(session).await;
-            if log.len() >= count { Ok(log) } else { Err(format!("it holds {}", log.len())) }
+            let held = self.count_of(session).await;
+            if held < count {
+                return Err(format!("it holds {held}"));
+            }
+            Ok(self.log_of(session).await)
         })
         .await
     }
@@ -179,7 +205,11 @@ impl Server {
     }
 
     async fn get(&self, path: &str) -> reqwest::Result<Value> {
-        let reply = self.http.get(self.near(path)).send().await?.error_for_status()?;
+        let mut request = self.http.get(self.near(path));
+        if let Some(bearer) = &self.bearer {
+            request = request.bearer_auth(bearer);
+        }
+        let reply = request.send().await?.error_for_status()?;
         // The health check's body is of no interest, and no JSON.
         Ok(serde_json::from_slice(&reply.bytes().await?).unwrap_or(Value::Null))
     }
@@ -193,6 +223,14 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// A token for all sessions, of this user, that lasts longer than any test.
+pub(crate) fn token(secret: &str, user: &str) -> String {
+    let claims = json!({ "sub": user, "sessions": ["*"], "exp": 4_102_444_800_u64 });
+    let key = jsonwebtoken::EncodingKey::from_secret(secret.as_bytes());
+    let token = jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key);
+    token.expect("claims can be signed")
 }
 
 /// What a page was told when its event was on disk.

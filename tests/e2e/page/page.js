@@ -21,3 +21,65 @@ window.join = async (options = {}) => {
   window.bw = bw;
   return tookMs;
 };
+
+/** Connects with a function that gives `window.given` and counts how often it was asked. */
+window.joinAsked = (options) => {
+  window.asked = [];
+  const token = (of) => {
+    window.asked.push(of);
+    return window.given;
+  };
+  return join({ ...options, token });
+};
+
+/** Where this origin's storage holds `text`: a name for each place. */
+window.placesOf = async (text) => {
+  const places = new Set();
+  for (const { name } of await indexedDB.databases()) {
+    const db = await settled(indexedDB.open(name));
+    for (const store of db.objectStoreNames) {
+      const rows = db.transaction(store).objectStore(store);
+      const all = [rows.getAllKeys(), rows.getAll()].map(settled);
+      if ((await Promise.all(all)).some((it) => holds(it, text))) places.add(`${name}/${store}`);
+    }
+    db.close();
+  }
+  for (const name of await caches.keys()) {
+    const cache = await caches.open(name);
+    for (const response of await cache.matchAll()) {
+      const bytes = new Uint8Array(await response.arrayBuffer());
+      if (holds([response.url, [...response.headers], bytes], text)) places.add(`cache ${name}`);
+    }
+  }
+  for (const storage of ["localStorage", "sessionStorage"]) {
+    if (holds({ ...window[storage] }, text)) places.add(storage);
+  }
+  return [...places];
+};
+
+/** How many rows each store of this origin's databases holds, by database and store. */
+window.rowCounts = async () => {
+  const counts = {};
+  for (const { name } of await indexedDB.databases()) {
+    const db = await settled(indexedDB.open(name));
+    for (const store of db.objectStoreNames) {
+      counts[`${name}/${store}`] = await settled(db.transaction(store).objectStore(store).count());
+    }
+    db.close();
+  }
+  return counts;
+};
+
+function holds(value, text) {
+  if (value instanceof ArrayBuffer) return holds(new Uint8Array(value), text);
+  if (ArrayBuffer.isView(value)) return new TextDecoder("latin1").decode(value).includes(text);
+  if (typeof value !== "object" || value === null) return `${value}`.includes(text);
+  return Object.entries(value).flat().some((it) => holds(it, text));
+}
+
+function settled(request) {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
