@@ -167,9 +167,14 @@ impl Client {
             "pause" => Request::Pause { on: true },
             "resume" => Request::Pause { on: false },
             "flush" => Request::Flush,
-            "record" => return Ok(self.0.record(Some(Recording::WithoutBodies))),
-            "record-bodies" => return Ok(self.0.record(Some(Recording::WithBodies))),
-            "record-end" => return Ok(self.0.record(None)),
+            "record" | "record-bodies" | "record-end" => {
+                self.0.record(match &*text(&what) {
+                    "record" => Some(Recording::WithoutBodies),
+                    "record-bodies" => Some(Recording::WithBodies),
+                    _ => None,
+                });
+                return Ok(());
+            }
             wipe @ ("wipe" | "wipe-undelivered") => Request::Wipe(Wipe {
                 undelivered: wipe.len() > 4,
                 session: of.map(Into::into),

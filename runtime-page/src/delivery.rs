@@ -63,9 +63,10 @@ impl Deliveries {
         (!self.awaited.borrow().is_empty()).then(|| self.through.get())
     }
 
-    /// Compares what was found beyond `from` with who waits.
+    /// Compares what was found beyond `from` with who waits. Of several outcomes of one event the newest counts: it may
+    /// have been refused, mended and taken.
     pub(crate) fn compare(&self, from: u64, found: &[(Key, Vec<u8>)]) {
-        for (key, bytes) in found {
+        for (key, bytes) in found.iter().rev() {
             let Ok(row) = read::<DoneRow>(bytes) else { continue };
             for entry in &row.entries {
                 let waiting = self.awaited.borrow_mut().get_mut(&entry.id).map(mem::take);
@@ -75,10 +76,10 @@ impl Deliveries {
             }
             // Thousands may wait; taken out one by one, each would move all that follow.
             self.awaited.borrow_mut().retain(|_, waiting| !waiting.is_empty());
-            // Somebody who came meanwhile has set it back, and is looked after next.
-            if let (Key::Number(key), true) = (key, self.through.get() >= from) {
-                self.through.set(*key);
-            }
+        }
+        // Somebody who came meanwhile has set it back, and is looked after next.
+        if let (Some((Key::Number(key), _)), true) = (found.last(), self.through.get() >= from) {
+            self.through.set(*key);
         }
     }
 

@@ -73,7 +73,8 @@ impl Backend {
         site: PathBuf,
         decide: impl FnMut(&Noted) -> Reply + Send + 'static,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("this machine has a free port");
+        let listener =
+            TcpListener::bind("127.0.0.1:0").await.expect("this machine has a free port");
         let port = listener.local_addr().expect("a listener has an address").port();
         let state = State { decide: Box::new(decide), noted: Vec::new() };
         let app = Arc::new(App { site, state: Mutex::new(state) });

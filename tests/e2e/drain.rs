@@ -10,7 +10,7 @@ use crate::wait::secs;
 
 #[test]
 fn ten_thousand_events_arrive_once_and_in_order_though_the_server_fails_and_the_worker_dies_each_second()
-{
+ {
     play(Site::bare(), async |stage| {
         let outbox = json!({ "baseDelayMs": 50, "maxDelayMs": 500, "batchSize": 25 });
         let page = stage.page(json!({ "outbox": outbox })).await;

@@ -88,7 +88,8 @@ fn events_enqueued_while_the_page_is_hidden_away_arrive() {
 }
 
 #[test]
-fn a_critical_event_of_a_tab_that_closes_is_on_the_server_within_two_seconds_though_no_worker_lived() {
+fn a_critical_event_of_a_tab_that_closes_is_on_the_server_within_two_seconds_though_no_worker_lived()
+ {
     play(Site::bare(), async |stage| {
         let mut took: Vec<Duration> = Vec::new();
         for round in 0..20 {

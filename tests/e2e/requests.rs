@@ -69,7 +69,8 @@ fn a_thousand_plain_requests_all_arrive_in_the_order_of_their_lanes_and_repeats_
 
         // 5. Of each lane the first time that each was done is in order.
         for is_fast in [true, false] {
-            let lane: Vec<usize> = done.iter().copied().filter(|at| (at % 50 == 7) == is_fast).collect();
+            let lane: Vec<usize> =
+                done.iter().copied().filter(|at| (at % 50 == 7) == is_fast).collect();
             assert!(lane.is_sorted(), "{lane:?}");
         }
         let repeats = noted.iter().filter(|it| it.reply.is_done()).count() - done.len();

@@ -44,7 +44,8 @@ fn a_refused_token_is_asked_for_once_by_three_tabs_and_three_lanes_and_is_never_
         assert_eq!(asked(&tabs).await, asked_before + 1, "asked again");
 
         // 3. What events hold is found on disk; what their senders were shown is not.
-        let places: Vec<String> = tabs[0].ask("return placesOf(args)", json!("marker of ann")).await;
+        let places: Vec<String> =
+            tabs[0].ask("return placesOf(args)", json!("marker of ann")).await;
         assert!(!places.is_empty(), "the search finds nothing at all");
         for token in [old, new] {
             let signature = token.rsplit('.').next().expect("a token has parts");

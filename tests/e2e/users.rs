@@ -83,7 +83,10 @@ fn after_wiping_nothing_that_events_held_is_on_the_device() {
         page.run("await bw.outbox.resume()", json!([])).await;
         let receipts = other.enqueue(2, 1).await;
         let log = stage.server.log_reaches("e2e", 3, secs(20)).await;
-        assert_eq!(log[1..].iter().map(|it| &it.id).collect::<Vec<_>>(), [&receipts[0].id, &receipts[1].id]);
+        assert_eq!(
+            log[1..].iter().map(|it| &it.id).collect::<Vec<_>>(),
+            [&receipts[0].id, &receipts[1].id]
+        );
         page.status_is("status.pending === 0 && status.dead === 0", secs(10)).await;
     });
 }

@@ -364,11 +364,15 @@ impl Coordinator {
         }
         self.reader.want();
         let identity = hello.identity;
-        let wants_token = hello.has_token && self.tokens.wants(&identity, now.mono);
+        let wants_token = hello.has_token && self.tokens.wants(&identity, &from, now.mono);
         if let Some(network) = hello.network {
             self.outbox.set_network(network);
         }
         self.roster.register(page, &identity, hello.has_token, hello.visible);
+        if !hello.has_token {
+            // Plain requests of this user need none.
+            self.outbox.on_token(now, &identity);
+        }
         let welcome = Notice::Welcome(Welcome { status: self.status(now) });
         self.send(To::Client(from.clone()), id, &welcome);
         while let Some(notice) = self.untold.pop_front() {
@@ -481,6 +485,7 @@ impl Coordinator {
     // The worker's hook is asked first; a page, where there is none.
     fn ask_for_token(&mut self, identity: Identity) {
         let page = self.roster.token_giver(&identity);
+        self.tokens.on_asked(&identity, page.as_ref());
         let notice = Notice::TokenWanted(identity.clone());
         let message = notice.seal(&self.build, self.realm, RequestId(0), self.epoch);
         self.effects.push_back(Effect::WantToken { identity, page, message });
@@ -500,6 +505,10 @@ impl Coordinator {
             }
             outbox::Effect::Request { ticket, identity, id, request } => {
                 let token = self.tokens.for_push(&identity, ticket);
+                // No server of ours will refuse what leaves with somebody else's cookies.
+                if token.is_none() && !self.roster.vouches(&identity) {
+                    return self.outbox.on_response(now, ticket, unauthorized());
+                }
                 let server = self.outbox.config().server.clone();
                 Effect::Request { ticket, server, token, id, request }
             }
@@ -534,6 +543,16 @@ impl Coordinator {
     fn send(&mut self, to: To, request: RequestId, notice: &Notice) {
         let message = notice.seal(&self.build, self.realm, request, self.epoch);
         self.effects.push_back(Effect::Send { to, message });
+    }
+}
+
+// What a plain request gets that must not leave.
+fn unauthorized() -> outbox::Response {
+    outbox::Response::Http {
+        status: 401,
+        content_type: "".into(),
+        retry_after_ms: None,
+        body: Vec::new(),
     }
 }
 

@@ -87,6 +87,14 @@ impl Roster {
         Some(giver.client.clone())
     }
 
+    /// Whether a plain request of this user may leave without a token: of nobody in particular, or while a page of that
+    /// very user is there that has no tokens to give, so that the browser's cookies are theirs.
+    pub(super) fn vouches(&self, identity: &Identity) -> bool {
+        let is_theirs =
+            |entry: &Entry| entry.identity.as_ref() == Some(identity) && !entry.has_token;
+        identity.user.is_empty() || self.pages.values().any(is_theirs)
+    }
+
     /// The one page that is to wake the coordinator in time: one in sight before the others, since the timers of
     /// the others are slowed down.
     pub(super) fn pump(&self) -> Option<PageId> {

@@ -7,6 +7,7 @@
 use core::time::Duration;
 
 use super::effect::Token;
+use super::input::Client;
 use crate::base::{Mono, SortedMap};
 use crate::bus::Identity;
 use crate::outbox::Ticket;
@@ -24,8 +25,8 @@ struct Known {
     token: Option<Token>,
     /// Counts the tokens of this user.
     number: u32,
-    /// When one was asked for that has not come.
-    asked: Option<Mono>,
+    /// When one was asked for that has not come, and of which page.
+    asked: Option<(Mono, Option<Client>)>,
 }
 
 /// What a refused credential calls for.
@@ -47,10 +48,21 @@ impl Tokens {
         known.token.clone()
     }
 
-    /// Whether one should be asked for, since there is none. Once it says so it has been.
-    pub(super) fn wants(&mut self, identity: &Identity, at: Mono) -> bool {
+    /// Whether one should be asked for, since there is none, and `page` has come that may have one. A page that was
+    /// asked and says hello again may not have heard it. Once it says so it has been.
+    pub(super) fn wants(&mut self, identity: &Identity, page: &Client, at: Mono) -> bool {
         let known = self.of.get_or_insert_with(identity.clone(), Known::default);
+        if known.asked.as_ref().is_some_and(|(_, asked)| asked.as_ref() == Some(page)) {
+            known.asked = None;
+        }
         known.token.is_none() && known.ask(at)
+    }
+
+    /// This page is asked.
+    pub(super) fn on_asked(&mut self, identity: &Identity, page: Option<&Client>) {
+        if let Some((_, asked)) = self.of.get_mut(identity).and_then(|known| known.asked.as_mut()) {
+            *asked = page.cloned();
+        }
     }
 
     /// The request of `ticket` was refused for its credential.
@@ -81,9 +93,9 @@ impl Tokens {
 
 impl Known {
     fn ask(&mut self, at: Mono) -> bool {
-        let asked = self.asked.is_some_and(|asked| at.since(asked) < PATIENCE);
+        let asked = self.asked.as_ref().is_some_and(|(asked, _)| at.since(*asked) < PATIENCE);
         if !asked {
-            self.asked = Some(at);
+            self.asked = Some((at, None));
         }
         !asked
     }

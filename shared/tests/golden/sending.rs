@@ -83,7 +83,7 @@ fn what_can_wait_does_not_wait_for_ever() {
 fn plain_requests_go_one_by_one_and_are_judged_by_their_status() {
     let options = Options { deliver: Some(Deliver::Requests), tries_max: 2, ..Options::default() };
     let title = "Plain requests: one is taken with a result, one is refused, one fails twice and is given up, one is \
-                 cut off, the worker is killed, and it is sent again under the same key.";
+                 cut off, the worker is killed, and it is sent again under the same key, once a page of its user is there.";
     let mut stage = Stage::new(title, options);
     stage.boot();
     stage.hello(false);
@@ -96,6 +96,7 @@ fn plain_requests_go_one_by_one_and_are_judged_by_their_status() {
     stage.kill();
     stage.boot();
     stage.wake();
+    stage.hello(false);
     stage.answers_request(204, "");
     stage.end("plain-requests");
 }
