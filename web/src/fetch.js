@@ -67,7 +67,8 @@ function toRequest(asked, key, token, server) {
     add("authorization", `Bearer ${token}`);
   }
   const bytes = base64 ? Uint8Array.from(atob(body), (char) => char.charCodeAt(0)) : body;
-  return new Request(url, { method, headers, body: bytes, credentials });
+  // What is no absolute URL throws.
+  return new Request(new URL(url), { method, headers, body: bytes, credentials });
 }
 
 /**
