@@ -32,6 +32,7 @@ const SHELL = [
   "/src/weather.js",
   "/src/words.js",
   "/bellwether/index.js",
+  "/bellwether/later.js",
   "/bellwether/bellwether_page_bg.wasm",
 ];
 
