@@ -51,6 +51,8 @@ pub fn app<S: Store>(app: App<S>) -> Router {
         .route("/v1/farewell", post(farewell::post::<S>).fallback(method_unknown))
         .route("/v1/{*rest}", any(not_found))
         .route("/dev/mood", get(dev::get::<S>).post(dev::post::<S>).fallback(method_unknown))
+        .route("/dev/echo", any(dev::echo::<S>))
+        .route("/dev/verify", post(dev::verify::<S>).fallback(method_unknown))
         .route("/dev/{*rest}", any(not_found))
         .route("/healthz", get(health::get::<S>).fallback(method_unknown))
         .with_state(Arc::new(app));

@@ -34,6 +34,10 @@ pub const AUDIT_PART_BYTES: usize = 256 * 1024;
 pub const AUDIT_PLACES: u64 = 500;
 /// One record of an audit.
 pub const AUDIT_RECORD_BYTES_MAX: usize = 512 * 1024;
+/// An audit that is checked for a demonstration.
+pub const AUDIT_CHECK_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Keys of plain requests that a demonstration remembers.
+pub const ECHO_KEYS_MAX: usize = 10_000;
 /// How long a ticket for a farewell is good.
 pub const TICKET_AGE_MS: u64 = 15 * 60_000;
 /// Pushes that wait for the writer; at the bound a push is told to come again.

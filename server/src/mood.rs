@@ -1,8 +1,9 @@
 //! Faults to order, for demonstrations and tests: what befalls pushes, as a mood of the server.
 //!
 //! What always holds: moods exist only in development mode and only when asked for on the command
-//! line; they touch nothing but `POST /v1/push`; which pushes they touch follows from the seed.
+//! line; they touch nothing but `POST /v1/push` and `/dev/echo`; which requests they touch follows from the seed.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use bellwether_shared::base::Rng;
 use bellwether_shared::wire::{self, Event, Push};
 use serde::{Deserialize, Serialize};
 
+use crate::bounds::ECHO_KEYS_MAX;
 use crate::effect::{AcceptedEvent, Effect, EffectOutcome, EffectTx};
 
 /// What befalls a push.
@@ -108,12 +110,14 @@ pub struct Moods(Mutex<State>);
 struct State {
     report: Report,
     rng: Rng,
+    /// How often each plain request has come, by its key.
+    echoed: BTreeMap<Box<str>, u64>,
 }
 
 impl Default for State {
     fn default() -> Self {
         let report = Report::default();
-        Self { rng: Rng::new(report.mood.seed), report }
+        Self { rng: Rng::new(report.mood.seed), report, echoed: BTreeMap::new() }
     }
 }
 
@@ -135,7 +139,7 @@ impl Moods {
     /// What befalls the next push.
     pub fn befall(&self) -> Mode {
         let mut state = self.state();
-        let State { report, rng } = &mut *state;
+        let State { report, rng, .. } = &mut *state;
         let Report { mood, counters } = report;
         counters.pushes += 1;
         // 53 random bits, as a share of one.
@@ -181,6 +185,17 @@ impl Moods {
         Some(status)
     }
 
+    /// A plain request with this key has come; how often it has by now. The first keys are forgotten first.
+    pub fn echo(&self, key: &str) -> u64 {
+        let mut state = self.state();
+        if state.echoed.len() >= ECHO_KEYS_MAX && !state.echoed.contains_key(key) {
+            state.echoed.pop_first();
+        }
+        let times = state.echoed.entry(key.into()).or_default();
+        *times += 1;
+        *times
+    }
+
     fn refuses(&self, type_: &str) -> bool {
         self.state().report.mood.refuse_types.iter().any(|refused| **refused == *type_)
     }
@@ -219,7 +234,14 @@ impl Effect for Moody {
                 message: "the server was told to refuse events of this type".into(),
             };
         }
-        self.inner.apply(tx, event)
+        match self.inner.apply(tx, event) {
+            // Something for others to take a value from.
+            EffectOutcome::Done { result: None } if event.event.type_.ends_with(STARTED) => {
+                let result = format!(r#"{{"number":{}}}"#, event.offset);
+                EffectOutcome::Done { result: Some(result.into_bytes().into()) }
+            }
+            outcome => outcome,
+        }
     }
 
     fn knows(&self, type_: &str) -> bool {
@@ -227,6 +249,8 @@ impl Effect for Moody {
     }
 }
 
+/// Events of such a type are given their offset as a result, to try bindings with.
+const STARTED: &str = ".started";
 const DELAY_MS_MAX: u64 = 60_000;
 
 #[cfg(test)]

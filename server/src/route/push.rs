@@ -81,7 +81,11 @@ fn parse(format: Format, body: &[u8]) -> Result<Push, Fault> {
     }
 }
 
-async fn befallen(mode: Mode, moods: Option<&Moods>, format: Format) -> Option<Response> {
+pub(super) async fn befallen(
+    mode: Mode,
+    moods: Option<&Moods>,
+    format: Format,
+) -> Option<Response> {
     let moods = moods?;
     match mode {
         Mode::Well | Mode::LoseAnswers => None,

@@ -108,3 +108,45 @@ async fn orders_that_cannot_be_read_change_nothing() {
     assert_eq!(send(&router, "GET", "/dev/mood", &via, "").await.status, 403);
     assert_eq!(get(&router, "/dev/mood").await.json()["mode"], "well");
 }
+
+#[tokio::test]
+async fn what_has_started_has_a_number_that_others_can_take() {
+    let router = moody();
+    let mut device = Device::new(1, "s", "ann");
+    let answer = push(&router, &device.batch(&[event("walk.started", "a")])).await.answer();
+    assert_eq!(answer.results[0].result.as_ref().map(|it| &it[..]), Some(&br#"{"number":1}"#[..]));
+    let answer = push(&router, &device.batch(&plain(["b"]))).await.answer();
+    assert_eq!(answer.results[0].result, None);
+}
+
+#[tokio::test]
+async fn an_echo_counts_how_often_a_key_has_come_and_shares_the_mood() {
+    let router = moody();
+    let send = || send(&router, "PUT", "/dev/echo", &[("idempotency-key", "e1")], "wren");
+    let echo = |times: u64| json!({"method": "PUT", "key": "e1", "times": times, "text": "wren"});
+    assert_eq!(send().await.json(), echo(1));
+    order(&router, &json!({"mode": "lose-answers", "count": 1})).await;
+    assert_eq!(send().await.body, b"", "it came, and its answer was lost");
+    order(&router, &json!({"mode": "error-500", "count": 1})).await;
+    assert_eq!(send().await.status, 500);
+    assert_eq!(send().await.json(), echo(3));
+}
+
+#[tokio::test]
+async fn an_audit_is_found_sound_or_not_and_only_for_demonstrations() {
+    let router = moody();
+    push(&router, &Device::new(1, "s", "ann").batch(&plain(["a"]))).await;
+    let audit = get(&router, "/v1/audit?session=s").await.body;
+    let mut forged = audit.clone();
+    let middle = forged.len() / 2;
+    forged[middle] ^= 1;
+    for (file, sound) in [(audit, true), (forged, false), (b"?".to_vec(), false)] {
+        let verdict = send(&router, "POST", "/dev/verify", &[], file).await.json();
+        assert_eq!(verdict["sound"], sound, "{verdict}");
+        assert_eq!(verdict["finding"].is_null(), sound, "{verdict}");
+    }
+    let plain = Setup::default().router();
+    for path in ["/dev/echo", "/dev/verify"] {
+        assert_eq!(send(&plain, "POST", path, &[], Vec::new()).await.status, 404);
+    }
+}
