@@ -12,6 +12,8 @@ const CACHE = PREFIX + BUILD;
 
 const SHELL = [
   "/",
+  "/delivery.html",
+  "/delivery.css",
   "/styles.css",
   "/manifest.webmanifest",
   "/icons/icon.svg",
@@ -19,6 +21,7 @@ const SHELL = [
   "/src/banner.js",
   "/src/board.js",
   "/src/compose.js",
+  "/src/delivery.js",
   "/src/element.js",
   "/src/explain.js",
   "/src/ledger.js",
@@ -63,7 +66,7 @@ self.addEventListener("fetch", (event) => {
   const url = new URL(request.url);
   if (request.method !== "GET" || url.origin !== self.location.origin) return;
   if (/^\/(v1|dev)\//.test(url.pathname) || /^\/(healthz|readyz|metrics)$/.test(url.pathname)) return;
-  const path = request.mode === "navigate" ? "/" : url.pathname;
+  const path = request.mode === "navigate" && !SHELL.includes(url.pathname) ? "/" : url.pathname;
   if (path !== "/" && !isOfShell(path)) return;
   event.respondWith(fromShell(path, request));
 });
