@@ -49,12 +49,11 @@ impl Tokens {
     }
 
     /// Whether one should be asked for, since there is none, and `page` has come that may have one. A page that was
-    /// asked and says hello again may not have heard it. Once it says so it has been.
+    /// asked and says hello again may not have heard it, and before it there may have been none to ask. Once it says
+    /// so it has been.
     pub(super) fn wants(&mut self, identity: &Identity, page: &Client, at: Mono) -> bool {
         let known = self.of.get_or_insert_with(identity.clone(), Known::default);
-        if known.asked.as_ref().is_some_and(|(_, asked)| asked.as_ref() == Some(page)) {
-            known.asked = None;
-        }
+        known.asked.take_if(|(_, asked)| asked.as_ref().is_none_or(|asked| asked == page));
         known.token.is_none() && known.ask(at)
     }
 
