@@ -64,7 +64,10 @@ pub(crate) fn sealed(number: u32) -> Vec<u8> {
         stamp: Stamp(0x0199_0000_0000_0001),
         page: PageId([7; 16]),
         at: NOW,
-        correlation: None, after: None, binds: None, flags: None,
+        correlation: None,
+        after: None,
+        binds: None,
+        flags: None,
     })
 }
 
