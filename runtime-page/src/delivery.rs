@@ -66,7 +66,7 @@ impl Deliveries {
     /// Compares what was found beyond `from` with who waits. Of several outcomes of one event the newest counts: it may
     /// have been refused, mended and taken.
     pub(crate) fn compare(&self, from: u64, found: &[(Key, Vec<u8>)]) {
-        for (key, bytes) in found.iter().rev() {
+        for (_, bytes) in found.iter().rev() {
             let Ok(row) = read::<DoneRow>(bytes) else { continue };
             for entry in &row.entries {
                 let waiting = self.awaited.borrow_mut().get_mut(&entry.id).map(mem::take);

@@ -234,14 +234,14 @@ impl Effect for Moody {
                 message: "the server was told to refuse events of this type".into(),
             };
         }
-        match self.inner.apply(tx, event) {
-            // Something for others to take a value from.
-            EffectOutcome::Done { result: None } if event.event.type_.ends_with(STARTED) => {
-                let result = format!(r#"{{"number":{}}}"#, event.offset);
-                EffectOutcome::Done { result: Some(result.into_bytes().into()) }
-            }
-            outcome => outcome,
+        let outcome = self.inner.apply(tx, event);
+        let is_bare = matches!(outcome, EffectOutcome::Done { result: None });
+        if !is_bare || !event.event.type_.ends_with(STARTED) {
+            return outcome;
         }
+        // Something for others to take a value from.
+        let result = format!(r#"{{"number":{}}}"#, event.offset);
+        EffectOutcome::Done { result: Some(result.into_bytes().into()) }
     }
 
     fn knows(&self, type_: &str) -> bool {
