@@ -119,8 +119,10 @@ fn wipe(who: Option<&str>, session: Option<&str>, undelivered: bool) {
 }
 
 #[test]
-fn a_wipe_of_one_user_killed_anywhere_takes_what_is_his_and_nothing_else() {
+fn a_wipe_of_one_user_killed_anywhere_takes_what_is_theirs_and_nothing_else() {
     wipe(Some("ann"), Some("s"), true);
+    wipe(Some("ben"), Some("s"), true);
+    wipe(None, Some("t"), true);
 }
 
 #[test]
