@@ -80,7 +80,7 @@ const SLOW: Duration = Duration::from_millis(limits::PUSH_TIMEOUT_MS as u64 / 3)
 /// A push that takes less doubles them again.
 const QUICK: Duration = Duration::from_secs(1);
 /// An exchange that takes so long is worth compressing for.
-const FAR: Duration = Duration::from_millis(100);
+const FAR: Duration = Duration::from_millis(250);
 /// At least a few events go at once.
 const HALVINGS_MAX: u32 = 5;
 
@@ -120,7 +120,7 @@ mod tests {
         let large = limits::COMPRESS_BYTES_MIN;
         let mut pace = Pace::default();
         assert!(!pace.compresses(large), "a server next door");
-        pace.took(Duration::from_millis(150));
+        pace.took(Duration::from_millis(300));
         assert!(pace.compresses(large) && !pace.compresses(large - 1), "one far away");
         pace.took(Duration::from_millis(10));
         pace.set_network(Network::Medium);
