@@ -5,7 +5,6 @@ use std::rc::Rc;
 
 use bellwether_shared::base::{Culprit, EventId, Fault, LogEpoch, limits};
 use bellwether_shared::bus::{Breaker, Change, Identity, PROTOCOL_MAX, Reply, Request, Sync, Wipe};
-use bellwether_shared::page::SAFETY_NET_MS;
 use bellwether_shared::rows::{self, Deliver, DoneEntry, Overflow};
 use bellwether_shared::tape::Recording;
 use bellwether_shared::wire::{EventFlags, EventKind, Lane};
@@ -276,7 +275,7 @@ fn options(raw: &RawOptions) -> Options {
     };
     let overflow = if flag("dropOldest") { Overflow::DropOldest } else { Overflow::Block };
     let batch_age_ms = number("batchAgeMs", limits::BATCH_AGE_MS);
-    let safety_net_ms = number("safetyNetMs", SAFETY_NET_MS);
+    let safety_net_ms = number("safetyNetMs", limits::SAFETY_NET_MS);
     Options {
         channel: text("channel"),
         session: Some(text("session")),

@@ -6,7 +6,6 @@ use std::rc::Rc;
 
 use bellwether_shared::base::{Culprit, Fault, joined, limits};
 use bellwether_shared::bus::{Hello, Identity};
-use bellwether_shared::page::SAFETY_NET_MS;
 use bellwether_shared::rows;
 use bellwether_web::link;
 use futures::future::LocalBoxFuture;
@@ -68,7 +67,7 @@ impl Default for Options {
             scope: None,
             relaxed: false,
             batch_age: Duration::from_millis(limits::BATCH_AGE_MS.into()),
-            safety_net: Duration::from_millis(SAFETY_NET_MS.into()),
+            safety_net: Duration::from_millis(limits::SAFETY_NET_MS.into()),
             outbox: rows::Options::default(),
             token: None,
             debug: false,

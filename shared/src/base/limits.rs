@@ -91,6 +91,10 @@ pub const ALARM_MS: u64 = 5_000;
 pub const PUMP_MS_MIN: u64 = 1_000;
 /// Without news for this long beyond `wakeAt`, a page that does not lead wakes the coordinator.
 pub const PUMP_PATIENCE_MS: u64 = 30_000;
+/// While a page lives and something is pending, it wakes the coordinator at least this often, by default (OUT-4).
+pub const SAFETY_NET_MS: u32 = 60_000;
+/// The least that an app may make of it.
+pub const SAFETY_NET_MS_MIN: u64 = 5_000;
 /// A page that was not heard of for this long, and that the browser does not list, is gone.
 pub const ROSTER_AGE_MS_MAX: u64 = 60_000;
 

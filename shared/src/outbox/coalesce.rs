@@ -4,17 +4,14 @@
 //! that is not sealed is superseded. A wrong guess of [`fold`] costs a comparison, and no event.
 
 use super::batch::Held;
+use crate::tape::{FNV_START, fnv};
 use crate::wire::{EventHead, decode};
 
 /// A number that events of one type and key have in common, and few others. Never 0.
 pub(super) fn fold(type_: &str, key: Option<&str>) -> u64 {
-    // FNV-1a. The byte between the two, which is in no text, tells an absent key from an empty one.
+    // The byte between the two, which is in no text, tells an absent key from an empty one.
     let parted = [type_.as_bytes(), key.map_or(&[], |_| &[0xff]), key.unwrap_or("").as_bytes()];
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for byte in parted.into_iter().flatten() {
-        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    }
-    hash | 1
+    parted.into_iter().flatten().fold(FNV_START, fnv) | 1
 }
 
 /// Whether `later` supersedes `earlier`, both of one stream and of one fold.

@@ -6,8 +6,8 @@
 //! What always holds: a request is sent at least once, under the same key each time, until a server has answered for it;
 //! no outage costs it a try.
 
-use super::retry::{Failure, FailureKind, Heard, Response, hear};
-use crate::base::{Culprit, EventId, Fault, LogEpoch, Now, Seq, decimal, joined, limits};
+use super::retry::{FailureKind, Heard, Response, failure, hear};
+use crate::base::{EventId, LogEpoch, Now, Seq, decimal, joined, limits};
 use crate::wire::{Answer, EventHead, EventResult, Later, Outcome, Verdict, code, decode};
 
 /// The one event that a request was made of.
@@ -31,19 +31,14 @@ pub(super) fn read(response: Response, asked: &Asked<'_>, now: Now) -> Heard {
     let Response::Http { status, ref content_type, retry_after_ms, ref body } = response else {
         return hear(response);
     };
-    let retry_after_ms = retry_after_ms.map(|wait| wait.min(limits::RETRY_AFTER_MS_MAX));
     let name: Box<str> = match status {
         // The driver could make no request of it.
         0 => "request-invalid".into(),
         _ => joined(&["http-", &decimal(status.into())]).into(),
     };
     let failed = |kind, code: &str| {
-        let fault = Fault::new(
-            code,
-            Culprit::Server,
-            "the server that the request is for cannot take it now",
-        );
-        Heard::Failure(Failure { kind, fault, retry_after_ms })
+        let message = "the server that the request is for cannot take it now";
+        failure(kind, code, message, retry_after_ms)
     };
     let outcome = match status {
         200..=299 => Outcome::ACCEPTED,

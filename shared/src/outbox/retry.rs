@@ -149,7 +149,13 @@ pub(super) fn hear(response: Response) -> Heard {
     }
 }
 
-fn failure(kind: FailureKind, code: &str, message: &str, retry_after_ms: Option<u32>) -> Heard {
+/// A failure of this kind; a wait is believed up to its bound.
+pub(super) fn failure(
+    kind: FailureKind,
+    code: &str,
+    message: &str,
+    retry_after_ms: Option<u32>,
+) -> Heard {
     let retry_after_ms = retry_after_ms.map(|wait| wait.min(limits::RETRY_AFTER_MS_MAX));
     Heard::Failure(Failure {
         kind,

@@ -36,9 +36,7 @@ use super::retry::{Failure, PATIENCE, Response, clamp_due};
 use super::{Effect, Ticket};
 use crate::base::{Epoch, EventId, Fault, LogEpoch, Mono, Now, Rng, SortedMap, limits};
 use crate::bus::{Identity, Notice};
-use crate::rows::{
-    Config, CursorRow, Deliver, DeviceRow, FlightRow, Op, Source, StreamKey, StreamRow,
-};
+use crate::rows::{Config, CursorRow, DeviceRow, FlightRow, Op, Source, StreamKey, StreamRow};
 use crate::rules::breaker::{Breaker, Stand};
 use crate::wire::Lane;
 
@@ -76,11 +74,6 @@ impl Shared {
 
     fn may_send(&self) -> bool {
         self.device.is_some() && self.config.may_send()
-    }
-
-    /// Whether events are plain requests.
-    fn is_plain(&self) -> bool {
-        self.config.options.deliver == Some(Deliver::Requests)
     }
 
     /// Whether the breaker lets a request out.

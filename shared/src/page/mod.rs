@@ -169,17 +169,17 @@ impl Page {
             nudged: None,
             heard: None,
             wake: None,
-            safety_net: Duration::from_millis(SAFETY_NET_MS as u64),
+            safety_net: Duration::from_millis(limits::SAFETY_NET_MS.into()),
             pending: false,
             effects: VecDeque::new(),
             tape: None,
         }
     }
 
-    /// The same, but with a safety net of its own; [`SAFETY_NET_MS_MIN`] at the least.
+    /// The same, but with a safety net of its own; [`SAFETY_NET_MS_MIN`](limits::SAFETY_NET_MS_MIN) at the least.
     #[must_use]
     pub fn with_safety_net(mut self, safety_net: Duration) -> Self {
-        self.safety_net = safety_net.max(Duration::from_millis(SAFETY_NET_MS_MIN));
+        self.safety_net = safety_net.max(Duration::from_millis(limits::SAFETY_NET_MS_MIN));
         self
     }
 
@@ -465,11 +465,6 @@ fn silent() -> Fault {
         "the coordinator did not answer; the request may still be carried out: try again later",
     )
 }
-
-/// While a page lives and something is pending, it wakes the coordinator at least this often (OUT-4).
-pub const SAFETY_NET_MS: u32 = 60_000;
-/// The least that an app may make of it.
-pub const SAFETY_NET_MS_MIN: u64 = 5_000;
 
 const PATIENCE_MIN: Duration = Duration::from_secs(1);
 const PATIENCE_MAX: Duration = Duration::from_secs(8);

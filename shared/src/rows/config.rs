@@ -163,7 +163,13 @@ impl Config {
     /// Whether there is somewhere to send to.
     #[must_use]
     pub fn has_server(&self) -> bool {
-        self.options.deliver == Some(Deliver::Requests) || !self.server.is_empty()
+        self.is_plain() || !self.server.is_empty()
+    }
+
+    /// Whether events are plain requests.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.options.deliver == Some(Deliver::Requests)
     }
 }
 

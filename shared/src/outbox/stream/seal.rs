@@ -71,7 +71,7 @@ impl Stream {
 
     // How many events a batch may have.
     pub(super) fn events_max(&self, shared: &Shared) -> usize {
-        if shared.is_plain() {
+        if shared.config.is_plain() {
             return 1;
         }
         let paced = shared.pace.events_max(&shared.config.options);
@@ -255,7 +255,7 @@ impl Change {
 
 // What is to be signed, if the batch is not, and somebody will check it.
 fn statement(batch: Option<&Batch>, shared: &Shared) -> Option<Vec<u8>> {
-    let signed = |batch: &&Batch| batch.row.signature.is_empty() && !shared.is_plain();
+    let signed = |batch: &&Batch| batch.row.signature.is_empty() && !shared.config.is_plain();
     let batch = batch.filter(signed)?;
     Some(batch.statement(shared.device.as_ref()?))
 }

@@ -25,30 +25,33 @@ impl Stream {
     // `accused` is the failure for which the server is asked whether it is well.
     pub(super) fn put_on_wire(&mut self, accused: Option<Failure>, now: Now, shared: &mut Shared) {
         let (Some(row), Some(batch)) = (&self.row, &self.batch) else { return };
-        let Some(effect) = self.message(row, batch, accused.is_some(), shared) else { return };
-        let ticket = self.post(effect, now, shared);
+        let ticket = shared.ticket();
+        let asks = accused.is_some();
+        let Some(effect) = self.message(ticket, row, batch, asks, shared) else { return };
+        self.post(effect, now, shared);
         self.phase = Phase::Sending(ticket, accused);
     }
 
     // The change's batch is sealed already, behind the one that the change is about: it does not wait for the change.
     pub(super) fn send_early(&mut self, change: &Change, now: Now, shared: &mut Shared) {
         let Some(batch) = &change.batch else { return };
-        let Some(effect) = self.message(&change.row, batch, false, shared) else { return };
-        let ticket = self.post(effect, now, shared);
+        let ticket = shared.ticket();
+        let Some(effect) = self.message(ticket, &change.row, batch, false, shared) else { return };
+        self.post(effect, now, shared);
         self.early = Some(Early { ticket, response: None });
     }
 
-    // What sends the batch, or asks about it; the ticket is still to be given.
+    // What sends the batch, or asks about it.
     fn message(
         &self,
+        ticket: Ticket,
         row: &StreamRow,
         batch: &Batch,
         asks: bool,
         shared: &Shared,
     ) -> Option<Effect> {
-        let ticket = Ticket::default();
         let identity = Identity { session: self.key.session.clone(), user: self.key.user.clone() };
-        if shared.is_plain() {
+        if shared.config.is_plain() {
             let event = batch.events.first()?;
             let request = request_of(&event.sealed);
             return Some(Effect::Request { ticket, identity, id: event.id.clone(), request });
@@ -59,17 +62,12 @@ impl Stream {
         Some(Effect::Push { ticket, identity, body, compress })
     }
 
-    fn post(&mut self, mut effect: Effect, now: Now, shared: &mut Shared) -> Ticket {
-        let sent = shared.ticket();
-        if let Effect::Push { ticket, .. } | Effect::Request { ticket, .. } = &mut effect {
-            *ticket = sent;
-        }
+    fn post(&mut self, effect: Effect, now: Now, shared: &mut Shared) {
         shared.effects.push_back(effect);
         shared.breaker.on_sent();
         shared.last_sent = Some(now.mono);
         self.last_sent = Some(now.mono);
         self.yielding = None;
-        sent
     }
 
     /// Something came back, or did not. Gives what it says of the whole session's log.
@@ -144,7 +142,7 @@ impl Stream {
 
     // The event that a plain request was made of.
     fn asked<'a>(&'a self, shared: &Shared) -> Option<Asked<'a>> {
-        let batch = self.batch.as_ref().filter(|_| shared.is_plain())?;
+        let batch = self.batch.as_ref().filter(|_| shared.config.is_plain())?;
         let log_epoch = shared.log_epoch(&self.key.session).unwrap_or_default();
         Some(Asked { seq: batch.row.first, id: &batch.events.first()?.id, log_epoch })
     }
@@ -206,7 +204,7 @@ impl Stream {
             // An outage: nobody is to blame.
             self.failures = 0;
             self.rest(&failure, 0, now, shared);
-        } else if shared.is_plain() {
+        } else if shared.config.is_plain() {
             self.rest(&failure, 0, now, shared);
         } else if patience.is_some_and(|patience| self.failures >= patience) {
             // At once, whatever the breaker says: later, an outage may be over that the batch had no part in.

@@ -195,7 +195,7 @@ impl Stream {
             lane: self.key.lane,
             events: accepted.map(|(event, _)| event.sealed.clone().into()).collect(),
         };
-        if !retained.events.is_empty() && !shared.is_plain() {
+        if !retained.events.is_empty() && !shared.config.is_plain() {
             let key = crate::rows::Key::Number(shared.answered + entries.len() as u64);
             let row = to_cbor(&retained);
             change.ops.push(Op::Put { store: Store::Retained, key, row });
