@@ -18,6 +18,7 @@ use bellwether_shared::rows::{
 use bellwether_shared::wire::{DeviceKey, KeyKind, to_cbor};
 
 use crate::check;
+use crate::check::sparing::Spared;
 use crate::disk::Disk;
 use crate::driver::{What, words};
 use crate::world::World;
@@ -88,6 +89,7 @@ impl World {
                 here.machine = Some(machine);
                 here.passive = None;
                 here.life += 1;
+                here.spared = Spared::default();
                 here.heard = here.heard.max(epoch);
                 here.taken_ms = Some(self.now_ms);
                 here.introduced = true;

@@ -14,11 +14,13 @@ use bellwether_shared::wire::to_cbor;
 
 use crate::bus::Mail;
 use crate::check;
+use crate::check::sparing::Spared;
 use crate::disk::{Disk, DiskFault};
 use crate::driver::{Event, What};
 use crate::realms::Realms;
 use crate::tab::Tab;
 use crate::transcript::Digest;
+use crate::wishes::Wiped;
 use crate::world::World;
 
 /// A browser profile.
@@ -40,6 +42,8 @@ pub struct Device {
     pub heard: Vec<Notice>,
     /// Letters that were thrown away.
     pub discarded: BTreeSet<EventId>,
+    /// What was to be wiped of it.
+    pub wiped: Vec<Wiped>,
     /// Every kind of event it has made.
     pub streams: BTreeSet<StreamKey>,
     /// What a place outside of the database says of who it was.
@@ -90,6 +94,8 @@ pub struct Realm {
     pub(crate) slice_ms: u64,
     /// Since when no event has lasted.
     pub(crate) settled_ms: Option<u64>,
+    /// What its coordinator spares the server and its pages.
+    pub(crate) spared: Spared,
 }
 
 /// A realm's connection to the database, as the shipped one behaves.
@@ -126,6 +132,7 @@ impl Device {
             pages: Vec::new(),
             heard: Vec::new(),
             discarded: BTreeSet::new(),
+            wiped: Vec::new(),
             streams: BTreeSet::new(),
             sentinel: None,
             deleting: false,
@@ -145,6 +152,7 @@ impl Device {
             pages,
             heard,
             discarded,
+            wiped,
             streams,
             sentinel,
             deleting,
@@ -155,7 +163,7 @@ impl Device {
         // Of all that was said, only the last status is ever looked at again.
         let status = heard.iter().rev().find(|notice| matches!(notice, Notice::Status(_)));
         digest.add(&(skew_ms, realms, current, version, status, discarded, streams));
-        digest.add(&(sentinel, deleting, sync_asked, mail));
+        digest.add(&(sentinel, deleting, sync_asked, mail, wiped));
         pages.iter().for_each(|page| page.digest(digest));
     }
 
@@ -189,11 +197,13 @@ impl World {
         let copy = Device {
             skew_ms: from.skew_ms,
             discarded: from.discarded.clone(),
+            wiped: from.wiped.clone(),
             streams: from.streams.clone(),
             sentinel: from.sentinel,
             ..Device::new(from.disk.copy())
         };
         self.devices.push(copy);
+        self.doubts(device);
         let copy = self.devices.len() - 1;
         self.note(|| format!("device {device} is copied to {copy}"));
         copy
@@ -219,6 +229,7 @@ impl World {
         here.disk.life = life + 1;
         here.disk.failing = 0;
         here.sentinel = sentinel;
+        self.doubts(device);
         self.note(|| format!("device {device} is put back to an older copy"));
         self.release(device);
     }
@@ -264,6 +275,7 @@ impl World {
             listed: Vec::new(),
             slice_ms: 0,
             settled_ms: None,
+            spared: Spared::default(),
         };
         here.realms.insert(id, realm);
         here.current = Some(id);

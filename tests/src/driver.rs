@@ -11,6 +11,7 @@ use bellwether_shared::bus::Envelope;
 use bellwether_shared::coordinator::{
     Client, Coordinator, Effect, Input, Restored, To, Trigger, too_old,
 };
+use bellwether_shared::outbox::{Response, Ticket};
 use bellwether_shared::rows::{
     DeviceRow, Key, META_CONFIG, META_DEVICE, META_LOST, Op, RowFault, Store, WriteBatch, read,
 };
@@ -403,8 +404,10 @@ impl World {
         let Some(machine) = &here.machine else { return self.pump(device, realm) };
         let (now, epoch) = (self.clock(device, here.born_ms), machine.epoch().0);
         self.fact(&input, || format!("{device}.worker{epoch} < {}", transcript::fact(&input)));
-        let here = self.devices[device].realms.get_mut(&realm);
-        if let Some(machine) = here.and_then(|here| here.machine.as_mut()) {
+        if let Some(here) = self.devices[device].realms.get_mut(&realm)
+            && let Some(machine) = &mut here.machine
+        {
+            here.spared.on_input(&input);
             machine.handle(now, input);
         }
         self.pump(device, realm);
@@ -426,6 +429,10 @@ impl World {
                 format!("{device}.worker{epoch} > {}", transcript::effect(&effect))
             });
             self.keep_saved(&effect);
+            let at_ms = self.now_ms;
+            if let Some(here) = self.devices[device].realms.get_mut(&id) {
+                self.violations.extend(here.spared.on_effect(&effect, at_ms));
+            }
             let effect = self.tampered(effect);
             if let Effect::Send { to, message } = &effect {
                 self.send(device, id, to, message);
@@ -475,11 +482,17 @@ impl World {
             Op::Put { store: Store::Flight, .. } => self.planted.seal_left_out,
             Op::Put { store: Store::Done, .. } => self.planted.outcome_left_out,
             Op::Put { store: Store::Dead, .. } => self.planted.letter_left_out,
+            Op::Put { store: Store::Journal, .. } => self.planted.change_left_out,
             Op::Put { .. } | Op::Append { .. } | Op::Delete { .. } | Op::DeleteSpan { .. } => false,
         };
         let mut effect = effect;
         if let Effect::Commit { batch, .. } = &mut effect {
-            batch.ops.retain(|op| !leaves_out(op));
+            let only_deletes = batch.ops.iter().all(|op| matches!(op, Op::DeleteSpan { .. }));
+            let cancels = self.planted.cancelled_stays && check::changed::cancels(batch);
+            let keeps = cancels || self.planted.wipe_keeps && only_deletes;
+            let kept =
+                |op: &Op| keeps && matches!(op, Op::DeleteSpan { store: Store::Journal, .. });
+            batch.ops.retain(|op| !leaves_out(op) && !kept(op));
             if self.planted.puts_off_too_long {
                 batch.ops.iter_mut().for_each(check::bounds::put_off);
             }
@@ -527,17 +540,7 @@ impl World {
                 let token = token.map(|token| token.0);
                 let token = if self.planted.foreign_token { Some("good".into()) } else { token };
                 let (response, in_ms) = self.push(device, (realm, life), token.as_deref(), &body);
-                if in_ms > 0 {
-                    self.later(
-                        device,
-                        realm,
-                        in_ms,
-                        What::Tell(Input::Response { ticket, response }),
-                    );
-                    here_runs(&mut self.devices[device].realms, realm);
-                    return Done::Nothing;
-                }
-                Input::Response { ticket, response }
+                return self.answer(device, realm, ticket, response, in_ms);
             }
             Effect::ReadJournal { after, limit } => {
                 match read(disk, Store::Journal, after, limit) {
@@ -584,18 +587,38 @@ impl World {
                 return Done::Nothing;
             }
             Effect::Send { .. } | Effect::WantToken { .. } => return Done::Nothing,
-            Effect::Request { ticket, .. } => Input::Response {
-                ticket,
-                response: bellwether_shared::outbox::Response::Unreachable,
-            },
+            Effect::Request { ticket, token, id, .. } => {
+                let token = token.map(|token| token.0);
+                let token = if self.planted.foreign_token { Some("good".into()) } else { token };
+                let (response, in_ms) = self.request(device, (realm, life), &id, token.as_deref());
+                return self.answer(device, realm, ticket, response, in_ms);
+            }
         })
+    }
+
+    // What came back is told after its time.
+    fn answer(
+        &mut self,
+        device: usize,
+        realm: PageId,
+        ticket: Ticket,
+        response: Response,
+        in_ms: u64,
+    ) -> Done {
+        let fact = Input::Response { ticket, response };
+        if in_ms == 0 {
+            return Done::Fact(fact);
+        }
+        self.later(device, realm, in_ms, What::Tell(fact));
+        here_runs(&mut self.devices[device].realms, realm);
+        Done::Nothing
     }
 
     fn commit(
         &mut self,
         device: usize,
         realm: PageId,
-        ticket: bellwether_shared::outbox::Ticket,
+        ticket: Ticket,
         batch: WriteBatch,
         again: bool,
     ) -> Done {
@@ -645,6 +668,7 @@ impl World {
         }
         let found = check::commit(self, device, realm, batch, before);
         self.violations.extend(found);
+        check::durable::filed(self, batch);
         self.watch_appends(device, batch);
     }
 

@@ -44,6 +44,12 @@ faults! {
     outcome_left_out,
     /// An event that is buried leaves no letter.
     letter_left_out,
+    /// What the app has given for an event that is queued is not written.
+    change_left_out,
+    /// An event that is cancelled stays where it is.
+    cancelled_stays,
+    /// What is wiped stays in the journal.
+    wipe_keeps,
     /// A push leaves under whichever token is at hand.
     foreign_token,
     /// The status tells of one event less than there is.
@@ -100,4 +106,10 @@ faults! {
     append_without_effect,
     /// What was acknowledged is lost when the server is started again.
     restart_forgets,
+    /// No event waits for its prerequisite.
+    prerequisites_ignored,
+    /// What an event takes from its prerequisite's result is left out.
+    bindings_ignored,
+    /// A plain request is answered before it is done, and never done.
+    requests_dropped,
 }

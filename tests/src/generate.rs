@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use bellwether_shared::base::EventId;
-use bellwether_shared::bus::{Notice, Request};
+use bellwether_shared::bus::{Network, Notice, Request};
 use bellwether_shared::coordinator::Trigger;
 use bellwether_shared::page;
-use bellwether_shared::rows::{Config, Key, META_CONFIG, Store, read};
+use bellwether_shared::rows::{Config, Deliver, Key, META_CONFIG, Store, read};
 use bellwether_shared::wire::Lane;
 
 use crate::check;
@@ -14,6 +14,7 @@ use crate::fault::Planted;
 use crate::model::Draft;
 use crate::trouble;
 use crate::weather::Weather;
+use crate::wishes;
 use crate::world::World;
 
 /// What a story may contain.
@@ -29,6 +30,8 @@ pub struct Plot {
     pub culprits: bool,
     /// Whether a device's database may be deleted or put back.
     pub device_loses: bool,
+    /// Whether events may depend on others, and be cancelled, replaced, edited and wiped, or be plain requests.
+    pub changes: bool,
     /// Faults planted on purpose.
     pub planted: Planted,
 }
@@ -41,6 +44,7 @@ impl Default for Plot {
             clones: true,
             culprits: true,
             device_loses: true,
+            changes: true,
             planted: Planted::default(),
         }
     }
@@ -68,6 +72,9 @@ fn begin(world: &mut World, plot: &Plot) {
     world.options.batch_events = world.chooser.pick([500, 1, 2, 3, 5]);
     world.options.tries_max = world.chooser.pick([4, 3, 2, 1]);
     world.options.dead_max = world.chooser.pick([50, 2, 1]);
+    if plot.changes {
+        change(world);
+    }
     world.add_device();
     if world.chance(30) {
         world.add_device();
@@ -93,26 +100,47 @@ fn begin(world: &mut World, plot: &Plot) {
     }
 }
 
+fn change(world: &mut World) {
+    world.server.results = true;
+    world.network = world.chooser.pick([None, Some(Network::Medium), Some(Network::Slow)]);
+    if world.chance(15) {
+        world.options.deliver = Some(Deliver::Requests);
+    }
+}
+
 fn open_page(world: &mut World) {
     let device = world.below(world.devices.len() as u64) as usize;
     let ann = !world.guarded.is_empty() && world.chance(50);
     world.open_page(device, if ann { "ann" } else { "" }, ann.then_some("good"));
 }
 
-fn draft(world: &mut World) -> Draft {
+fn draft(world: &mut World, device: usize, plot: &Plot) -> Draft {
     let chooser = &mut world.chooser;
-    Draft {
+    let mut draft = Draft {
         lane: [Lane::Normal, Lane::Bulk, Lane::Critical][chooser.weighted([2, 1, 1])],
         type_: ["plain", "refused", "put-off", "poison"][chooser.weighted([9, 1, 1, 1])].into(),
         session: if chooser.chance(15) { "t" } else { "s" }.into(),
         user: if chooser.chance(15) { "ann" } else { "" }.into(),
         key: if chooser.chance(50) { "l" } else { "k" }.into(),
+        ..Draft::default()
+    };
+    if plot.changes {
+        wishes::tie(world, device, &mut draft);
     }
+    if world.options.deliver == Some(Deliver::Requests) && &*draft.session != "s" {
+        // Ann signs in for one session alone.
+        draft.user = "".into();
+    }
+    draft
 }
 
 // One thing happens, the plain ones first. `false` if nothing more is to happen.
 fn happening(world: &mut World, plot: &Plot) -> bool {
-    let kind = HAPPENINGS[world.chooser.weighted(HAPPENINGS.map(|(_, weight)| weight))].0;
+    let mut weights = HAPPENINGS.map(|(_, weight)| weight);
+    if !plot.changes {
+        weights[WISH] = 0;
+    }
+    let kind = HAPPENINGS[world.chooser.weighted(weights)].0;
     if kind == Happening::End {
         return false;
     }
@@ -128,7 +156,7 @@ fn happening(world: &mut World, plot: &Plot) -> bool {
                 }
             }
         }
-        Happening::Append => append(world, device),
+        Happening::Append => append(world, device, plot),
         Happening::Trigger => {
             let trigger = world.chooser.pick([Trigger::Start, Trigger::Sync, Trigger::Push]);
             world.note(|| format!("device {device}: {trigger:?}"));
@@ -185,6 +213,7 @@ fn happening(world: &mut World, plot: &Plot) -> bool {
             world.clone_device(device);
         }
         Happening::Trouble => trouble::befall(world, device, plot),
+        Happening::Wish => wishes::ask(world, device),
         Happening::BackUp | Happening::Restore | Happening::Wipe | Happening::Clone => {}
     }
     true
@@ -213,10 +242,11 @@ enum Happening {
     Wipe,
     Clone,
     Trouble,
+    Wish,
 }
 
 /// All of it with how often it happens, in the order of harm.
-const HAPPENINGS: [(Happening, u32); 20] = [
+const HAPPENINGS: [(Happening, u32); 21] = [
     (Happening::End, 1),
     (Happening::Settle, 2),
     (Happening::Steps, 30),
@@ -237,11 +267,13 @@ const HAPPENINGS: [(Happening, u32); 20] = [
     (Happening::Wipe, 1),
     (Happening::Clone, 1),
     (Happening::Trouble, 12),
+    (Happening::Wish, 12),
 ];
+const WISH: usize = HAPPENINGS.len() - 1;
 
-fn append(world: &mut World, device: usize) {
+fn append(world: &mut World, device: usize, plot: &Plot) {
     let count = 1 + world.below(6);
-    let drafts: Vec<Draft> = (0..count).map(|_| draft(world)).collect();
+    let drafts: Vec<Draft> = (0..count).map(|_| draft(world, device, plot)).collect();
     let strict = !world.chance(30);
     let pages = world.devices[device].pages.len() as u64;
     if pages > 0 && world.chance(70) {
@@ -265,7 +297,7 @@ fn append(world: &mut World, device: usize) {
 }
 
 fn letters(world: &mut World, device: usize) {
-    let ids = letters_of(world, device);
+    let ids = world.letters(device);
     if ids.is_empty() || world.devices[device].pages.first().is_none_or(|page| page.frozen) {
         return;
     }
@@ -278,15 +310,6 @@ fn letters(world: &mut World, device: usize) {
     };
     world.note(|| format!("device {device}: {request:?}"));
     world.ask(device, 0, request);
-}
-
-fn letters_of(world: &World, device: usize) -> Vec<EventId> {
-    let rows = world.devices[device].disk.rows(Store::Dead);
-    let ids = rows.filter_map(|(key, _)| match key {
-        Key::Text(text) => EventId::new(text).ok(),
-        Key::Number(_) => None,
-    });
-    ids.collect()
 }
 
 fn on_a_page(world: &mut World, device: usize) {
@@ -332,7 +355,9 @@ pub fn end(world: &mut World) {
             world.open_page(device, "", None);
         }
     }
-    if !world.guarded.is_empty() {
+    // A plain request of somebody waits for whoever that is, whether or not the server asks for a token.
+    let plain = world.options.deliver == Some(Deliver::Requests);
+    if !world.guarded.is_empty() || plain {
         // Ann has signed in everywhere by then.
         for device in 0..world.devices.len() {
             world.open_page(device, "ann", Some("good"));
@@ -408,7 +433,7 @@ fn make_room(world: &mut World) -> bool {
         if world.devices[device].pages.is_empty() {
             world.open_page(device, "", None);
         }
-        let ids: BTreeSet<EventId> = letters_of(world, device).into_iter().collect();
+        let ids: BTreeSet<EventId> = world.letters(device).into_iter().collect();
         for id in ids {
             world.devices[device].discarded.insert(id.clone());
             world.ask(device, 0, Request::Discard { id });

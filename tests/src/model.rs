@@ -2,9 +2,10 @@
 
 use bellwether_shared::base::{EventId, PageId, Stamp, Wall};
 use bellwether_shared::rows::{JournalRow, StreamKey};
-use bellwether_shared::wire::{Event, EventKind, Lane, to_cbor};
+use bellwether_shared::wire::{Event, EventFlags, EventKind, Lane, to_cbor};
 
 use crate::check;
+use crate::wishes::Wishes;
 use crate::world::World;
 
 /// An event as its page knows it.
@@ -28,6 +29,16 @@ pub struct Appended {
     pub promised: bool,
     /// Whether it was ever a dead letter: what followed has gone on without it.
     pub buried: bool,
+    /// Counts all events in the order in which they were made.
+    pub made: u64,
+    /// Its prerequisite.
+    pub after: Option<EventId>,
+    /// Whether it takes something from its prerequisite's result.
+    pub binds: bool,
+    /// What its app has chosen for it.
+    pub flags: EventFlags,
+    /// What its app has asked for since.
+    pub wishes: Wishes,
 }
 
 /// What to append.
@@ -43,6 +54,12 @@ pub struct Draft {
     pub key: Box<str>,
     /// The type.
     pub type_: Box<str>,
+    /// Its prerequisite.
+    pub after: Option<EventId>,
+    /// Whether it takes something from its prerequisite's result.
+    pub binds: bool,
+    /// What its app has chosen for it.
+    pub flags: EventFlags,
 }
 
 impl Default for Draft {
@@ -53,6 +70,9 @@ impl Default for Draft {
             lane: Lane::Normal,
             key: "k".into(),
             type_: "plain".into(),
+            after: None,
+            binds: false,
+            flags: EventFlags(0),
         }
     }
 }
@@ -97,7 +117,7 @@ impl World {
         self.count += 1;
         let wall = self.clock(device, self.now_ms).wall;
         let id = EventId::new(&format!("e{}", self.count)).expect("short and visible");
-        let sealed = seal(&id, draft, self.count, wall);
+        let sealed = seal(&id, draft, self.count, wall, 0);
         let stream = draft.stream();
         let row = to_cbor(&JournalRow::new(&stream, &sealed, wall));
         self.devices[device].streams.insert(stream.clone());
@@ -111,6 +131,11 @@ impl World {
             strict,
             promised: false,
             buried: false,
+            made: self.count,
+            after: draft.after.clone(),
+            binds: draft.binds,
+            flags: draft.flags,
+            wishes: Wishes::default(),
         };
         self.events.insert(id.clone(), event);
         (id, row)
@@ -139,22 +164,22 @@ impl World {
     }
 }
 
-/// An event as a page encodes it.
+/// An event as a page encodes it; `content` counts what its app has given for it before.
 #[must_use]
-pub fn seal(id: &EventId, draft: &Draft, number: u64, at: Wall) -> Vec<u8> {
+pub fn seal(id: &EventId, draft: &Draft, number: u64, at: Wall, content: usize) -> Vec<u8> {
     to_cbor(&Event {
         id: id.clone(),
         kind: EventKind::App,
         type_: &draft.type_,
         key: Some(&draft.key),
-        data: Some(br#"{"n":1}"#),
+        data: Some(format!(r#"{{"n":{}}}"#, content + 1).as_bytes()),
         schema: 0,
         stamp: Stamp(number),
         page: PageId([1; 16]),
         at,
         correlation: None,
-        after: None,
-        binds: None,
-        flags: None,
+        after: draft.after.clone(),
+        binds: draft.binds.then_some(br#"{"/from":"/id"}"#),
+        flags: (draft.flags.0 != 0).then_some(draft.flags),
     })
 }

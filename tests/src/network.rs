@@ -31,13 +31,11 @@ impl World {
         };
         let mut found = check::bounds::push(&push);
         found.extend(check::isolation::push(&push, token));
-        // One whose database was taken away does not know yet, and sends what it had sealed there.
-        let here = &self.devices[device];
-        let knows = here
-            .realms
-            .get(&realm)
-            .is_some_and(|realm| realm.life == life && realm.knows(here.disk.life));
-        if here.current == Some(realm) && knows {
+        let mut wiped = self.devices[device].wiped.iter();
+        let wiped = wiped.any(|wiped| {
+            wiped.whose.undelivered && wiped.whose.covers(&push.stream.session, &push.stream.user)
+        });
+        if self.knows(device, realm, life) && !wiped {
             found.extend(check::push(&self.devices[device].disk, &push));
         }
         self.violations.append(&mut found);
@@ -48,6 +46,13 @@ impl World {
             format!("device {device} pushes {sent} -> {came}")
         });
         (response, in_ms)
+    }
+
+    // One whose database was taken away does not know yet, and sends what it had sealed there.
+    pub(crate) fn knows(&self, device: usize, realm: PageId, life: u64) -> bool {
+        let here = &self.devices[device];
+        let worker = here.realms.get(&realm).filter(|worker| worker.life == life);
+        here.current == Some(realm) && worker.is_some_and(|worker| worker.knows(here.disk.life))
     }
 
     fn deliver(
@@ -97,7 +102,7 @@ impl World {
     }
 
     // Nothing comes back: the connection breaks, or the request is given up.
-    fn nothing(&mut self) -> (Response, u64) {
+    pub(crate) fn nothing(&mut self) -> (Response, u64) {
         let hangs = self.weather.slow_ms_max > 0 && self.chance(50);
         (Response::Unreachable, if hangs { limits::PUSH_TIMEOUT_MS.into() } else { 0 })
     }
@@ -150,6 +155,7 @@ impl World {
         self.backups.truncate(which + 1);
         let new_epoch = self.chance(50);
         self.server.restore(&backup, new_epoch);
+        self.server_lost = true;
         self.watch.clear();
         let how = if new_epoch { "with a new epoch" } else { "as it was" };
         self.note(|| format!("the server's backup {which} is put back {how}"));
@@ -166,6 +172,7 @@ impl World {
     /// Deletes the server's data.
     pub fn wipe_server(&mut self) {
         self.server.wipe();
+        self.server_lost = true;
         self.watch.clear();
         self.backups.clear();
         self.note(|| "the server's data is deleted".into());

@@ -11,6 +11,7 @@
 //! clones yes
 //! culprits yes
 //! device-loses yes
+//! changes no
 //! planted forget_early
 //! ids 17
 //! opening 3 1
@@ -108,7 +109,8 @@ impl Scenario {
     #[must_use]
     pub fn write(&self) -> String {
         let yes = |is| if is { "yes" } else { "no" };
-        let Plot { length, server_loses, clones, culprits, device_loses, planted } = self.plot;
+        let Plot { length, server_loses, clones, culprits, device_loses, changes, planted } =
+            self.plot;
         let mut text = format!("{BEGINNING} {VERSION}\n");
         for note in self.notes.iter().flat_map(|note| note.split('\n')) {
             line(&mut text, &format!("# {note}"));
@@ -118,6 +120,7 @@ impl Scenario {
         line(&mut text, &format!("clones {}", yes(clones)));
         line(&mut text, &format!("culprits {}", yes(culprits)));
         line(&mut text, &format!("device-loses {}", yes(device_loses)));
+        line(&mut text, &format!("changes {}", yes(changes)));
         for fault in planted.names() {
             line(&mut text, &format!("planted {fault}"));
         }
@@ -164,6 +167,7 @@ impl Scenario {
             "clones" => plot.clones = yes_or_no(line, value)?,
             "culprits" => plot.culprits = yes_or_no(line, value)?,
             "device-loses" => plot.device_loses = yes_or_no(line, value)?,
+            "changes" => plot.changes = yes_or_no(line, value)?,
             "planted" => {
                 if !plot.planted.plant(value) {
                     let wanted = "the name of a fault";

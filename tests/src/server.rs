@@ -39,6 +39,10 @@ pub struct Server {
     pub ever: BTreeSet<EventId>,
     /// Whether it remembers its pushes.
     pub remembers: bool,
+    /// Whether effects give results.
+    pub results: bool,
+    /// Plain requests that it has done, in order.
+    pub plain: Vec<EventId>,
     /// Each push with events that could be read, in order, if it remembers them.
     pub pushes: Vec<Push>,
     /// Pushes of a single event that failed as a whole, by its id.
@@ -61,6 +65,8 @@ impl Server {
             before_last: None,
             ever: BTreeSet::new(),
             remembers: false,
+            results: false,
+            plain: Vec::new(),
             pushes: Vec::new(),
             failed_alone: BTreeMap::new(),
             named: BTreeMap::new(),
@@ -79,6 +85,8 @@ impl Server {
             planted: _,
             ever,
             remembers: _,
+            results: _,
+            plain,
             pushes: _,
             failed_alone,
             named,
@@ -93,6 +101,7 @@ impl Server {
             ever,
             failed_alone,
             named,
+            plain,
         ));
     }
 
@@ -159,6 +168,10 @@ impl Server {
         self.tables.refused.clone_from(&self.refused);
         self.tables.put_off.clone_from(&self.put_off);
         self.tables.planted = self.planted;
+        self.tables.results = self.results;
+        if self.planted.prerequisites_ignored {
+            self.tables.pushed = crate::check::push_ids(checked.push());
+        }
         if self.planted.restart_forgets {
             self.before_last = Some(self.tables.clone());
         }
@@ -216,6 +229,13 @@ impl Server {
         let key = self.tables.session_keys.get(session)?;
         Some(&self.tables.sessions.get(at(*key))?.effects)
     }
+
+    /// The data that the effect of an event with a prerequisite saw.
+    #[must_use]
+    pub fn seen(&self, session: &str, id: &EventId) -> Option<&[u8]> {
+        let key = self.tables.session_keys.get(session)?;
+        self.tables.sessions.get(at(*key))?.seen.get(id).map(|data| &**data)
+    }
 }
 
 fn http(status: u16, media: &str, body: Vec<u8>) -> Response {
@@ -255,6 +275,9 @@ pub struct Tables {
     refused: BTreeSet<Box<str>>,
     put_off: BTreeSet<Box<str>>,
     planted: Planted,
+    results: bool,
+    /// For the planted fault: the ids of the push under way.
+    pushed: BTreeSet<EventId>,
     /// Ids that the push under way has appended.
     fresh: BTreeSet<EventId>,
 }
@@ -265,6 +288,8 @@ struct Session {
     log: Vec<LogEvent>,
     ids: BTreeMap<EventId, Taken>,
     effects: BTreeMap<EventId, u32>,
+    /// The data that the effects of events with a prerequisite saw.
+    seen: BTreeMap<EventId, Box<[u8]>>,
 }
 
 #[derive(Debug, Clone)]
@@ -356,7 +381,11 @@ impl Reader for Tables {
         if self.planted.ids_forgotten {
             return Ok(None);
         }
-        Ok(self.sessions.get(at(session.key)).and_then(|session| session.ids.get(id)).cloned())
+        let known = self.sessions.get(at(session.key)).and_then(|session| session.ids.get(id));
+        if known.is_none() && self.planted.prerequisites_ignored && !self.pushed.contains(id) {
+            return Ok(Some(Taken { offset: 0, result: Some(br#"{"id":""}"#.as_slice().into()) }));
+        }
+        Ok(known.cloned())
     }
 
     fn log(
@@ -384,7 +413,8 @@ impl Ledger for Tables {
         let row = SessionRow { key, epoch: moment.fresh_epoch, head: 0, floor: 0 };
         self.session_keys.insert(name.into(), key);
         let (log, ids, effects) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
-        self.sessions.push(Session { row: row.clone(), log, ids, effects });
+        let seen = BTreeMap::new();
+        self.sessions.push(Session { row: row.clone(), log, ids, effects, seen });
         Ok(row)
     }
 
@@ -425,8 +455,14 @@ impl Ledger for Tables {
             return Ok(EffectOutcome::Done { result: None });
         }
         let id = event.event.id.clone();
-        *self.session_mut(session)?.effects.entry(id).or_default() += 1;
-        Ok(EffectOutcome::Done { result: None })
+        let result = self.results.then(|| format!(r#"{{"id":"{id}"}}"#).into_bytes().into());
+        let ignored = self.planted.bindings_ignored;
+        let here = self.session_mut(session)?;
+        if event.event.after.is_some() && !ignored {
+            here.seen.insert(id.clone(), event.event.data.unwrap_or_default().into());
+        }
+        *here.effects.entry(id).or_default() += 1;
+        Ok(EffectOutcome::Done { result })
     }
 
     fn append(&mut self, session: &SessionRow, event: Appended<'_>) -> Result<(), StoreFault> {

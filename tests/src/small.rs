@@ -257,6 +257,8 @@ impl World {
             transcript: _,
             planted: _,
             options: _,
+            network: _,
+            server_lost: _,
             signed: _,
             sent: _,
             recording: _,

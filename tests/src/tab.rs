@@ -21,6 +21,7 @@ use crate::disk::DiskFault;
 use crate::driver::What;
 use crate::model::Draft;
 use crate::transcript::{self, Digest};
+use crate::wishes::Wish;
 use crate::world::World;
 
 /// See the module.
@@ -62,6 +63,8 @@ pub struct Tab {
     unsure: Vec<Vec<u8>>,
     writing: bool,
     posted: Vec<(RequestId, Vec<u8>)>,
+    /// What its app waits for.
+    pub(crate) wishes: Vec<(RequestId, Wish)>,
 }
 
 /// A row to be written, and the event that it holds.
@@ -94,7 +97,7 @@ impl World {
             options: self.options.clone(),
             has_token: token.is_some(),
             visible: true,
-            network: None,
+            network: self.network,
         };
         let age = Duration::from_millis(limits::BATCH_AGE_MS.into());
         let here = &mut self.devices[device];
@@ -119,6 +122,7 @@ impl World {
             unsure: Vec::new(),
             writing: false,
             posted: Vec::new(),
+            wishes: Vec::new(),
         });
         let page = here.pages.len() - 1;
         if self.recording.is_some() {
@@ -308,8 +312,12 @@ impl World {
                 page::Effect::Answered(id, ref reply) => {
                     let found = check::progress::answered(here, id, reply);
                     here.asks.retain(|(asked, _)| *asked != id);
+                    let place = here.wishes.iter().position(|(asked, _)| *asked == id);
+                    let wish = place.map(|place| here.wishes.swap_remove(place).1);
+                    let reply = reply.clone();
                     here.said.push(effect);
                     self.violations.extend(found);
+                    wish.into_iter().for_each(|wish| self.on_reply(device, wish, &reply));
                 }
                 page::Effect::Welcomed
                 | page::Effect::Buried { .. }
@@ -345,9 +353,11 @@ impl Tab {
             unsure,
             writing,
             posted,
+            wishes,
         } = self;
         digest.add(&(id, client, machine, status, token, frozen, late_ms, protocol, asks));
         digest.add(&(born_ms, inbox, worker, port, handle, rows, unsure, writing, posted));
+        digest.add(wishes);
     }
 
     /// It has no right to be answered in time what it has asked.

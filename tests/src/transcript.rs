@@ -12,7 +12,7 @@ use bellwether_shared::outbox::Response;
 use bellwether_shared::page;
 use bellwether_shared::rows::{Key, Op, WriteBatch};
 use bellwether_shared::tape::{FNV_START, fnv};
-use bellwether_shared::wire::{Answer, Push, from_cbor};
+use bellwether_shared::wire::{Answer, CBOR, Push, from_cbor};
 
 use crate::check;
 
@@ -237,7 +237,8 @@ pub fn push(push: &Push) -> String {
 pub fn response(response: &Response) -> String {
     match response {
         Response::Unreachable => "nothing".into(),
-        Response::Http { status: 200, body, .. } => {
+        Response::Withheld => "not sent".into(),
+        Response::Http { status: 200, body, content_type, .. } if **content_type == *CBOR => {
             match from_cbor::<Answer>(body, limits::ANSWER_BYTES_MAX) {
                 Ok(answer) => {
                     let later = answer.later.map(|later| format!(" later {}", later.id));

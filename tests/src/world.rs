@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use bellwether_shared::base::{DeviceId, Epoch, EventId, PageId, Rng};
+use bellwether_shared::bus::Network;
 use bellwether_shared::coordinator::{Input, Trigger};
 use bellwether_shared::page;
 use bellwether_shared::rows::Options;
@@ -60,6 +61,10 @@ pub struct World {
     pub planted: Planted,
     /// Options of every device.
     pub options: Options,
+    /// What the browser says of the network.
+    pub network: Option<Network>,
+    /// Whether what the server held was ever taken back.
+    pub server_lost: bool,
     /// Whether devices sign.
     pub signed: bool,
     /// When a push was sent, and of how many events.
@@ -126,6 +131,8 @@ impl World {
             transcript: Transcript::default(),
             planted: Planted::default(),
             options: Options::default(),
+            network: None,
+            server_lost: false,
             signed: false,
             sent: Vec::new(),
             recording: None,

@@ -14,7 +14,7 @@ use bellwether_tests::transcript::Detail;
 #[test]
 fn without_a_fault_the_same_stories_end_well() {
     for seed in 0..100 {
-        for plot in [PLAIN, CULPRITS, COPIES] {
+        for plot in [PLAIN, CULPRITS, COPIES, CHANGES] {
             let (_, world) = Scenario::drawn(seed, plot, Detail::Nothing);
             assert_eq!(world.violations, Vec::<String>::new(), "seed {seed} {plot:?}");
         }
@@ -30,6 +30,9 @@ fn faults_of_the_coordinator_are_found() {
     found("foreign_token", PLAIN, "is pushed under another's token");
     found("status_lies", PLAIN, "was told");
     found("puts_off_too_long", PLAIN, "a batch is put off for");
+    found("change_left_out", CHANGES, "another was given for it");
+    found("cancelled_stays", CHANGES, "takes effect, and was cancelled");
+    found("wipe_keeps", CHANGES, "was wiped, and holds");
 }
 
 #[test]
@@ -72,6 +75,9 @@ fn faults_of_the_server_are_found() {
     found("effect_without_append", PLAIN, "leaves the disk, and the server has never held it");
     found("append_without_effect", PLAIN, "took effect 0 times");
     found("restart_forgets", PLAIN, "has gone back, and nobody has put it back");
+    found("prerequisites_ignored", CHANGES, "is in the log, and its prerequisite");
+    found("bindings_ignored", CHANGES, "took effect without what it takes from");
+    found("requests_dropped", CHANGES, "leaves the disk, and the server has never held it");
 }
 
 // The first seed whose story goes wrong in these words before any others.
@@ -117,11 +123,19 @@ const PLAIN: Plot = Plot {
     clones: false,
     culprits: false,
     device_loses: false,
+    changes: false,
     planted: Planted::NONE,
 };
 const CULPRITS: Plot = Plot { culprits: true, ..PLAIN };
-const ALL: Plot =
-    Plot { server_loses: true, clones: true, culprits: true, device_loses: true, ..PLAIN };
+const ALL: Plot = Plot {
+    server_loses: true,
+    clones: true,
+    culprits: true,
+    device_loses: true,
+    changes: true,
+    ..PLAIN
+};
+const CHANGES: Plot = Plot { changes: true, ..PLAIN };
 const COPIES: Plot = Plot { clones: true, ..PLAIN };
 
 const SEEDS: u64 = 400;

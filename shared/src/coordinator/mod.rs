@@ -507,7 +507,7 @@ impl Coordinator {
                 let token = self.tokens.for_push(&identity, ticket);
                 // No server of ours will refuse what leaves with somebody else's cookies.
                 if token.is_none() && !self.roster.vouches(&identity) {
-                    return self.outbox.on_response(now, ticket, unauthorized());
+                    return self.outbox.on_response(now, ticket, outbox::Response::Withheld);
                 }
                 let server = self.outbox.config().server.clone();
                 Effect::Request { ticket, server, token, id, request }
@@ -543,16 +543,6 @@ impl Coordinator {
     fn send(&mut self, to: To, request: RequestId, notice: &Notice) {
         let message = notice.seal(&self.build, self.realm, request, self.epoch);
         self.effects.push_back(Effect::Send { to, message });
-    }
-}
-
-// What a plain request gets that must not leave.
-fn unauthorized() -> outbox::Response {
-    outbox::Response::Http {
-        status: 401,
-        content_type: "".into(),
-        retry_after_ms: None,
-        body: Vec::new(),
     }
 }
 

@@ -248,7 +248,8 @@ impl Input {
 impl Response {
     fn write(&self, to: &mut Scribe<'_>) {
         match self {
-            Self::Unreachable => to.list(0),
+            // What has not left comes from no driver.
+            Self::Unreachable | Self::Withheld => to.list(0),
             Self::Http { status, content_type, retry_after_ms, body } => {
                 to.list(4);
                 to.value(status);

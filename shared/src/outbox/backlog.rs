@@ -32,6 +32,8 @@ pub(super) struct Backlog {
     waits_from: Option<u64>,
     /// Whether a row may have a prerequisite.
     has_dependents: bool,
+    /// Up to this position rows have been sealed before, and the server may have them: they are not changed.
+    sealed_through: Option<u64>,
     /// The last row was taken out: something of another stream may lie between the one before and the next.
     gap: bool,
 }
@@ -189,9 +191,23 @@ impl Backlog {
         self.skipped_from.unwrap_or(u64::MAX)
     }
 
-    /// The row at this position, unless it is sealed.
+    /// The row at this position, unless it is sealed, or was.
     pub(super) fn row_at(&self, position: u64) -> Option<&Held> {
-        self.rows.iter().find(|row| row.position == position)
+        self.rows.iter().find(|row| row.position == position && self.may_change(row))
+    }
+
+    /// Up to which position rows were sealed before, although they are here again.
+    pub(super) fn sealed_through(&self) -> Option<u64> {
+        self.sealed_through
+    }
+
+    /// Rows up to this position have been sealed.
+    pub(super) fn seal_through(&mut self, position: Option<u64>) {
+        self.sealed_through = self.sealed_through.max(position);
+    }
+
+    fn may_change(&self, row: &Held) -> bool {
+        Some(row.position) > self.sealed_through
     }
 
     pub(super) fn rows_at<'a>(&'a self, positions: &'a [u64]) -> impl Iterator<Item = &'a Held> {
@@ -294,6 +310,9 @@ impl Backlog {
         }
         let mut alike = self.rows.iter().rev().filter(|earlier| earlier.fold == row.fold);
         let earlier = alike.find(|earlier| !self.is_changing(earlier.position))?;
+        if !self.may_change(earlier) {
+            return None;
+        }
         supersedes(row, earlier).then_some(earlier.position)
     }
 

@@ -19,6 +19,8 @@ use crate::wire::{Answer, Problem, code, from_cbor};
 pub enum Response {
     /// No answer, or not all of one: the server may or may not have stored the batch.
     Unreachable,
+    /// It has not left: there is no credential to send it with, and no page of whoever it is sent for.
+    Withheld,
     /// Some answer, perhaps the server's.
     Http {
         /// Its status.
@@ -104,6 +106,10 @@ pub(super) fn hear(response: Response) -> Heard {
                 "the server could not be reached",
                 None,
             );
+        }
+        Response::Withheld => {
+            let message = "whoever it is sent for has not signed in";
+            return failure(FailureKind::Unauthorized, code::UNAUTHORIZED, message, None);
         }
         Response::Http { status, content_type, retry_after_ms, body } => {
             (status, content_type, retry_after_ms, body)
@@ -225,6 +231,7 @@ mod tests {
         #[rustfmt::skip]
         let cases = [
             ("nothing came back",        Response::Unreachable,                        Unreachable),
+            ("it has not left",          Response::Withheld,                           Unauthorized),
             ("a proxy's page",           http(404, "text/html", b"<h1>no</h1>"),       Ill),
             ("a captive portal",         http(200, "text/html", b"<h1>hi</h1>"),       Ill),
             ("ours, shouted",            http(413, "Application/Problem+CBOR", &to_cbor(&problem_of(400, "malformed", None))), Rejected),

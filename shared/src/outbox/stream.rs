@@ -202,6 +202,8 @@ pub(super) struct Stream {
 
 impl Stream {
     pub(super) fn new(key: StreamKey, row: Option<StreamRow>) -> Self {
+        let mut backlog = Backlog::default();
+        backlog.seal_through(row.as_ref().and_then(|row| row.sealed_through));
         Self {
             key,
             row,
@@ -209,7 +211,7 @@ impl Stream {
             ahead: None,
             early: None,
             gathering: None,
-            backlog: Backlog::default(),
+            backlog,
             phase: Phase::Idle,
             due: Mono(0),
             last_sent: None,
@@ -302,6 +304,7 @@ impl Stream {
             // A log that lives another life weighs more: what was acknowledged has to be sent again, too.
             self.breaking.get_or_insert(Break::Torn);
             if batch.is_from_journal() {
+                self.backlog.seal_through(seal::last(&batch.events));
                 self.backlog.put_back(batch.events);
             }
         }

@@ -341,6 +341,7 @@ fn state(status: &crate::bus::Status) -> String {
 fn heard(response: &Response) -> String {
     match response {
         Response::Unreachable => "none".into(),
+        Response::Withheld => "not sent".into(),
         Response::Http { status: 200, body, .. } => match decode::<Answer>(body) {
             Ok(answer) => format!("{:?} through {}", answer.verdict, answer.through.0),
             Err(_) => "200, but no answer".into(),

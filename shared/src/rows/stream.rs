@@ -89,6 +89,9 @@ pub struct StreamRow {
     pub former: Option<Former>,
     /// What has to be sent again first.
     pub replay: Option<Replay>,
+    /// Up to this position of the journal its events have been sealed, in whatever life or cut: the server may have them,
+    /// so none of them is changed any more. Absent where that is only what its flight holds.
+    pub sealed_through: Option<u64>,
 }
 
 map!(StreamRow {
@@ -101,6 +104,7 @@ map!(StreamRow {
     6: head,
     7: former,
     8: replay,
+    9: sealed_through,
 });
 
 impl StreamRow {
@@ -125,6 +129,7 @@ impl StreamRow {
             head: head.into(),
             former,
             replay,
+            sealed_through: None,
         }
     }
 

@@ -81,6 +81,11 @@ impl Breaker {
         self.probing = true;
     }
 
+    /// What was to leave has not, which says nothing of the server.
+    pub fn on_withheld(&mut self) {
+        self.probing = false;
+    }
+
     /// A request was answered: the server is there.
     pub fn on_answered(&mut self) {
         *self = Self::default();

@@ -122,6 +122,7 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
             resigned: false, build: "b".into() },
         "stream-row": StreamRow = stream(None, None),
         "stream-row-former": StreamRow = stream(Some(former()), None),
+        "stream-row-sealed": StreamRow = StreamRow { sealed_through: Some(1 << 33), ..stream(None, None) },
         "stream-row-replay": StreamRow = stream(None, Some(Replay { from: 1, through: 2, skip: 0 })),
         "cursor-row": CursorRow = CursorRow { version: 1, session: "s".into(),
             epoch: LogEpoch([6; 16]), offset: 1_000_000 },
@@ -395,6 +396,7 @@ fn stream(former: Option<Former>, replay: Option<Replay>) -> StreamRow {
         head: [2; 32].into(),
         former,
         replay,
+        sealed_through: None,
     }
 }
 

@@ -175,11 +175,13 @@ pub(crate) fn stream_row() -> impl Strategy<Value = StreamRow> {
         through,
         skip,
     });
-    (stream_key(), incarnation(), seq(), hash(), of(former()), of(replay)).prop_map(
-        |(StreamKey { session, user, lane }, incarnation, confirmed, head, former, replay)| {
+    let rest = (of(former()), of(replay), of(number()));
+    (stream_key(), incarnation(), seq(), hash(), rest).prop_map(
+        |(StreamKey { session, user, lane }, incarnation, confirmed, head, rest)| {
+            let (former, replay, sealed_through) = rest;
             #[rustfmt::skip]
             let row = StreamRow {
-                version: 1, session, user, lane, incarnation, confirmed, head, former, replay,
+                version: 1, session, user, lane, incarnation, confirmed, head, former, replay, sealed_through,
             };
             row
         },

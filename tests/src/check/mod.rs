@@ -5,11 +5,13 @@
 
 pub mod agree;
 pub mod bounds;
-mod durable;
+pub mod changed;
+pub mod durable;
 pub mod isolation;
 mod once;
 mod order;
 pub mod progress;
+pub mod sparing;
 pub mod versions;
 pub mod writer;
 
@@ -47,12 +49,24 @@ pub fn log(world: &mut World) -> Vec<String> {
     once::log(world)
 }
 
+/// After the server of plain requests has done one.
+#[must_use]
+pub fn plain(world: &World, id: &EventId) -> Vec<String> {
+    let Some(event) = world.events.get(id) else {
+        return vec![format!("{id} is requested, which nobody appended")];
+    };
+    let mut found = changed::requested(id, event);
+    found.extend(order::requested(world, id, event));
+    found
+}
+
 /// When all is quiet and the weather has been good.
 #[must_use]
 pub fn at_rest(world: &World) -> Vec<String> {
     let mut found = once::at_rest(world);
     found.extend(durable::at_rest(world));
     found.extend(order::at_rest(world));
+    found.extend(changed::at_rest(world));
     found.extend(progress::at_rest(world));
     found.extend(agree::at_rest(world));
     found.extend(versions::at_rest(world));

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use bellwether_shared::base::EventId;
 
-use super::event_id;
 use super::order::{Line, has_place};
+use super::{changed, event_id};
 use crate::world::World;
 
 /// What was seen of a session's log, in the life that it lives.
@@ -18,10 +18,11 @@ pub struct LogWatch {
 /// What is new in the logs: dense offsets, no id twice, no event out of order, each with its one effect.
 pub(super) fn log(world: &mut World) -> Vec<String> {
     let mut found = Vec::new();
+    let mut watches = std::mem::take(&mut world.watch);
     let (server, events) = (&world.server, &world.events);
     for session in server.sessions() {
         let log = server.log(session);
-        let known = world.watch.get(session).map_or(0, |watch| watch.seen.len());
+        let known = watches.get(session).map_or(0, |watch| watch.seen.len());
         if log.len() == known {
             continue;
         }
@@ -29,7 +30,7 @@ pub(super) fn log(world: &mut World) -> Vec<String> {
             found.push(format!("the log of {session} has gone back, and nobody has put it back"));
             continue;
         }
-        let watch = world.watch.entry(session.into()).or_default();
+        let watch = watches.entry(session.into()).or_default();
         for (at, event) in log.iter().enumerate().skip(known) {
             let Some(id) = event_id(&event.sealed) else {
                 found.push("the log holds what is no event".into());
@@ -42,6 +43,7 @@ pub(super) fn log(world: &mut World) -> Vec<String> {
             if shown != 1 {
                 found.push(format!("{id} is appended, and took effect {shown} times"));
             }
+            found.extend(changed::logged(world, session, &event.sealed, &watch.seen));
             match events.get(&id) {
                 None => found.push(format!("the log holds {id}, which nobody appended")),
                 Some(event) if has_place(event) => {
@@ -60,6 +62,7 @@ pub(super) fn log(world: &mut World) -> Vec<String> {
             }
         }
     }
+    world.watch = watches;
     found
 }
 

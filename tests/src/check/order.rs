@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bellwether_shared::base::EventId;
 use bellwether_shared::rows::StreamKey;
 
 use super::event_id;
@@ -23,10 +24,25 @@ impl Line {
 }
 
 /// Whether its place in the order is the one that it was appended at. What was a dead letter comes later, if it comes at
-/// all: tried again, or from a copy of the device that has not buried it. What a device has lost may still come from a
+/// all: tried again, or from a copy of the device that has not buried it, or cancelled or wiped it. What a device has lost may still come from a
 /// copy, too.
 pub(super) fn has_place(event: &Appended) -> bool {
-    event.promised && !event.buried
+    event.promised && !event.buried && !(event.wishes.copied && event.wishes.may_be_gone())
+}
+
+/// A plain request is done for the first time, and those before it are done.
+pub(super) fn requested(world: &World, id: &EventId, event: &Appended) -> Vec<String> {
+    let done = &world.server.plain;
+    if done.contains(id) || !has_place(event) {
+        return Vec::new();
+    }
+    let line = Line::of(event);
+    let overtook = done.iter().find(|other| {
+        world.events.get(*other).is_some_and(|other| {
+            has_place(other) && Line::of(other) == line && other.number > event.number
+        })
+    });
+    overtook.map(|other| format!("{other} overtook {id}")).into_iter().collect()
 }
 
 /// The logs as they are, read once more.

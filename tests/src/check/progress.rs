@@ -13,6 +13,8 @@ pub(super) fn committed(world: &World, batch: &WriteBatch) -> Vec<String> {
     let server = &world.server;
     let blameless =
         server.poison.is_empty() && server.put_off.is_empty() && server.failed_alone.is_empty();
+    // An event whose prerequisite the server does not know is put off by it.
+    let blameless = blameless && server.named.is_empty();
     let spent = |op: &Op| match op {
         Op::Put { store: Store::Flight, row, .. } => {
             read::<FlightRow>(row).is_ok_and(|flight| flight.tries > 0)

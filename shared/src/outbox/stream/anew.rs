@@ -30,6 +30,7 @@ impl Stream {
             .or(row.replay);
         let incarnation = Incarnation(shared.rng.bytes());
         let next = StreamRow::begin(&self.key, device.device, incarnation, Some(former), replay);
+        let next = StreamRow { sealed_through: self.backlog.sealed_through(), ..next };
         let mut change = Change::to(next, now);
         change.strict = true;
         if let Some(batch) = self.batch.as_ref().filter(|batch| batch.is_from_journal()) {

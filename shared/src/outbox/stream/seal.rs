@@ -5,7 +5,7 @@
 
 use super::super::Effect;
 use super::super::Ticket;
-use super::super::batch::{Batch, seal, spans};
+use super::super::batch::{Batch, Held, seal, spans};
 use super::super::retry::due;
 use super::{Change, Early, News, Part, Phase, Shared, Stream};
 use crate::base::{Culprit, Fault, Incarnation, Now};
@@ -134,6 +134,7 @@ impl Stream {
     // Whatever else a change writes, it writes the stream and its one flight.
     pub(super) fn store(&mut self, mut change: Change, shared: &mut Shared) {
         let key = self.key.key();
+        change.row.sealed_through = change.row.sealed_through.max(last(&change.put_back));
         match &change.batch {
             Some(batch) => {
                 let ahead = change.ahead.as_ref().and_then(|ahead| ahead.row.behind());
@@ -166,6 +167,7 @@ impl Stream {
     }
 
     fn apply(&mut self, change: Change, now: Now, shared: &mut Shared) -> Option<News> {
+        self.backlog.seal_through(change.row.sealed_through);
         self.row = Some(change.row);
         self.batch = change.batch;
         self.ahead = change.ahead;
@@ -211,11 +213,15 @@ impl Stream {
             shared.cursors.remove(session);
         }
         // What has left early is answered first; then both are sent again.
+        let early = self.early.is_some();
         self.early.take_if(|early| early.response.is_some());
         if let Some(ahead) = change.ahead {
             self.backlog.put_back(ahead.events);
         }
         if let Some(batch) = change.batch.filter(|_| change.from_backlog) {
+            if early {
+                self.backlog.seal_through(last(&batch.events));
+            }
             self.backlog.put_back(batch.events);
         }
         self.failures += 1;
@@ -251,6 +257,11 @@ impl Change {
             why: None,
         }
     }
+}
+
+// Where the last of these events lies.
+pub(super) fn last(events: &[Held]) -> Option<u64> {
+    events.iter().map(|event| event.position).max()
 }
 
 // What is to be signed, if the batch is not, and somebody will check it.

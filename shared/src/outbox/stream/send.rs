@@ -105,6 +105,7 @@ impl Stream {
         shared: &mut Shared,
     ) -> Option<News> {
         let Some(Phase::Sending(_, accused)) = self.leave(ticket) else { return None };
+        let withheld = response == Response::Withheld;
         let heard = match self.asked(shared) {
             Some(asked) => plain::read(response, &asked, now),
             None => hear(response),
@@ -116,6 +117,7 @@ impl Stream {
                     due(now.wall, failures.saturating_sub(2), None, &config.options, rng)
                 });
             }
+            Heard::Failure(_) if withheld => shared.breaker.on_withheld(),
             Heard::Failure(_) | Heard::Answer(_) => shared.breaker.on_answered(),
         }
         if self.breaking.is_some() {
