@@ -27,40 +27,32 @@ export interface WorkerHooks {
     | ((of: { user?: string; session: string }) => string | undefined | Promise<string | undefined>)
     | undefined;
   /**
-   * May change a plain request before it is sent: give back another, with credentials in its
-   * headers, say. What is given back is not stored. `undefined` leaves it as it is.
+   * May change a plain request (`outbox.deliver: "requests"`) before it is sent: gives back another,
+   * with credentials in its headers, say. It carries the event's id as `Idempotency-Key`, which a
+   * `new Request(request, { headers })` has to carry on. What is given back is not stored; `undefined`
+   * leaves the request as it is.
    */
   resolve?:
-    | ((request: PlainRequest) => PlainRequest | undefined | Promise<PlainRequest | undefined>)
+    | ((request: Request) => Request | undefined | Promise<Request | undefined>)
     | undefined;
   /**
    * May send a plain request itself, and gives back the answer; `undefined` leaves that to
-   * Bellwether. A rejection counts as a server that cannot be reached.
+   * Bellwether. `signal` is aborted when it has taken too long. A rejection counts as a server that
+   * cannot be reached.
    */
   deliver?:
-    | ((request: PlainRequest) => Response | undefined | Promise<Response | undefined>)
+    | ((
+        request: Request,
+        options: { signal: AbortSignal },
+      ) => Response | undefined | Promise<Response | undefined>)
     | undefined;
   /** Is told of each push message, within its event, once the coordinator was woken. */
   onPush?: ((event: Event) => unknown) | undefined;
-  /** Is told of an event that was given up while no page was there to be told. */
+  /**
+   * Is told of an event that was given up while no page was there to be told: once at the most, since
+   * the browser may stop the worker meanwhile. The dead letter waits for whoever comes.
+   */
   onEvent?: ((event: WorkerEvent) => unknown) | undefined;
-}
-
-/** A request as it was stored (`outbox.deliver: "requests"`). */
-export interface PlainRequest {
-  /** The event's id, which is sent as `Idempotency-Key`. */
-  readonly id: string;
-  /** In capitals. */
-  method: string;
-  /** Absolute. */
-  url: string;
-  /** By their names in small letters. */
-  headers: Record<string, string>;
-  /** Text or bytes; none if absent. */
-  body?: string | Uint8Array | undefined;
-  /** Whose it is; `""` for nobody in particular. */
-  readonly user: string;
-  readonly session: string;
 }
 
 /** What happened in the worker, by its `type`. */

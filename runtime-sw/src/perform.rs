@@ -49,6 +49,10 @@ impl Driver {
                 let response = network::request(&request, id.as_str(), token, &server).await;
                 Some(Input::Response { ticket, response })
             }
+            Effect::TellHook { id, type_, reason, tries } => {
+                fetch::tell_hook(&id, &type_, &reason.code, &reason.message, tries).await;
+                None
+            }
             Effect::WantToken { identity, page, message } => {
                 self.get_token(identity, page, &message).await
             }

@@ -438,6 +438,9 @@ impl World {
                 self.send(device, id, to, message);
                 continue;
             }
+            if let Effect::TellHook { .. } = &effect {
+                continue;
+            }
             if let Effect::WantToken { page, message, .. } = &effect {
                 if let Some(page) = page {
                     self.send(device, id, &To::Client(page.clone()), message);
@@ -586,7 +589,9 @@ impl World {
                 self.start_over(device, realm);
                 return Done::Nothing;
             }
-            Effect::Send { .. } | Effect::WantToken { .. } => return Done::Nothing,
+            Effect::Send { .. } | Effect::WantToken { .. } | Effect::TellHook { .. } => {
+                return Done::Nothing;
+            }
             Effect::Request { ticket, token, id, .. } => {
                 let token = token.map(|token| token.0);
                 let token = if self.planted.foreign_token { Some("good".into()) } else { token };
@@ -735,6 +740,7 @@ fn failed(effect: Effect, fault: DiskFault) -> Option<Input> {
         | Effect::AskForSync
         | Effect::Request { .. }
         | Effect::WantToken { .. }
+        | Effect::TellHook { .. }
         | Effect::StartOver => return None,
     })
 }

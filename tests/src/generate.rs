@@ -351,7 +351,8 @@ pub fn end(world: &mut World) {
     for device in 0..world.devices.len() {
         // Only a page can say again what server there is.
         let config = world.devices[device].disk.get(Store::Meta, &Key::from(META_CONFIG));
-        if config.is_none_or(|row| read::<Config>(row).is_err()) {
+        let config = config.and_then(|row| read::<Config>(row).ok());
+        if config.is_none_or(|config| config.server.is_empty()) {
             world.open_page(device, "", None);
         }
     }

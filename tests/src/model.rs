@@ -121,7 +121,7 @@ impl World {
         let stream = draft.stream();
         let row = to_cbor(&JournalRow::new(&stream, &sealed, wall));
         self.devices[device].streams.insert(stream.clone());
-        let event = Appended {
+        let mut event = Appended {
             device,
             stream,
             key: draft.key.clone(),
@@ -137,6 +137,8 @@ impl World {
             flags: draft.flags,
             wishes: Wishes::default(),
         };
+        let wiped = &self.devices[device].wiped;
+        event.wishes.wiped = wiped.iter().any(|wiped| wiped.covers(&event));
         self.events.insert(id.clone(), event);
         (id, row)
     }

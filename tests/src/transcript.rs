@@ -178,6 +178,7 @@ pub fn effect(effect: &Effect) -> String {
         Effect::AskForSync => "ask for a sync".into(),
         Effect::StartOver => "start over".into(),
         Effect::Request { ticket, id, .. } => format!("request #{} of {}", ticket.0, id.as_str()),
+        Effect::TellHook { id, .. } => format!("tell the hook that {id} is buried"),
         Effect::WantToken { identity, page, .. } => {
             let page = page.as_ref().map_or("nobody", |page| &page.0);
             format!("want a token of {}/{}, page {page}", identity.session, identity.user)

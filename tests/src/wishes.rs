@@ -3,7 +3,7 @@
 //! What always holds: a wish excuses from when it was asked for, since it may be granted unseen; it binds from when its
 //! page was told that it is granted.
 
-use bellwether_shared::base::{EventId, RequestId, Wall};
+use bellwether_shared::base::{EventId, Fault, RequestId, Wall};
 use bellwether_shared::bus::{Change, Reply, Request, Wipe};
 use bellwether_shared::rows::{Key, Store, Wiping};
 use bellwether_shared::wire::EventFlags;
@@ -75,7 +75,8 @@ pub enum Granted {
 #[derive(Debug, Clone)]
 pub(crate) enum Wish {
     Cancel(EventId),
-    Give(EventId, usize),
+    /// Which, and when it was asked for.
+    Give(EventId, usize, u64),
     /// And what it must leave nothing of.
     Wipe(usize, Vec<EventId>),
 }
@@ -223,7 +224,7 @@ impl World {
         id: EventId,
         letter: bool,
     ) -> Option<RequestId> {
-        let at = self.clock(device, self.now_ms).wall;
+        let (at, asked_ms) = (self.clock(device, self.now_ms).wall, self.now_ms);
         let event = self.events.get_mut(&id)?;
         event.wishes.given.push(Given::default());
         let given = event.wishes.given.len();
@@ -231,7 +232,7 @@ impl World {
         self.note(|| format!("device {device}: page {page} gives {given} for {id}"));
         let change = Change { id: id.clone(), sealed };
         let request = if letter { Request::Edit(change) } else { Request::Replace(change) };
-        Some(self.wish(device, page, request, Wish::Give(id, given)))
+        Some(self.wish(device, page, request, Wish::Give(id, given, asked_ms)))
     }
 
     /// Whether an event may have been wiped from a device.
@@ -269,8 +270,12 @@ impl World {
     /// A page was told what becomes of what it has asked for.
     pub(crate) fn on_reply(&mut self, device: usize, wish: Wish, reply: &Reply) {
         let granted = matches!(reply, Reply::Done(_));
-        // Whoever has not answered in time may grant it yet.
-        let unknown = matches!(reply, Reply::Failed(fault) if &*fault.code == "coordinator-silent");
+        // Whoever has not answered in time may grant it yet, one who does not know the event may have, and what a disk
+        // has refused may have been asked for once more before its page heard of that.
+        let refused = |fault: &Fault| {
+            matches!(&*fault.code, "already-sealed" | "event-invalid" | "letter-unknown")
+        };
+        let unknown = !matches!(reply, Reply::Failed(fault) if refused(fault));
         match wish {
             Wish::Cancel(id) => {
                 let Some(event) = self.events.get_mut(&id) else { return };
@@ -278,7 +283,9 @@ impl World {
                     event.wishes.cancel = Granted::Yes;
                 }
             }
-            Wish::Give(id, given) => {
+            Wish::Give(id, given, asked_ms) => {
+                // A page that has asked once more may hear what became of the first time, and get the second.
+                let unknown = unknown || self.now_ms >= asked_ms + ASKED_AGAIN_MS;
                 let Some(event) = self.events.get_mut(&id) else { return };
                 let count = event.wishes.given.len();
                 if granted || !unknown {
@@ -305,3 +312,6 @@ impl World {
         here.for_each(|event| event.wishes.copied = true);
     }
 }
+
+/// No page asks again before.
+const ASKED_AGAIN_MS: u64 = 1_000;

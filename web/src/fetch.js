@@ -47,10 +47,11 @@ export async function replay(json, key, token, server, timeoutMs, bytesMax) {
   } catch {
     return [0, null, null, new Uint8Array()];
   }
-  const { resolve, deliver = fetch } = hooks();
+  const { resolve, deliver } = hooks();
   const send = async (/** @type {AbortSignal} */ signal) => {
     const resolved = (await resolve?.(made)) ?? made;
-    return deliver(resolved, { signal });
+    // A hook that reads the body and leaves the rest to us has read its own copy.
+    return (await deliver?.(resolved.clone(), { signal })) ?? fetch(resolved, { signal });
   };
   return exchange(send, timeoutMs, bytesMax);
 }
@@ -80,6 +81,19 @@ export async function token(user, session) {
   const { token } = hooks();
   if (!token) throw { name: "none", message: "" };
   return token(user === "" ? { session } : { user, session });
+}
+
+/**
+ * Tells the app's hook of an event that was given up. What goes wrong in it is the app's to see, and changes nothing.
+ *
+ * @param {string} id @param {string} type @param {string} code @param {string} message @param {number} tries
+ */
+export async function tellHook(id, type, code, message, tries) {
+  try {
+    await hooks().onEvent?.({ type: "dead-letter", detail: { id, type, code, message, tries } });
+  } catch (fault) {
+    reportError(fault);
+  }
 }
 
 /** What the app gave to `self.bellwether.use`. */

@@ -23,6 +23,9 @@ extern "C" {
         compress: bool,
     ) -> Promise;
 
+    #[wasm_bindgen(js_name = tellHook)]
+    fn raw_tell_hook(id: &str, type_: &str, code: &str, message: &str, tries: u32) -> Promise;
+
     #[wasm_bindgen(js_name = replay)]
     fn raw_replay(
         json: &str,
@@ -121,6 +124,12 @@ pub async fn token(user: &str, session: &str) -> Result<Option<String>, DomFault
         // A hook that fails has none.
         Err(_) => Ok(None),
     }
+}
+
+/// Tells the app's hook in this worker of an event that was given up, and waits for it.
+pub async fn tell_hook(id: &str, type_: &str, code: &str, message: &str, tries: u32) {
+    // What goes wrong in the app's hook is told where the app sees it.
+    let _ = settled(Ok(raw_tell_hook(id, type_, code, message, tries))).await;
 }
 
 async fn read(sent: Promise) -> Result<Reply, Unreachable> {

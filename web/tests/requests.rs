@@ -6,7 +6,7 @@ mod support;
 
 use core::time::Duration;
 
-use bellwether_web::fetch::{Reply, Unreachable, post, replay, token};
+use bellwether_web::fetch::{Reply, Unreachable, post, replay, tell_hook, token};
 use support::{PATIENCE, js};
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
@@ -169,6 +169,9 @@ async fn the_apps_hooks_change_a_request_or_send_it() {
         "deliver: (it, {signal}) => new Response(`${it.url} ${signal.aborted}`, {status: 202})";
     let reply = replayed(get, sends).await.expect("the hook answers");
     assert_eq!((reply.status, reply.body), (202, b"https://other.test/ false".to_vec()));
+    let post = r#"{"method":"POST","url":"https://other.test/","body":"b"}"#;
+    let leaves = "deliver: async it => { await it.text() }";
+    assert!(told(post, leaves).await.ends_with(" b true"), "it is sent as if there were no hook");
     let throws = "resolve: () => { throw new Error('no csrf yet') }";
     assert!(replayed(get, throws).await.is_err(), "it is tried again later");
 }
@@ -186,6 +189,22 @@ async fn what_is_no_request_has_the_status_0() {
     for json in cases {
         assert_eq!(replayed(json, "").await.map(|reply| reply.status), Ok(0), "{json}");
     }
+}
+
+#[wasm_bindgen_test]
+async fn the_apps_hook_is_told_of_what_was_given_up() {
+    tell_hook("e1", "note", "no", "never", 3).await;
+    js("", "globalThis.bellwether = {hooks: {onEvent: async it => { globalThis.told = it }}}")
+        .await;
+    tell_hook("e1", "note", "no", "never", 3).await;
+    let told = js("", "return JSON.stringify(globalThis.told)").await;
+    assert_eq!(
+        told.as_string().as_deref(),
+        Some(
+            r#"{"type":"dead-letter","detail":{"id":"e1","type":"note","code":"no","message":"never","tries":3}}"#
+        )
+    );
+    js("", "delete globalThis.bellwether; delete globalThis.told").await;
 }
 
 #[wasm_bindgen_test]

@@ -6,7 +6,7 @@ use super::input::Client;
 use crate::base::EventId;
 use crate::bus::Identity;
 use crate::outbox::Ticket;
-use crate::rows::{Store, WriteBatch};
+use crate::rows::{Reason, Store, WriteBatch};
 
 /// A bearer token, which no log or recording can print.
 #[derive(Clone, PartialEq, Eq)]
@@ -69,6 +69,18 @@ pub enum Effect {
         id: EventId,
         /// Method, URL, headers and body, as JSON text.
         request: Vec<u8>,
+    },
+    /// Tell the worker's hook of an event that was given up while no page is there. Told once at the most: the letter
+    /// lies there for whoever comes.
+    TellHook {
+        /// Which event.
+        id: Box<str>,
+        /// Its type.
+        type_: Box<str>,
+        /// Why.
+        reason: Reason,
+        /// Tries that it has spent.
+        tries: u32,
     },
     /// Get a token: of the worker's hook, or else of a page. Whoever has one says so in a message (OUT-7).
     WantToken {

@@ -336,6 +336,12 @@ impl Effect {
                 to.value(&page.as_ref().map(|page| &*page.0));
                 12
             }
+            // Of the reason its code: the words may be a server's.
+            Self::TellHook { id, reason, .. } => {
+                to.value(id);
+                to.value(&reason.code);
+                13
+            }
         }
     }
 }

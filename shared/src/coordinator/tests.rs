@@ -82,6 +82,7 @@ fn until_pushed(coordinator: &mut Coordinator) -> Ticket {
                 | Effect::AskForSync
                 | Effect::Request { .. }
                 | Effect::WantToken { .. }
+                | Effect::TellHook { .. }
                 | Effect::StartOver => {}
             }
         }
@@ -126,6 +127,7 @@ fn no_push_leaves_before_its_seal_is_on_disk() {
             | Effect::AskForSync
             | Effect::Request { .. }
             | Effect::WantToken { .. }
+            | Effect::TellHook { .. }
             | Effect::StartOver => {}
         }
     }
@@ -244,7 +246,7 @@ proptest! {
                     Effect::ReadRetained { ticket, .. } => Input::Retained { ticket, rows: Vec::new() },
                     Effect::ReadOld { store, .. } => Input::Old { store, rows: Vec::new() },
                     Effect::ListClients => Input::Clients(Vec::new()),
-                    Effect::Send { .. } | Effect::AskForSync | Effect::Request { .. } | Effect::WantToken { .. } | Effect::StartOver => continue,
+                    Effect::Send { .. } | Effect::AskForSync | Effect::Request { .. } | Effect::WantToken { .. } | Effect::TellHook { .. } | Effect::StartOver => continue,
                 };
                 coordinator.handle(at(ms), fact);
             }
@@ -312,6 +314,7 @@ fn a_refused_part_ends_the_recording_and_nothing_else() {
                 | Effect::AskForSync
                 | Effect::Request { .. }
                 | Effect::WantToken { .. }
+                | Effect::TellHook { .. }
                 | Effect::StartOver => continue,
             };
             coordinator.handle(at(ms), fact);

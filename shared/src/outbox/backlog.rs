@@ -10,6 +10,7 @@ use super::batch::Held;
 use super::coalesce::supersedes;
 use super::dead::DeadLetters;
 use crate::base::{EventId, SortedMap, limits};
+use crate::tape::{FNV_START, fnv};
 
 /// The unsealed rows of one stream.
 #[derive(Debug, Default)]
@@ -32,6 +33,9 @@ pub(super) struct Backlog {
     waits_from: Option<u64>,
     /// Whether a row may have a prerequisite.
     has_dependents: bool,
+    /// Marks of rows that were taken out last, by which a second one of the same event is known (a closing page may leave
+    /// what it has written).
+    struck: VecDeque<u64>,
     /// Up to this position rows have been sealed before, and the server may have them: they are not changed.
     sealed_through: Option<u64>,
     /// The last row was taken out: something of another stream may lie between the one before and the next.
@@ -210,6 +214,10 @@ impl Backlog {
         Some(row.position) > self.sealed_through
     }
 
+    pub(super) fn rows(&self) -> impl Iterator<Item = &Held> {
+        self.rows.iter()
+    }
+
     pub(super) fn rows_at<'a>(&'a self, positions: &'a [u64]) -> impl Iterator<Item = &'a Held> {
         self.rows.iter().filter(|row| positions.contains(&row.position))
     }
@@ -257,6 +265,10 @@ impl Backlog {
         let mut cut = false;
         for mut row in core::mem::take(&mut self.rows) {
             if positions.contains(&row.position) {
+                if self.struck.len() == STRUCK_MAX {
+                    self.struck.pop_front();
+                }
+                self.struck.push_back(mark(&row));
                 self.bytes -= row.sealed.len();
                 self.ids.remove(&row.id);
                 cut = true;
@@ -322,6 +334,9 @@ impl Backlog {
     }
 
     fn take(&mut self, mut row: Held) -> Taken {
+        if !self.struck.is_empty() && self.struck.contains(&mark(&row)) {
+            return Taken::Repeat;
+        }
         if let Some(before) = self.ids.insert(row.id.clone(), row.position) {
             self.ids.insert(row.id, before);
             return Taken::Repeat;
@@ -336,13 +351,21 @@ impl Backlog {
     }
 }
 
+// The same for two rows of one event, as its page has sealed it.
+fn mark(row: &Held) -> u64 {
+    row.sealed.iter().fold(FNV_START, fnv)
+}
+
+/// A page that closes leaves no more than the rows of one transaction, and few of them were taken out.
+const STRUCK_MAX: usize = 64;
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn held(position: u64) -> Held {
         let id = EventId::new(&format!("e{position}")).expect("short and visible");
-        let sealed = vec![0; 10];
+        let sealed = vec![position as u8; 10];
         Held { id, sealed, position, run_start: false, after: None, release: false, fold: 0 }
     }
 

@@ -221,6 +221,9 @@ impl fmt::Display for coordinator::Effect {
                 let page = page.as_ref().map_or("nobody", |page| short(&page.0));
                 write!(f, "want a token of {}/{}, page: {page}", identity.session, identity.user)
             }
+            Self::TellHook { id, reason, .. } => {
+                write!(f, "tell the hook that {} is buried: {}", short(id), reason.code)
+            }
             Self::ReadJournal { after, limit } => {
                 write!(f, "read journal after {after}, at most {limit}")
             }

@@ -66,13 +66,15 @@ pub struct EventHead<'b> {
     pub key: Option<&'b str>,
     /// The body: where it is none, a recording cannot leave it out, and the event cannot be told from other bytes.
     pub data: Option<&'b [u8]>,
+    /// The hybrid clock of the page that made it.
+    pub stamp: Stamp,
     /// Its prerequisite.
     pub after: Option<EventId>,
     /// See [`EventFlags`].
     pub flags: Option<EventFlags>,
 }
 
-map!(EventHead<'b> { 0: id, 2: type_, 3: key, 4: data, 10: after, 12: flags });
+map!(EventHead<'b> { 0: id, 2: type_, 3: key, 4: data, 6: stamp, 10: after, 12: flags });
 
 /// Choices of the app about one event, as bits. Those that are not known are kept, and change nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

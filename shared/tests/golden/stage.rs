@@ -320,6 +320,7 @@ impl Stage {
                 Effect::Send { .. }
                 | Effect::AskForSync
                 | Effect::WantToken { .. }
+                | Effect::TellHook { .. }
                 | Effect::StartOver => {}
                 Effect::Request { ticket, .. } => self.requested.push_back(ticket),
                 Effect::Push { ticket, ref body, .. } => {
@@ -377,6 +378,7 @@ impl Stage {
             | Effect::AskForSync
             | Effect::Request { .. }
             | Effect::WantToken { .. }
+            | Effect::TellHook { .. }
             | Effect::StartOver => {
                 unreachable!("nobody waits for these")
             }

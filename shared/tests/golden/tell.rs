@@ -49,6 +49,9 @@ pub(crate) fn effect(names: &mut Names, begun: Wall, effect: &Effect) -> Vec<Str
             let page = page.as_ref().map_or("no page", |page| &page.0);
             vec![format!("ask for a token of {}: the hook, or {page}", identity.user)]
         }
+        Effect::TellHook { id, reason, .. } => {
+            vec![format!("tell the hook that {id} is buried: {}", reason.code)]
+        }
         Effect::AskForSync => vec!["ask the browser for a background sync".to_owned()],
     }
 }

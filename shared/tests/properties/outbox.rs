@@ -261,6 +261,7 @@ impl World {
                     | Effect::AskForSync
                     | Effect::Request { .. }
                     | Effect::WantToken { .. }
+                    | Effect::TellHook { .. }
                     | Effect::StartOver
             ) {
                 self.under_way.push(effect);
@@ -353,6 +354,7 @@ impl World {
             | Effect::AskForSync
             | Effect::Request { .. }
             | Effect::WantToken { .. }
+            | Effect::TellHook { .. }
             | Effect::StartOver => {
                 unreachable!("nobody waits for these")
             }

@@ -12,7 +12,10 @@ pub(super) fn at_rest(world: &World) -> Vec<String> {
     let mut found = Vec::new();
     for (number, device) in world.devices.iter().enumerate() {
         let rows = device.disk.rows(Store::Journal);
-        let journal = rows.filter(|(_, row)| row_id(row).is_some()).count() as u64;
+        // A repeat that the disk refused to delete is not counted, and goes with the next boot.
+        let swept_later = |id| device.disk.refused > 0 && world.server.ever.contains(&id);
+        let counts = |id| !swept_later(id);
+        let journal = rows.filter(|(_, row)| row_id(row).is_some_and(counts)).count() as u64;
         let dead = device.disk.count(Store::Dead) as u64;
         let answered = match device.disk.rows(Store::Done).next_back() {
             Some((Key::Number(last), _)) => *last,

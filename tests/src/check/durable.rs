@@ -12,7 +12,7 @@ use super::{changed, row_id};
 use crate::browser::Device;
 use crate::disk::{Before, Disk};
 use crate::model::Appended;
-use crate::wishes::{Granted, Wiped};
+use crate::wishes::{Granted, Wiped, Wishes};
 use crate::world::World;
 
 /// What leaves the journal is at the server and filed as such, or is a dead letter, or lies there once more. A dead
@@ -55,7 +55,14 @@ pub(super) fn committed(
                 };
                 let outcome = filed.get_or_insert_with(|| outcomes(batch)).get(&id);
                 let code = outcome.and_then(Option::as_deref).unwrap_or_default();
-                let known = world.server.ever.contains(&id) || changed::excuses(world, &id, code);
+                // A second row of what the app has cancelled, or others have taken the place of, goes without a word.
+                let given_up = || {
+                    let wishes = world.events.get(&id).map(|event| &event.wishes);
+                    wishes.is_some_and(Wishes::may_be_gone) && is_filed(&here.disk, &id)
+                };
+                let known = world.server.ever.contains(&id)
+                    || changed::excuses(world, &id, code)
+                    || given_up();
                 let told = outcome.is_some();
                 let letter = || here.disk.get(Store::Dead, &Key::from(id.as_str())).is_some();
                 if (known && told) || letter() || has_copy(&here.disk, &id) || wiped(&id) {
@@ -196,7 +203,9 @@ fn excuse(
     // What was a letter once may have gone later.
     let waits_in_vain = || {
         event.after.as_ref().is_some_and(|after| {
-            let gone = |event: &Appended| event.buried || event.wishes.may_be_gone();
+            let gone = |event: &Appended| {
+                event.buried || !event.promised || event.wishes.copied || event.wishes.may_be_gone()
+            };
             !logged.contains(after) || world.events.get(after).is_some_and(gone)
         }) || world.server_lost
     };

@@ -24,10 +24,13 @@ impl Line {
 }
 
 /// Whether its place in the order is the one that it was appended at. What was a dead letter comes later, if it comes at
-/// all: tried again, or from a copy of the device that has not buried it, or cancelled or wiped it. What a device has lost may still come from a
+/// all: tried again, or from a copy of the device that has not buried it, or cancelled or wiped it. What
+/// others have taken the place of may come all the same, where the power was cut before the disk knew. What a device has lost may still come from a
 /// copy, too.
 pub(super) fn has_place(event: &Appended) -> bool {
-    event.promised && !event.buried && !(event.wishes.copied && event.wishes.may_be_gone())
+    let superseded = event.wishes.superseded;
+    event.promised
+        && !(event.buried || superseded || event.wishes.copied && event.wishes.may_be_gone())
 }
 
 /// A plain request is done for the first time, and those before it are done.

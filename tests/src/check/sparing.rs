@@ -22,63 +22,56 @@ impl Spared {
     /// It asks its driver for something.
     pub(crate) fn on_effect(&mut self, effect: &Effect, at_ms: u64) -> Vec<String> {
         let mut found = Vec::new();
-        match effect {
-            // What asks whether the server is well is not held back.
-            Effect::Push { body, .. } if is_question(body) => {}
-            Effect::Push { ticket, .. } | Effect::Request { ticket, .. } => {
-                if self.failures >= FAILURES_MAX {
-                    self.probes.push(*ticket);
-                }
-                let count = self.probes.len();
-                if count > 1 {
-                    let failures = self.failures;
-                    found.push(format!("{count} requests at a time, and {failures} have failed"));
-                }
+        // What asks whether the server is well is not held back.
+        if self.failures >= FAILURES_MAX
+            && let Effect::Push { ticket, .. } | Effect::Request { ticket, .. } = effect
+            && !is_question(effect)
+        {
+            self.probes.push(*ticket);
+            if self.probes.len() > 1 {
+                let (count, failures) = (self.probes.len(), self.failures);
+                found.push(format!("{count} requests at a time, and {failures} have failed"));
             }
-            Effect::WantToken { identity, page, .. } => {
-                let before = self.asked.insert(identity.clone(), (at_ms, page.clone()));
-                let again = before.is_some_and(|(asked_ms, asked)| {
-                    at_ms < asked_ms + PATIENCE_MS && asked.is_some() && asked != *page
-                });
-                if again {
-                    found.push(format!("a token of {identity:?} is asked for twice"));
-                }
+        }
+        if let Effect::WantToken { identity, page, .. } = effect {
+            let before = self.asked.insert(identity.clone(), (at_ms, page.clone()));
+            let again = before.is_some_and(|(asked_ms, asked)| {
+                at_ms < asked_ms + PATIENCE_MS && asked.is_some() && asked != *page
+            });
+            if again {
+                found.push(format!("a token of {identity:?} is asked for twice"));
             }
-            _ => {}
         }
         found
     }
 
     /// It is told something.
     pub(crate) fn on_input(&mut self, input: &Input) {
-        match input {
-            Input::Response { ticket, response } => {
-                self.probes.retain(|other| other != ticket);
-                match response {
-                    Response::Unreachable => self.failures += 1,
-                    Response::Http { .. } => self.failures = 0,
-                    Response::Withheld => {}
-                }
+        if let Input::Response { ticket, response } = input {
+            self.probes.retain(|other| other != ticket);
+            match response {
+                Response::Unreachable => self.failures += 1,
+                Response::Http { .. } => self.failures = 0,
+                Response::Withheld => {}
             }
-            Input::Message { from, bytes } => {
-                let Ok(envelope) = Envelope::read(bytes) else { return };
-                match Request::open(&envelope) {
-                    Ok(Some(Request::Token(given))) => {
-                        self.asked.remove(&given.identity);
-                    }
-                    // A page that says hello again may not have heard the question.
-                    Ok(Some(Request::Hello(_))) => {
-                        self.asked.retain(|_, (_, asked)| asked.as_ref() != Some(from));
-                    }
-                    Ok(_) | Err(_) => {}
-                }
+        }
+        let Input::Message { from, bytes } = input else { return };
+        let Ok(envelope) = Envelope::read(bytes) else { return };
+        match Request::open(&envelope) {
+            Ok(Some(Request::Token(given))) => {
+                self.asked.remove(&given.identity);
             }
-            _ => {}
+            // A page that says hello again may not have heard the question.
+            Ok(Some(Request::Hello(_))) => {
+                self.asked.retain(|_, (_, asked)| asked.as_ref() != Some(from));
+            }
+            Ok(_) | Err(_) => {}
         }
     }
 }
 
-fn is_question(body: &[u8]) -> bool {
+fn is_question(effect: &Effect) -> bool {
+    let Effect::Push { body, .. } = effect else { return false };
     from_cbor::<Push>(body, limits::PUSH_BYTES_MAX).is_ok_and(|push| push.events.is_empty())
 }
 

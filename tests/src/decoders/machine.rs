@@ -185,7 +185,10 @@ impl Host {
                 assert!(self.pushes <= PUSHES_MAX, "it does not stop sending");
                 Input::Response { ticket, response: Response::Unreachable }
             }
-            Effect::Send { .. } | Effect::WantToken { .. } | Effect::AskForSync => return None,
+            Effect::Send { .. }
+            | Effect::WantToken { .. }
+            | Effect::TellHook { .. }
+            | Effect::AskForSync => return None,
         })
     }
 

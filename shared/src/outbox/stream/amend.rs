@@ -27,7 +27,14 @@ impl Stream {
         now: Now,
         shared: &mut Shared,
     ) -> Result<(), Fault> {
-        let Some(row) = self.backlog.row_at(position) else { return Err(already_sealed()) };
+        let Some(row) = self.backlog.row_at(position) else {
+            // Whoever asks once more, since an earlier life has died before it could answer, is told the same.
+            if new.is_some_and(|new| self.has_sealed(&new.sealed)) {
+                shared.effects.push_back(Effect::Commit { ticket, ops: Vec::new(), strict: false });
+                return Ok(());
+            }
+            return Err(already_sealed());
+        };
         if self.backlog.is_changing(position) {
             return Err(busy());
         }
@@ -45,6 +52,13 @@ impl Stream {
         let (positions, into) = (vec![position], Some(Held { position, ..new }));
         self.backlog.change(Changing { ticket, positions, into, filed: (0, 0) });
         Ok(())
+    }
+
+    // Whether these bytes are among those that may be on their way.
+    fn has_sealed(&self, sealed: &[u8]) -> bool {
+        let batches = self.batch.iter().chain(&self.ahead);
+        let events = batches.flat_map(|batch| &batch.events).chain(self.backlog.rows());
+        events.into_iter().any(|event| event.sealed == sealed)
     }
 
     /// Takes out what later rows supersede.
