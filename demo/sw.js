@@ -20,6 +20,7 @@ const SHELL = [
   "/icons/icon-192.png",
   "/src/banner.js",
   "/src/board.js",
+  "/src/bursts.js",
   "/src/compose.js",
   "/src/delivery.js",
   "/src/element.js",

@@ -18,6 +18,19 @@ export function showBanner(name, words, offer) {
 }
 
 /**
+ * Does what was asked; a failure is shown in words.
+ *
+ * @param {() => Promise<unknown>} act
+ */
+export async function attempt(act) {
+  try {
+    await act();
+  } catch (fault) {
+    showBanner("refused", `That did not work: ${inWords(fault)}`);
+  }
+}
+
+/**
  * The words of whatever was thrown, with its code for those who want to look it up.
  *
  * @param {unknown} fault

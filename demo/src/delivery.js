@@ -1,7 +1,8 @@
 // The delivery desk: each part of the queue to try by hand, with a channel of its own beside the board's.
 
 import { connect } from "/bellwether/index.js";
-import { inWords, showBanner } from "./banner.js";
+import { attempt, inWords, showBanner } from "./banner.js";
+import { coalesced, oneAtATime } from "./bursts.js";
 import { button, byId, element, input, select, write } from "./element.js";
 
 /** @typedef {import("/bellwether/index.js").Bellwether} Bellwether */
@@ -31,7 +32,7 @@ let walk;
 
 // 1. What is shown.
 
-const drawn = soon(async () => {
+const redraw = oneAtATime(async () => {
   const [pending, failed] = await Promise.all([bw.outbox.pending(), bw.outbox.failed()]);
   const sorted = LANES.flatMap((lane) => pending.filter((event) => event.priority === lane));
   byId("queue").replaceChildren(...sorted.slice(0, 50).map(queued));
@@ -42,6 +43,7 @@ const drawn = soon(async () => {
   }
   byId("letters-empty").hidden = failed.length > 0;
 });
+const drawn = coalesced(redraw, 50);
 
 function showStatus() {
   const { sync, blocked, pending, dead, breaker, storage, paused } = bw.status;
@@ -106,7 +108,7 @@ function act(label, name, then) {
   const made = element("button", { type: "button", class: "small", "aria-label": name }, label);
   made.addEventListener("click", () => {
     made.blur();
-    attempt(then);
+    tries(then);
   });
   return made;
 }
@@ -117,7 +119,7 @@ byId("event-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const priority = LANES.find((lane) => lane === select("lane").value) ?? "normal";
   const data = { text: input("text").value };
-  attempt(() => bw.outbox.enqueue({ type: "desk.note", data }, { priority }));
+  tries(() => bw.outbox.enqueue({ type: "desk.note", data }, { priority }));
   input("text").value = "";
 });
 
@@ -125,7 +127,7 @@ click("pause", () => (bw.status.paused ? bw.outbox.resume() : bw.outbox.pause())
 click("flush", () => Promise.all([bw.flush(), plain.flush()]));
 
 select("mood").addEventListener("change", () => {
-  attempt(() => order(select("mood").value));
+  tries(() => order(select("mood").value));
 });
 
 click("start", async () => {
@@ -185,7 +187,7 @@ byId("request-form").addEventListener("submit", (event) => {
   input("body").value = "";
   const said = element("span", { class: "lane", role: "status" }, "on disk");
   byId("requests").prepend(element("li", {}, element("span", { class: "what" }, body), said));
-  attempt(async () => {
+  tries(async () => {
     const { id } = await plain.outbox.request({ url: "/dev/echo", method: "POST", body });
     const { status, result, error } = await plain.outbox.delivered(id);
     const { times } = /** @type {{ times?: number }} */ (result ?? {});
@@ -194,7 +196,7 @@ byId("request-form").addEventListener("submit", (event) => {
 });
 
 select("user").addEventListener("change", () => {
-  attempt(() => bw.setIdentity({ user: select("user").value }).then(showUser));
+  tries(() => bw.setIdentity({ user: select("user").value }).then(showUser));
 });
 for (const undelivered of /** @type {const} */ (["keep", "discard"])) {
   click(`out-${undelivered}`, async () => {
@@ -264,30 +266,12 @@ function textOf(data) {
 
 /** @param {string} id @param {() => Promise<unknown>} then */
 function click(id, then) {
-  button(id).addEventListener("click", () => attempt(then));
+  button(id).addEventListener("click", () => tries(then));
 }
 
 /** @param {() => Promise<unknown>} then */
-function attempt(then) {
-  then().then(drawn, (fault) => showBanner("refused", `That did not work: ${inWords(fault)}`));
-}
-
-/**
- * Runs `then` soon after a burst of calls, and never twice at once.
- *
- * @param {() => Promise<void>} then
- */
-function soon(then) {
-  let isDue = false;
-  let running = Promise.resolve();
-  return () => {
-    if (isDue) return;
-    isDue = true;
-    setTimeout(() => {
-      isDue = false;
-      running = running.then(then).catch((fault) => console.warn("the queue could not be read:", fault));
-    }, 50);
-  };
+function tries(then) {
+  void attempt(then).then(drawn);
 }
 
 for (const it of [bw, plain]) {

@@ -1,8 +1,9 @@
 // The demo's start: connects, and carries facts between the runtime and the parts of the page.
 
 import { connect } from "/bellwether/index.js";
-import { inWords, showBanner } from "./banner.js";
+import { attempt, inWords, showBanner } from "./banner.js";
 import { Board } from "./board.js";
+import { coalesced, oneAtATime } from "./bursts.js";
 import { Compose, offerPlaces, writeHere } from "./compose.js";
 import { button, byId, write } from "./element.js";
 import { Explain } from "./explain.js";
@@ -194,50 +195,4 @@ async function copy(at) {
   } catch {
     explain.say("copy", `Type ${address} into a new tab’s address bar: pages may not link there.`);
   }
-}
-
-/**
- * Does what was asked; a failure is shown in words.
- *
- * @param {() => Promise<unknown>} act
- */
-function attempt(act) {
-  act().catch((fault) => showBanner("refused", `That did not work: ${inWords(fault)}`));
-}
-
-/**
- * Runs `act` soon after a burst of calls.
- *
- * @param {() => void} act
- */
-function coalesced(act) {
-  let isDue = false;
-  return () => {
-    if (isDue) return;
-    isDue = true;
-    setTimeout(() => {
-      isDue = false;
-      act();
-    }, 16);
-  };
-}
-
-/**
- * Never runs `act` twice at once; calls meanwhile make it run once more.
- *
- * @param {() => Promise<void>} act
- */
-function oneAtATime(act) {
-  let isRunning = false;
-  let again = false;
-  return async () => {
-    again = true;
-    if (isRunning) return;
-    isRunning = true;
-    while (again) {
-      again = false;
-      await act().catch((fault) => console.warn("the queue could not be read:", fault));
-    }
-    isRunning = false;
-  };
 }

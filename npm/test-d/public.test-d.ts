@@ -220,7 +220,7 @@ function worker(registry: WorkerRegistry): void {
   registry.use(hooks);
   registry.use({});
   // @ts-expect-error: a request is the browser's
-  registry.use({ resolve: (request) => ({ ...request }) });
+  registry.use({ resolve: ({ url }) => ({ url }) });
   // @ts-expect-error: no such hook
   registry.use({ onFetch: () => {} });
   // @ts-expect-error: a token is text

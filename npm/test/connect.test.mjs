@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { connector } from "../build/js/connect.js";
 import { BellwetherError } from "../build/js/errors.js";
 import { loader } from "../build/js/load.js";
-import { fakeClients } from "../testing/client.mjs";
+import { fakeClients, listening } from "../testing/client.mjs";
 
 globalThis.document = { baseURI: "https://app.example/board/" };
 
@@ -178,7 +178,7 @@ test("a closed channel is opened anew, once the old one is gone", async () => {
   clients.last.whileClosing = new Promise((resolve) => (gone = resolve));
   const closing = first.close();
   const again = Promise.all([connect({ user: "ben" }), connect({ user: "ben" })]);
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  await listening();
   assert.equal(clients.clients.length, 1, "the old client is still closing");
   gone();
   await closing;

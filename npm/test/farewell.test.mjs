@@ -6,7 +6,7 @@ import { setImmediate as turn } from "node:timers/promises";
 
 import { read, write } from "../build/js/cbor.js";
 import { connector } from "../build/js/connect.js";
-import { facts, fakeClients } from "../testing/client.mjs";
+import { facts, fakeClients, listening } from "../testing/client.mjs";
 import { deviceRow, journalRow } from "../testing/rows.mjs";
 
 const DEVICE = new Uint8Array(16).fill(4);
@@ -69,7 +69,7 @@ async function open(options = SERVER, stored = {}) {
   };
   const page = await connector("b1", async () => clients)(options);
   pages.push(page);
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  await listening();
   const errors = [];
   page.addEventListener("error", (event) => errors.push(event.detail));
   return { page, client: clients.last, errors };
@@ -225,7 +225,7 @@ test("half a cell, or one that is not ours, is refused and removed", async () =>
   const page = await connector("b1", async () => clients)();
   const errors = [];
   page.addEventListener("error", ({ detail }) => errors.push(detail.code));
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  await listening();
   assert.deepEqual(errors, ["left-unreadable"]);
 });
 

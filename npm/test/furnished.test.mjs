@@ -6,7 +6,7 @@ import { setImmediate as turn } from "node:timers/promises";
 
 import { connector } from "../build/js/connect.js";
 import { BellwetherError } from "../build/js/errors.js";
-import { facts, fakeClients } from "../testing/client.mjs";
+import { facts, fakeClients, listening } from "../testing/client.mjs";
 import { deadRow, journalRow } from "../testing/rows.mjs";
 
 globalThis.document = { baseURI: "https://app.example/board/" };
@@ -14,7 +14,7 @@ globalThis.document = { baseURI: "https://app.example/board/" };
 async function open(outbox, options) {
   const clients = fakeClients();
   const page = await connector("b1", async () => clients)({ outbox, ...options });
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  await listening();
   const errors = [];
   page.addEventListener("error", (event) => errors.push(event.detail));
   return { page, outbox: page.outbox, client: clients.last, errors };
@@ -57,13 +57,18 @@ test("an event without data has nothing to seal", async () => {
 });
 
 test("events are appended in the order of the calls, however long each takes to seal", async () => {
-  const slow = { first: 30, second: 0, third: 10 };
+  const sealing = {};
   const seal = (json, { type }) =>
-    new Promise((resolve) => setTimeout(() => resolve(around(json)), slow[type]));
+    new Promise((resolve) => (sealing[type] = () => resolve(around(json))));
   const { outbox, client } = await open({ encrypt: { ...hooks, seal } });
-  const ids = Object.keys(slow).map((type) => outbox.post({ type, data: 1 }));
+  const ids = ["first", "second", "third"].map((type) => outbox.post({ type, data: 1 }));
   outbox.post({ type: "bare" });
-  await new Promise((resolve) => setTimeout(resolve, 60));
+  for (const type of ["second", "third", "first"]) {
+    await quiet();
+    assert.deepEqual(client.appended, [], `before ${type}`);
+    sealing[type]();
+  }
+  await quiet();
   assert.deepEqual(
     client.appended.map(({ type }) => type),
     ["first", "second", "third", "bare"],

@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { read, write } from "../build/js/cbor.js";
 import { failed, pending, queued } from "../build/js/listing.js";
 import { connector } from "../build/js/connect.js";
-import { fakeClients } from "../testing/client.mjs";
+import { fakeClients, listening } from "../testing/client.mjs";
 import { deadRow, flightRow, journalRow } from "../testing/rows.mjs";
 
 /** What the core writes, byte for byte, by name. */
@@ -22,7 +22,7 @@ const GOLDEN = new Map(
 async function open(options) {
   const clients = fakeClients();
   const page = await connector("b1", async () => clients)(options);
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  await listening();
   return { page, outbox: page.outbox, client: clients.last };
 }
 

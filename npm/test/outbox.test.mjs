@@ -5,12 +5,12 @@ import { test } from "node:test";
 
 import { connector } from "../build/js/connect.js";
 import { named } from "../build/js/errors.js";
-import { fakeClients } from "../testing/client.mjs";
+import { fakeClients, listening } from "../testing/client.mjs";
 
 async function open() {
   const clients = fakeClients();
   const page = await connector("b1", async () => clients)();
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  await listening();
   return { page, outbox: page.outbox, client: clients.last };
 }
 

@@ -6,18 +6,13 @@ import { setImmediate as turn } from "node:timers/promises";
 
 import { connector } from "../build/js/connect.js";
 import { BellwetherError, named } from "../build/js/errors.js";
-import { facts, fakeClients } from "../testing/client.mjs";
+import { facts, fakeClients, listening } from "../testing/client.mjs";
 
 async function open(options, prepare) {
   const clients = fakeClients();
   clients.whileOpening = prepare;
   const page = await connector("b1", async () => clients)(options);
   return { page, client: clients.last, sink: clients.last.sink };
-}
-
-/** Past the moment from which events are fired at once. */
-function listening() {
-  return new Promise((resolve) => setTimeout(resolve, 5));
 }
 
 function heard(page, type) {

@@ -20,6 +20,11 @@ export function fakeClients() {
   };
 }
 
+/** Past the moment from which a page that was just opened fires its events at once: its timer was set before this one. */
+export function listening() {
+  return new Promise((resolve) => setTimeout(resolve));
+}
+
 class FakeClient {
   appended = [];
   calls = [];
