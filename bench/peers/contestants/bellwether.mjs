@@ -4,10 +4,13 @@ export const meta = {
   note: 'outbox.enqueue, strict durability (its default); bulk = the same, all at once; drain = resume() after pause(), to a bellwether-server of its own',
 };
 
-export async function queue({ name, sync }) {
+export const queue = (ctx) => queueWith('bellwether-sw.js', ctx);
+
+// `worker` beside the page.
+export async function queueWith(worker, { name, sync }) {
   // Not bundled: the package finds its wasm beside its modules.
   const { connect } = await import(new URL('index.js', location.href).href);
-  const bw = await connect({ channel: name, worker: 'bellwether-sw.js', server: sync ?? null });
+  const bw = await connect({ channel: name, worker, server: sync ?? null });
   await bw.ready;
   // The server can be reached all the time; that nothing may be sent yet is what pausing is for.
   if (sync) await bw.outbox.pause();

@@ -348,6 +348,8 @@ impl Coordinator {
     }
 
     fn on_hello(&mut self, now: Now, page: PageId, id: RequestId, from: Client, hello: Hello) {
+        // What befell one server says nothing of another.
+        let is_same = hello.server == self.outbox.config().server;
         let config = Config {
             version: ROW_VERSION,
             server: hello.server,
@@ -355,7 +357,7 @@ impl Coordinator {
             paused: self.outbox.config().paused,
             build: self.outbox.config().build.clone(),
             recording: self.outbox.config().recording,
-            breaker: self.outbox.config().breaker,
+            breaker: self.outbox.config().breaker.filter(|_| is_same),
             wiping: self.outbox.config().wiping.clone(),
         };
         if config != *self.outbox.config() {

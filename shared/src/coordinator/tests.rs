@@ -6,8 +6,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::base::{DeviceId, EventId, Generation, Incarnation, Stamp, Wall};
+use crate::bus::Identity;
 use crate::outbox::OutboxRows;
-use crate::rows::{DeviceRow, HostKind, Key, LeaseRow, Op, Replay, Store, StreamKey, StreamRow};
+use crate::rows::{
+    DeviceRow, HostKind, Key, LeaseRow, Op, Options, Replay, Store, StreamKey, StreamRow, read,
+};
+use crate::rules::breaker::BreakerRow;
 use crate::tape::Recording;
 use crate::wire::{DeviceKey, Event, EventKind, KeyKind, Lane};
 
@@ -135,6 +139,41 @@ fn no_push_leaves_before_its_seal_is_on_disk() {
     assert!(!effects(&mut coordinator).iter().any(|effect| matches!(effect, Effect::Push { .. })));
     coordinator.handle(at(10), Input::Committed(sealed.expect("a seal was asked for")));
     assert!(effects(&mut coordinator).iter().any(|effect| matches!(effect, Effect::Push { .. })));
+}
+
+#[test]
+fn another_server_is_not_spared_for_what_befell_the_first() {
+    let told = |server: &str| {
+        let breaker = BreakerRow { failures: 9, until: at(20_000).wall };
+        let config = Config {
+            server: "https://server.test".into(),
+            breaker: Some(breaker),
+            ..Config::default()
+        };
+        let restored =
+            Restored { config: Some(to_cbor(&config)), ..restored(OutboxRows::default()) };
+        let mut coordinator = Coordinator::restore(at(0), &restored, 1);
+        let hello = Hello {
+            identity: Identity { session: "s".into(), user: "".into() },
+            server: server.into(),
+            options: Options { tries_max: 2, ..Options::default() },
+            has_token: false,
+            visible: true,
+            network: None,
+        };
+        let bytes = Request::Hello(hello).seal("test", PageId([3; 16]), RequestId(0), Epoch(1));
+        coordinator.handle(at(1), Input::Message { from: Client("page".into()), bytes });
+        let stored = effects(&mut coordinator).into_iter().find_map(|effect| {
+            let Effect::Commit { batch, .. } = effect else { return None };
+            batch.ops.into_iter().find_map(|op| match op {
+                Op::Put { store: Store::Meta, row, .. } => read::<Config>(&row).ok(),
+                _ => None,
+            })
+        });
+        stored.expect("the options have changed").breaker.map(|row| row.failures)
+    };
+    assert_eq!(told("https://server.test"), Some(9));
+    assert_eq!(told("https://other.test"), None);
 }
 
 #[test]
