@@ -165,10 +165,8 @@ fn another_server_is_not_spared_for_what_befell_the_first() {
         coordinator.handle(at(1), Input::Message { from: Client("page".into()), bytes });
         let stored = effects(&mut coordinator).into_iter().find_map(|effect| {
             let Effect::Commit { batch, .. } = effect else { return None };
-            batch.ops.into_iter().find_map(|op| match op {
-                Op::Put { store: Store::Meta, row, .. } => read::<Config>(&row).ok(),
-                _ => None,
-            })
+            let [Op::Put { row, .. }] = &batch.ops[..] else { return None };
+            read::<Config>(row).ok()
         });
         stored.expect("the options have changed").breaker.map(|row| row.failures)
     };
