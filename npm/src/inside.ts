@@ -16,6 +16,8 @@ export interface Inside {
   readonly over: AbortSignal;
   /** The token that the app gives for this user and session. */
   token(user: string, session: string): Promise<string | undefined>;
+  /** Calls `look` with each word of the coordinator, after which there may be something new on disk. */
+  watch(look: () => void): void;
   /** Tells the app of a fault that no call waits for. */
   report(fault: Fault): void;
   /** Takes note of what came of storing an event. */

@@ -12,6 +12,7 @@ import type { DeadLetter, DeadLetterNotice, SignOutOptions, WipeOptions, WipeRep
 
 export { adopt, prepareFarewell } from "./farewell.js";
 export { failed, pending } from "./listing.js";
+export { delivered } from "./outcomes.js";
 
 /** Makes the outbox of a page whose options ask for more than the usual one, and sets up the rest of them. */
 export function furnish(inside: Inside): PageOutbox {

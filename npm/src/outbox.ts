@@ -19,7 +19,7 @@ import type {
   QueuedEvent,
   Receipt,
 } from "./types.js";
-import type { Client, How, RawDelivery, Settle, What } from "./wasm.js";
+import type { Client, How, Settle, What } from "./wasm.js";
 
 export class PageOutbox implements Outbox {
   readonly #inside: Inside;
@@ -112,14 +112,8 @@ export class PageOutbox implements Outbox {
   }
 
   async delivered(id: string): Promise<Delivery> {
-    const { status, offset, result, code, message } = await settled<RawDelivery>((settle) =>
-      this.#client.delivered(idOf(id), settle),
-    );
-    const delivery: Delivery = { id, status };
-    if (offset !== undefined) delivery.offset = offset;
-    if (result !== undefined) delivery.result = decode(result);
-    if (code !== undefined) delivery.error = { code, message: message ?? "" };
-    return delivery;
+    const of = idOf(id);
+    return (await later()).delivered(this.#inside, of);
   }
 
   #ask(what: What, id?: string): Promise<number> {

@@ -36,6 +36,7 @@ export class Page extends EventTarget implements Bellwether {
   #hasAskedToStay = false;
   #isAlone = false;
   #held: Event[] | undefined = [];
+  #look: (() => void) | undefined;
   #closing: Promise<void> | undefined;
   #settleReady!: { resolve(): void; reject(fault: Error): void };
 
@@ -164,6 +165,7 @@ export class Page extends EventTarget implements Bellwether {
 
   #onStatus(raw: RawStatus): void {
     this.#raw = raw;
+    this.#look?.();
     const seen = this.#storage + JSON.stringify(raw);
     if (seen === this.#seen) return;
     this.#seen = seen;
@@ -211,6 +213,7 @@ export class Page extends EventTarget implements Bellwether {
       asked: this.#asked,
       over: this.#over.signal,
       token: (user, session) => this.#token(user, session),
+      watch: (look) => (this.#look = look),
       report: this.#report,
       stored: this.#onStored,
       kit: KIT,

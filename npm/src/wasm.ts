@@ -2,7 +2,7 @@
 //
 // What always holds: texts, numbers, flags and callbacks cross, never the app's own objects.
 
-import type { BellwetherEventMap, Delivery, Status } from "./types.js";
+import type { BellwetherEventMap, Status } from "./types.js";
 
 /** Starts the page's wasm, once per page. */
 export type Start = (input: { module_or_path: WebAssembly.Module | Response }) => Promise<unknown>;
@@ -100,7 +100,6 @@ export interface Client {
   read(what: string, after: number, settle: Settle<any>): void;
   /** Appends a row as it was left by another page. */
   adopt(row: Uint8Array, settle: Settle<number>): void;
-  delivered(id: string, settle: Settle<RawDelivery>): void;
   /**
    * Settles with a number of events or letters, or after a flush with its report; what is about recording does
    * not. `of` is the event, or with `user` the session that is wiped; all of them if it is left out.
@@ -143,12 +142,3 @@ export type How =
   | 64
   /** It takes the place of the event in the dead letter of its id. */
   | 128;
-
-/** An outcome as the wasm tells it, its result as JSON. */
-export interface RawDelivery {
-  readonly status: Delivery["status"];
-  readonly offset: number | undefined;
-  readonly result: string | undefined;
-  readonly code: string | undefined;
-  readonly message: string | undefined;
-}

@@ -263,21 +263,6 @@ test("a signal is let go of once the event is durable or refused", async () => {
   assert.equal(listeners, 0);
 });
 
-test("delivered tells what the server made of an event", async () => {
-  const { outbox, client } = await open();
-  const expected = { id: "e1", status: "accepted", offset: 7, result: { ok: true } };
-  assert.deepEqual(await outbox.delivered("e1"), expected);
-  client.delivery = { status: "refused", code: "forbidden", message: "not yours" };
-  assert.deepEqual(await outbox.delivered("e1"), {
-    id: "e1",
-    status: "refused",
-    error: { code: "forbidden", message: "not yours" },
-  });
-  client.fault = { code: "closed", culprit: "app", message: "closed" };
-  await assert.rejects(outbox.delivered("e1"), { code: "closed" });
-  await assert.rejects(outbox.delivered(), { code: "option-invalid" });
-});
-
 test("letters are retried and discarded, and delivery paused and resumed", async () => {
   const { outbox, client } = await open();
   assert.equal(await outbox.retry(), 3);

@@ -32,7 +32,6 @@ class FakeClient {
   stored = {};
   adopted = [];
   left = [];
-  delivery = { status: "accepted", offset: 7, result: '{"ok":true}' };
   tokens = [];
 
   constructor(options, sink) {
@@ -64,10 +63,6 @@ class FakeClient {
     this.adopted.push({ row, settle });
   }
 
-
-  delivered(id, settle) {
-    settle({ id, ...this.delivery }, this.fault);
-  }
 
   ask(what, id, user, settle) {
     this.calls.push([what, id, user].filter((it) => it !== undefined));

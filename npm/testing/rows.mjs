@@ -21,6 +21,11 @@ export function flightRow(spans, ahead) {
   return map(ahead ? [...own, [15, new Map([[0, 1], [1, ahead]])]] : own);
 }
 
+/** Outcomes of one batch, each `[id, outcome, offset, result, code, message]`. */
+export function doneRow(entries) {
+  return map([1, 9_000, entries].entries());
+}
+
 /** The row of the device. */
 export function deviceRow(id) {
   return map([1, id].entries());
@@ -37,6 +42,7 @@ function map(fields) {
 }
 
 function bytesOf(value) {
+  if (value === undefined) return [0xf6];
   if (typeof value === "number") return head(0, value);
   if (value instanceof Uint8Array) return [...head(2, value.length), ...value];
   if (typeof value === "string") {

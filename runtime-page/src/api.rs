@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use bellwether_shared::base::{Culprit, EventId, Fault, LogEpoch, limits};
 use bellwether_shared::bus::{Breaker, Change, Identity, PROTOCOL_MAX, Reply, Request, Sync, Wipe};
-use bellwether_shared::rows::{self, Deliver, DoneEntry, Overflow};
+use bellwether_shared::rows::{self, Deliver, Overflow};
 use bellwether_shared::tape::Recording;
 use bellwether_shared::wire::{EventFlags, EventKind, Lane};
 use bellwether_web::members::Members;
@@ -130,25 +130,6 @@ impl Client {
         self.0.driver().append(row, false, settling(settle, number)).map_err(thrown)
     }
 
-    /// Settles when the server has accepted or refused the event.
-    pub fn delivered(&self, id: JsValue, settle: Told) -> Result<(), JsValue> {
-        let settle = move |outcome: Result<&DoneEntry, Fault>| {
-            let shown = outcome.map(|entry| {
-                let shown = Members::none();
-                let result = entry.result.as_deref().and_then(|it| core::str::from_utf8(it).ok());
-                shown.set_text("status", entry.outcome.name());
-                shown.set("offset", &entry.offset.map_or(JsValue::UNDEFINED, number));
-                shown.set("result", &text_or_none(result));
-                shown.set("code", &text_or_none(entry.code.as_deref()));
-                shown.set("message", &text_or_none(entry.message.as_deref()));
-                shown.into()
-            });
-            give(&settle, shown);
-        };
-        self.0.wait_for(event_id(&text(&id))?, Box::new(settle));
-        Ok(())
-    }
-
     /// Asks the coordinator: to send a dead letter or all again, to throw one away, to take an event out of the queue,
     /// to stop or go on, to remove what is stored of a session and user or of all, or to deliver what is there. Or, as
     /// it does, writes down what happens.
@@ -217,10 +198,6 @@ impl Client {
 // Texts cross as they are and are read here: each that the glue wrote would be written there by code of its own.
 fn text(value: &JsValue) -> Box<str> {
     value.as_string().unwrap_or_default().into()
-}
-
-fn text_or_none(text: Option<&str>) -> JsValue {
-    text.map_or(JsValue::UNDEFINED, JsValue::from_str)
 }
 
 fn number(number: u64) -> JsValue {

@@ -10,7 +10,7 @@ use bellwether_shared::wire::{Event, EventFlags, EventKind, EventUnfit, Lane, to
 use bellwether_web::{clock, entropy, task};
 use futures::channel::{mpsc, oneshot};
 
-use crate::delivery::{Delivery, SettleDelivery};
+use crate::delivery::{Deliveries, Delivery, SettleDelivery};
 use crate::driver::{AskToken, Driver, Hear, closed};
 use crate::group::Settle;
 use crate::listing::{self, DeadLetter, QueuedEvent, Rows};
@@ -257,12 +257,13 @@ impl Bellwether {
         awaited(|settled| self.wait_for(id.clone(), settle(settled))).await
     }
 
-    pub(crate) fn wait_for(&self, id: EventId, settle: SettleDelivery) {
+    fn wait_for(&self, id: EventId, settle: SettleDelivery) {
         if self.driver().closed.get() {
             return settle(Err(closed()));
         }
-        self.driver().deliveries.wait(id, settle);
-        self.driver().look_for_deliveries();
+        let outcomes =
+            self.driver().outcomes.get_or_init(|| Box::new(Rc::new(Deliveries::default())));
+        outcomes.wait(self.driver(), id, settle);
     }
 
     /// Sends a dead letter again, or all of them; ends when they are back in the journal. How many there were.

@@ -1,12 +1,18 @@
 //! Waiting for an event's outcome: the page reads it from disk, where the coordinator has put it.
 //!
 //! What always holds: the outcome of an event delivered yesterday is found like that of one delivered now.
+//!
+//! Not here: the same for pages in JavaScript (`npm/src/outcomes.ts`). The driver knows of what is here by a trait alone,
+//! so that their wasm is without it.
 
 use core::cell::{Cell, RefCell};
 use core::{fmt, mem};
+use std::rc::Rc;
 
 use bellwether_shared::base::{EventId, Fault, SortedMap};
-use bellwether_shared::rows::{DoneEntry, DoneRow, Key, read};
+use bellwether_shared::rows::{DoneEntry, DoneRow, Key, Store, read};
+
+use crate::driver::Driver;
 
 /// What became of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +49,16 @@ impl From<&DoneEntry> for Delivery {
 /// Told what became of an event.
 pub(crate) type SettleDelivery = Box<dyn FnOnce(Result<&DoneEntry, Fault>)>;
 
+/// Somebody who waits for outcomes.
+pub(crate) trait Outcomes {
+    /// `settle` is told what becomes of the event.
+    fn wait(&self, driver: &Driver, id: EventId, settle: SettleDelivery);
+    /// There may be new ones on disk.
+    fn look(&self, driver: &Driver);
+    /// Nobody will be told any more.
+    fn close(&self, fault: &Fault);
+}
+
 /// Those who wait.
 #[derive(Default)]
 pub(crate) struct Deliveries {
@@ -52,20 +68,9 @@ pub(crate) struct Deliveries {
 }
 
 impl Deliveries {
-    pub(crate) fn wait(&self, id: EventId, settle: SettleDelivery) {
-        self.awaited.borrow_mut().get_or_insert_with(id, Vec::new).push(settle);
-        // The outcome may be an old one.
-        self.through.set(0);
-    }
-
-    /// Outcomes beyond which are new to those who wait; `None` if nobody does.
-    pub(crate) fn wanted(&self) -> Option<u64> {
-        (!self.awaited.borrow().is_empty()).then(|| self.through.get())
-    }
-
-    /// Compares what was found beyond `from` with who waits. Of several outcomes of one event the newest counts: it may
-    /// have been refused, mended and taken.
-    pub(crate) fn compare(&self, from: u64, found: &[(Key, Vec<u8>)]) {
+    // Compares what was found beyond `from` with who waits. Of several outcomes of one event the newest counts: it may
+    // have been refused, mended and taken.
+    fn compare(&self, from: u64, found: &[(Key, Vec<u8>)]) {
         for (_, bytes) in found.iter().rev() {
             let Ok(row) = read::<DoneRow>(bytes) else { continue };
             for entry in &row.entries {
@@ -82,9 +87,28 @@ impl Deliveries {
             self.through.set(*key);
         }
     }
+}
 
-    /// Nobody will be told any more.
-    pub(crate) fn close(&self, fault: &Fault) {
+impl Outcomes for Rc<Deliveries> {
+    fn wait(&self, driver: &Driver, id: EventId, settle: SettleDelivery) {
+        self.awaited.borrow_mut().get_or_insert_with(id, Vec::new).push(settle);
+        // The outcome may be an old one.
+        self.through.set(0);
+        self.look(driver);
+    }
+
+    fn look(&self, driver: &Driver) {
+        if self.awaited.borrow().is_empty() {
+            return;
+        }
+        let (from, this) = (self.through.get(), Self::clone(self));
+        let compare = Box::new(move |found: Result<Vec<_>, _>| {
+            this.compare(from, &found.unwrap_or_default());
+        });
+        driver.read_beyond(Store::Done, from, compare);
+    }
+
+    fn close(&self, fault: &Fault) {
         let waiting = self.awaited.take();
         for settle in waiting.into_values().flatten() {
             settle(Err(fault.clone()));

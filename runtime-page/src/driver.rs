@@ -1,6 +1,6 @@
 //! The page machine's loop, and everything the client stands on.
 
-use core::cell::{Cell, RefCell};
+use core::cell::{Cell, OnceCell, RefCell};
 use core::fmt;
 use core::time::Duration;
 use std::rc::Rc;
@@ -8,16 +8,16 @@ use std::rc::Rc;
 use bellwether_shared::base::{Culprit, Fault, Hlc, PageId, RequestId, SortedMap, limits};
 use bellwether_shared::bus::{Envelope, Identity, Notice, Reply, Request, Sync};
 use bellwether_shared::page::{Effect, Input, Page};
-use bellwether_shared::rows::Store;
+use bellwether_shared::rows::{Key, Store};
 use bellwether_shared::tape::{self, Recording};
 use bellwether_web::fault::StoreFault;
-use bellwether_web::journal::Journal;
+use bellwether_web::journal::{Done, Journal};
 use bellwether_web::link::{self, Heard, Link};
 use bellwether_web::{clock, entropy, task};
 use minicbor::bytes::ByteVec;
 use wasm_bindgen::JsValue;
 
-use crate::delivery::Deliveries;
+use crate::delivery::Outcomes;
 use crate::group::{Group, Settle, Written};
 use crate::listing::Rows;
 use crate::options::{Options, WorkerChoice};
@@ -34,7 +34,8 @@ pub(crate) struct Driver {
     pub(crate) me: PageId,
     pub(crate) options: Options,
     pub(crate) clock: RefCell<Hlc>,
-    pub(crate) deliveries: Deliveries,
+    /// Who waits for outcomes, once anybody does.
+    pub(crate) outcomes: OnceCell<Box<dyn Outcomes>>,
     group: Group,
     journal: Journal,
     link: Link,
@@ -76,7 +77,7 @@ impl Driver {
                 token: RefCell::new(token),
                 options,
                 clock: RefCell::default(),
-                deliveries: Deliveries::default(),
+                outcomes: OnceCell::new(),
                 group: Group::default(),
                 page: RefCell::new(page),
                 status: RefCell::new(status),
@@ -251,7 +252,9 @@ impl Driver {
         self.link.close();
         let answers = self.answers.take();
         answers.into_values().for_each(|settle| settle(Err(closed())));
-        self.deliveries.close(&closed());
+        if let Some(outcomes) = self.outcomes.get() {
+            outcomes.close(&closed());
+        }
         self.journal.close();
         self.hear.borrow_mut().clear();
     }
@@ -288,7 +291,9 @@ impl Driver {
             Effect::Status(epoch, build, told) => {
                 self.fresh.borrow_mut().retain(|(last, _)| *last > told.read_through);
                 self.change_status(|status| status.take(epoch, build, &told));
-                self.look_for_deliveries();
+                if let Some(outcomes) = self.outcomes.get() {
+                    outcomes.look(self);
+                }
             }
             Effect::Answered(id, reply) => {
                 let settle = self.answers.borrow_mut().remove(&id);
@@ -326,16 +331,9 @@ impl Driver {
         }
     }
 
-    /// Looks on disk for outcomes that somebody waits for.
-    pub(crate) fn look_for_deliveries(self: &Rc<Self>) {
-        let Some(from) = self.deliveries.wanted() else { return };
-        let driver = Rc::clone(self);
-        self.journal.read(
-            Store::Done,
-            Some(from),
-            0,
-            Box::new(move |found| driver.deliveries.compare(from, &found.unwrap_or_default())),
-        );
+    /// The rows of a store with numbers beyond `from`.
+    pub(crate) fn read_beyond(&self, store: Store, from: u64, done: Done<Vec<(Key, Vec<u8>)>>) {
+        self.journal.read(store, Some(from), 0, done);
     }
 
     fn on_heard(self: &Rc<Self>, heard: Heard) {

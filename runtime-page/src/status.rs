@@ -51,6 +51,8 @@ pub struct Status {
     pub pending: u64,
     /// Dead letters.
     pub dead: u64,
+    /// Outcomes that this device has filed, in all.
+    pub answered: u64,
     /// When delivery is tried next.
     pub next_attempt_at: Option<Wall>,
     /// Whether the app has paused delivery.
@@ -75,6 +77,7 @@ impl Status {
         self.pages = told.pages;
         self.pending = told.pending;
         self.dead = told.dead;
+        self.answered = told.answered;
         self.next_attempt_at = told.next_attempt_at;
         self.paused = told.paused;
         self.breaker = told.breaker.unwrap_or_default();

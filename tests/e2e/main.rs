@@ -19,6 +19,7 @@ mod dependents;
 mod drain;
 mod failures;
 mod farewell;
+mod hooks;
 mod killing;
 mod loss;
 mod offline;

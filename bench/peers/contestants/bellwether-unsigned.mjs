@@ -2,7 +2,7 @@
 import { queueWith } from './bellwether.mjs';
 
 export const meta = {
-  title: 'bellwether, unsigned', kind: 'ours', pkgs: [], order: 1, drains: ['sqlite', 'memory'], sync: { sqlite: [], memory: ['--memory'] }, package: '../../npm/dist',
+  title: 'bellwether, unsigned', kind: 'ours', pkgs: [], order: 1, drains: ['sqlite', 'memory'], sync: { sqlite: ['--allow-unsigned'], memory: ['--allow-unsigned', '--memory'] }, package: '../../npm/dist',
   note: 'as bellwether, without keys to sign with',
 };
 
