@@ -23,7 +23,7 @@ export function delivered(inside: Inside, id: string): Promise<Delivery> {
 
 class Outcomes {
   readonly #inside: Inside;
-  readonly #awaited = new Map<string, PromiseWithResolvers[]>();
+  readonly #awaited = new Map<string, Waiting[]>();
   /** The newest outcome that everybody who waits has been compared with. */
   #through = 0;
 
@@ -65,7 +65,7 @@ class Outcomes {
   }
 }
 
-interface PromiseWithResolvers {
+interface Waiting {
   resolve(delivery: Delivery): void;
   reject(cause: Error): void;
 }

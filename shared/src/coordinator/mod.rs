@@ -533,8 +533,9 @@ impl Coordinator {
     // Tells all pages; if none is known to be there, the first one that says hello.
     fn tell(&mut self, notice: Notice) {
         if self.roster.is_empty() {
-            if let Notice::Buried { id, type_, reason, tries } = notice.clone() {
-                self.effects.push_back(Effect::TellHook { id, type_, reason, tries });
+            if let Notice::Buried { id, type_, reason, tries } = &notice {
+                let (id, type_, reason) = (id.clone(), type_.clone(), reason.clone());
+                self.effects.push_back(Effect::TellHook { id, type_, reason, tries: *tries });
             }
             if self.untold.len() == UNTOLD_MAX {
                 self.untold.pop_front();
