@@ -18,7 +18,7 @@ use minicbor::bytes::ByteVec;
 use wasm_bindgen::JsValue;
 
 use crate::delivery::Outcomes;
-use crate::group::{Group, Settle, Written};
+use crate::group::{Begin, Group, Settle, Written};
 use crate::listing::Rows;
 use crate::options::{Options, WorkerChoice};
 use crate::status::{Happening, Status};
@@ -37,6 +37,8 @@ pub(crate) struct Driver {
     /// Who waits for outcomes, once anybody does.
     pub(crate) outcomes: OnceCell<Box<dyn Outcomes>>,
     group: Group,
+    /// Transactions of a burst, of which the page machine was not told yet.
+    untold: Cell<u32>,
     journal: Journal,
     link: Link,
     token: RefCell<Option<AskToken>>,
@@ -79,6 +81,7 @@ impl Driver {
                 clock: RefCell::default(),
                 outcomes: OnceCell::new(),
                 group: Group::default(),
+                untold: Cell::default(),
                 page: RefCell::new(page),
                 status: RefCell::new(status),
                 fresh: RefCell::default(),
@@ -136,30 +139,34 @@ impl Driver {
         self.tell(&Happening::Trouble(fault));
     }
 
-    /// Appends a row; whatever is appended in the same turn, or while a transaction is under way, shares the next.
+    /// Appends a row; what is appended in the same turn, or while a transaction is under way, shares the next.
     pub(crate) fn append(
         self: &Rc<Self>,
         row: Vec<u8>,
         urgent: bool,
         settle: Settle<u64>,
     ) -> Result<(), Fault> {
-        if self.group.push(row, urgent, settle)? {
-            let driver = Rc::clone(self);
-            task::soon(move || driver.write());
+        match self.group.push(row, urgent, settle)? {
+            Begin::Now => self.write(),
+            Begin::Soon => {
+                let driver = Rc::clone(self);
+                task::soon(move || driver.write());
+            }
+            Begin::Later => {}
         }
         Ok(())
     }
 
     // Writes what waits, transaction after transaction, until nothing does.
     fn write(self: &Rc<Self>) {
-        let Some(rows) = self.group.begin() else { return };
+        let Some((number, rows)) = self.group.begin() else { return };
         let driver = Rc::clone(self);
         let strict = !self.options.relaxed;
         self.journal.append(
             &rows,
             strict,
             Box::new(move |result| {
-                if let Some(written) = driver.group.end(result) {
+                if let Some(written) = driver.group.end(number, result) {
                     driver.on_written(&written);
                 }
                 driver.write();
@@ -167,9 +174,16 @@ impl Driver {
         );
     }
 
+    // The coordinator reads what it is nudged for, from the disk that is being written: of a burst it hears at the end.
     fn on_written(self: &Rc<Self>, written: &Written) {
         self.fresh.borrow_mut().push((written.last, written.count));
-        self.handle(Input::Appended { urgent: written.urgent });
+        let untold = self.untold.get() + 1;
+        if written.urgent || !self.group.is_busy() || untold == UNTOLD_MAX {
+            self.untold.set(0);
+            self.handle(Input::Appended { urgent: written.urgent });
+        } else {
+            self.untold.set(untold);
+        }
         self.tell(&Happening::Status(self.status()));
     }
 
@@ -398,5 +412,7 @@ impl fmt::Debug for Driver {
 
 const OPEN_MAX: Duration = Duration::from_millis(2_900);
 
+/// Transactions of a burst after which the coordinator hears of it all the same.
+const UNTOLD_MAX: u32 = 16;
 /// Rows that are listed at the most; the status counts them all.
 const LISTED_MAX: u32 = limits::PAGE_QUEUE_ROWS_MAX as u32;

@@ -35,9 +35,9 @@ async fn what_was_enqueued_is_there_for_the_next_client() {
 }
 
 #[wasm_bindgen_test]
-async fn many_at_once_are_in_the_order_of_enqueueing() {
+async fn more_at_once_than_a_transaction_takes_are_in_the_order_of_enqueueing() {
     let client = Bellwether::connect(alone("many")).await.expect("the options fit");
-    let bodies: Vec<String> = (0..500).map(|number| number.to_string()).collect();
+    let bodies: Vec<String> = (0..9_000).map(|number| number.to_string()).collect();
     let receipts = join_all(bodies.iter().map(|body| client.enqueue(event(body)))).await;
     let positions: Vec<u64> = receipts
         .iter()

@@ -125,8 +125,13 @@ async function exchange(send, timeoutMs, bytesMax) {
       if (length > bytesMax) throw { name: "too-large", message: "" };
       chunks.push(value);
     }
-    const read = new Uint8Array(await new Blob(chunks).arrayBuffer());
-    return [response.status, header("content-type"), header("retry-after"), read];
+    const body = new Uint8Array(length);
+    length = 0;
+    for (const chunk of chunks) {
+      body.set(chunk, length);
+      length += chunk.length;
+    }
+    return [response.status, header("content-type"), header("retry-after"), body];
   };
   try {
     return await Promise.race([answered(), late]);

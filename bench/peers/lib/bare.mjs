@@ -1,5 +1,5 @@
 // A Chromium with a bare DevTools connection, for what Playwright would disturb: it attaches to each
-// service worker and pauses it at start.
+// service worker, pauses it at start, and is told of each of its requests with the whole body.
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -21,8 +21,10 @@ export async function bare() {
     if (d.id) { const c = calls.get(d.id); calls.delete(d.id); d.error ? c.j(new Error(d.error.message)) : c.r(d.result); } else for (const g of on) g(d);
   });
   const send = (method, params = {}, sessionId) => new Promise((r, j) => { const i = ++n; calls.set(i, { r, j }); ws.send(JSON.stringify({ id: i, method, params, sessionId })); });
+  const { product } = await send('Browser.getVersion');
   return {
     send, on: (g) => on.push(g),
+    version: product.split('/').at(-1),
     // The session of the first target of that type.
     async attach(type) {
       const { targetInfos } = await send('Target.getTargets');
@@ -34,7 +36,9 @@ export async function bare() {
       const { targetId } = await send('Target.createTarget', { url });
       const { sessionId } = await send('Target.attachToTarget', { targetId, flatten: true });
       const S = (m, p2) => send(m, p2, sessionId);
-      const evaluate = async (expression) => {
+      // An expression, or as in Playwright a function and what it is given.
+      const evaluate = async (what, given) => {
+        const expression = typeof what === 'function' ? `(${what})(${JSON.stringify(given) ?? ''})` : what;
         const r = await S('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true });
         if (r.exceptionDetails) throw new Error(r.exceptionDetails.exception?.description ?? r.exceptionDetails.text);
         return r.result.value;

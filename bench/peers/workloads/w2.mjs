@@ -1,6 +1,8 @@
-// W2 drain of a full queue to a loopback HTTP server.
+// W2 drain of a full queue to a loopback HTTP server. The browser is driven over a bare DevTools connection:
+// Playwright is handed the body of each request, at a cost that grows with the bodies.
 import { list, versions } from '../lib/contestants.mjs';
-import { launch, open, withTimeout } from '../lib/browser.mjs';
+import { bare } from '../lib/bare.mjs';
+import { withTimeout } from '../lib/browser.mjs';
 import { startSync } from '../lib/sync.mjs';
 import { over, rotate, cell, mdTable, fmt } from '../lib/stats.mjs';
 
@@ -20,10 +22,10 @@ export async function run({ srv, only, rounds = 4, quick, deadline = 90_000 }, e
       for (const j of rotate(jobs, r)) {
         if (j.dead[n] || r >= roundsOf(j)) continue;
         const a = j.acc[n];
-        const b = await launch(); j.version = b.version;
+        const b = await bare(); j.version = b.version;
         const sync = j.c.meta.sync && await startSync(j.c.meta.sync[j.v]);
         try {
-          const page = await open(b, srv, j.c);
+          const page = await b.page(`${srv.origin}/c/${j.c.id}/bench.html`);
           await withTimeout(page.evaluate((x) => bench.open(x), { name: 'q2', origin: srv.origin, sync: sync?.origin }), 30_000, 'open');
           const db = `d${Date.now()}`;
           srv.ingest.reset(0);

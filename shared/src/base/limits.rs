@@ -50,7 +50,7 @@ pub const READ_BYTES: usize = 1024 * 1024;
 pub const BACKLOG_ROWS_MAX: usize = 2_048;
 /// Unsealed bytes that one stream keeps in memory.
 pub const BACKLOG_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Rows that a page writes in one transaction.
+/// Rows that a page writes in one transaction; so many do not wait for the transaction before.
 pub const GROUP_ROWS_MAX: usize = 4_096;
 /// Bytes that a page writes in one transaction.
 pub const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
