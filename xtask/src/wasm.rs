@@ -107,6 +107,10 @@ fn compile(repo: &Repo, profile: Profile) -> Outcome<[(Runtime, PathBuf); 2]> {
         Profile::Dev => ("dev", "debug"),
     };
     let mut cargo = repo.cargo(&["build", "--lib", "--profile", cargo_profile, "--target", WASM]);
+    if profile == Profile::Release {
+        let flags = SMALLER.map(|flag| format!("\"-Cllvm-args={flag}\"")).join(",");
+        cargo.args(["--config", &format!("target.{WASM}.rustflags=[{flags}]")]);
+    }
     for runtime in Runtime::ALL {
         let feature = format!("{}/package", runtime.package());
         cargo.args(["--package", runtime.package(), "--features", &feature]);
@@ -140,10 +144,12 @@ fn convert(
     stamp.keep()
 }
 
-/// Lets Binaryen make the modules smaller, and returns the folder of the result.
+/// Lets Binaryen make the modules smaller, arranges them, and returns the folder of the result.
 fn optimize(repo: &Repo, glue: &Path) -> Outcome<PathBuf> {
     let folder = repo.built("glue-optimized");
     crate::package::install(repo, "npm")?;
+    let pack = tool(repo, "bellwether-pack")?;
+    let packing = file::read(&pack)?;
     for name in file::below(glue, &|name| name.starts_with(SNIPPETS))? {
         file::write(&folder.join(&name), &file::read(&glue.join(&name))?)?;
     }
@@ -158,19 +164,26 @@ fn optimize(repo: &Repo, glue: &Path) -> Outcome<PathBuf> {
             let stamp = Stamp::new(
                 repo,
                 &format!("optimized-{name}"),
-                [&content[..], WASM_OPT.join(" ").as_bytes()],
+                [&content[..], &packing, WASM_OPT.join(" ").as_bytes()],
             );
             if stamp.is_current() && to.exists() {
                 continue;
             }
             let mut wasm_opt = crate::package::package_tool(repo, "wasm-opt")?;
-            wasm_opt.arg(&from).args(WASM_OPT).arg("--output").arg(&to);
+            let optimized = to.with_extension("optimized");
+            wasm_opt.arg(&from).args(WASM_OPT).arg("--output").arg(&optimized);
             run("making the wasm small", &mut wasm_opt)?;
+            let mut pack = std::process::Command::new(&pack);
+            run("arranging the wasm", pack.arg(&optimized).arg(&to))?;
             stamp.keep()?;
         }
     }
     Ok(folder)
 }
+
+/// Left out of LLVM's work: what makes loops and branches quicker by saying something twice, or by keeping it in one more
+/// local. Set as a matter of this build, so that flags of the environment, where there are any, win over them.
+const SMALLER: [&str; 3] = ["-enable-pre=0", "-disable-licm-promotion", "-disable-lsr"];
 
 /// A panic in what is shipped is a trap: nobody would read its words.
 const SHIPPED: &[&str] = &["--trap"];
@@ -178,14 +191,18 @@ const SHIPPED: &[&str] = &["--trap"];
 /// Where wasm-bindgen puts the modules that the runtimes' crates bring along, and the glue imports.
 const SNIPPETS: &str = "snippets";
 
-/// The features one by one: with all of them, modules come out that browsers refuse. No inlining, and no
-/// sharing of repeated expressions: what they save is less than what brotli then misses. The first 1,024 bytes of
-/// memory are the far end of the stack, where nothing is kept.
+/// The features one by one: with all of them, modules come out that browsers refuse. Nothing is inlined but what is
+/// hardly longer than its call, and neither repeated expressions nor ends of blocks are shared: what they save is less than
+/// what brotli then misses. The first 1,024 bytes of memory are the far end of the stack, where nothing is kept.
 const WASM_OPT: &[&str] = &[
-    "-Oz",
-    "--skip-pass=inlining",
-    "--skip-pass=inlining-optimizing",
+    "-Os",
+    "--always-inline-max-function-size=3",
+    "--flexible-inline-max-function-size=0",
+    "--one-caller-inline-max-function-size=0",
+    "--skip-pass=code-folding",
+    "--skip-pass=code-pushing",
     "--skip-pass=local-cse",
+    "--skip-pass=simplify-locals",
     "--low-memory-unused",
     "--converge",
     "--strip-target-features",
