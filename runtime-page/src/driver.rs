@@ -5,7 +5,7 @@ use core::fmt;
 use core::time::Duration;
 use std::rc::Rc;
 
-use bellwether_shared::base::{Culprit, Fault, Hlc, PageId, RequestId, SortedMap, limits};
+use bellwether_shared::base::{Culprit, Fault, Hlc, Mono, PageId, RequestId, SortedMap, limits};
 use bellwether_shared::bus::{Envelope, Identity, Notice, Reply, Request, Sync};
 use bellwether_shared::page::{Effect, Input, Page};
 use bellwether_shared::rows::{Key, Store};
@@ -43,6 +43,8 @@ pub(crate) struct Driver {
     link: Link,
     token: RefCell<Option<AskToken>>,
     page: RefCell<Page>,
+    /// What the link's timer was set to, and has not rung for.
+    alarm: Cell<Option<Mono>>,
     status: RefCell<Status>,
     /// Events made durable here that the coordinator has not counted yet: the last position of each transaction, and
     /// how many it wrote.
@@ -83,6 +85,7 @@ impl Driver {
                 group: Group::default(),
                 untold: Cell::default(),
                 page: RefCell::new(page),
+                alarm: Cell::default(),
                 status: RefCell::new(status),
                 fresh: RefCell::default(),
                 hear: RefCell::new(hear),
@@ -288,7 +291,10 @@ impl Driver {
             self.perform(effect);
         }
         let next = self.page.borrow().poll_timeout();
-        self.link.wake(next.map(|at| at.since(clock::now().mono)));
+        // Most of what happens moves no timer, and moving one costs as much as writing an event down.
+        if self.alarm.replace(next) != next {
+            self.link.wake(next.map(|at| at.since(clock::now().mono)));
+        }
     }
 
     fn perform(self: &Rc<Self>, effect: Effect) {
@@ -371,7 +377,10 @@ impl Driver {
                 }
             }
             Heard::Network(network) => self.handle(Input::Network(network)),
-            Heard::Timeout => self.handle(Input::Timeout),
+            Heard::Timeout => {
+                self.alarm.set(None);
+                self.handle(Input::Timeout);
+            }
         }
     }
 

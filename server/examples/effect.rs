@@ -112,6 +112,7 @@ async fn main() -> Result<(), String> {
         guard: Guard::Development,
         signatures: Signatures::Required,
         origins: Origins { named: Vec::new(), any: false, loopback: true },
+        heads: Arc::default(),
         moods: None,
         assets: None,
     });

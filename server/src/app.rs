@@ -17,9 +17,10 @@ use crate::auth::Guard;
 use crate::config::Origins;
 use crate::engine::Signatures;
 use crate::fault::Fault;
+use crate::live::Heads;
 use crate::mood::Moods;
 use crate::route::format::Format;
-use crate::route::{assets, audit, dev, events, farewell, health, push};
+use crate::route::{assets, audit, dev, events, farewell, health, live, push, state};
 use crate::store::Store;
 
 /// What the routes work with.
@@ -33,6 +34,8 @@ pub struct App<S> {
     pub signatures: Signatures,
     /// Which pages of other origins may ask.
     pub origins: Origins,
+    /// Who waits for news of which log.
+    pub heads: Arc<Heads>,
     /// Faults to order, if they are offered.
     pub moods: Option<Arc<Moods>>,
     /// What is served at `/`.
@@ -46,6 +49,8 @@ pub fn app<S: Store>(app: App<S>) -> Router {
     let router = Router::new()
         .route("/v1/push", post(push::post::<S>).fallback(method_unknown))
         .route("/v1/events", get(events::get::<S>).fallback(method_unknown))
+        .route("/v1/live", get(live::get::<S>).fallback(method_unknown))
+        .route("/v1/state", get(state::get::<S>).fallback(method_unknown))
         .route("/v1/audit", get(audit::get::<S>).fallback(method_unknown))
         .route("/v1/tickets", post(farewell::tickets::<S>).fallback(method_unknown))
         .route("/v1/farewell", post(farewell::post::<S>).fallback(method_unknown))

@@ -56,6 +56,14 @@ pub const WEBHOOK_TIMEOUT_MS_MAX: u64 = 10_000;
 pub const WEBHOOK_REPLY_BYTES_MAX: usize = 64 * 1024;
 /// Connections that are served at once; more wait to be accepted.
 pub const CONNECTIONS_MAX: usize = 4_096;
+/// Those who wait for news of a log at once, of all the connections there are.
+pub const LIVE_MAX: usize = 3_072;
+/// How far behind a reader of a live log may be and still be told of each event.
+pub const LIVE_LAG_MAX: u64 = 1_000;
+/// How often a live log says that it is there, if nothing happens.
+pub const LIVE_ALIVE_MS: u64 = 15_000;
+/// How long a reader of the log may wait for news.
+pub const WAIT_MS_MAX: u64 = 55_000;
 /// How long a sender may take for the head of a request, the pause before it included: longer than
 /// browsers keep a connection that rests, so that it is mostly they who end it.
 pub const HEAD_TIMEOUT_MS: u64 = 310_000;
@@ -66,6 +74,8 @@ pub const SHUTDOWN_MS_MAX: u64 = 5_000;
 /// The largest number that every store and every reader of JSON keeps exactly.
 pub const COUNT_MAX: u64 = (1 << 53) - 1;
 
+// There is always room for those who push.
+const _: () = assert!(LIVE_MAX <= CONNECTIONS_MAX * 3 / 4);
 // Escaping at worst doubles a result in JSON, and codes and messages stand beside.
 const _: () = assert!(
     2 * (ANSWER_RESULT_BYTES_MAX + limits::RESULT_BYTES_MAX)

@@ -7,9 +7,11 @@
 //! - [`engine`] decides, and knows neither sockets nor SQL;
 //! - [`store`] keeps, in memory or in one SQLite file;
 //! - [`audit`] writes a log with its proofs, and checks such a file with nothing else;
-//! - [`app()`] is the HTTP face, testable without a port; [`serve()`] gives it one.
+//! - [`app()`] is the HTTP face, testable without a port; [`serve()`] gives it one;
 //!
-//! Not here: sockets for live streams, and the client's machines.
+//! - [`live`] tells who waits that a log has grown.
+//!
+//! Not here: WebSockets, and the client's machines.
 
 pub mod app;
 pub mod audit;
@@ -20,6 +22,7 @@ pub mod config;
 pub mod effect;
 pub mod engine;
 pub mod fault;
+pub mod live;
 pub mod mood;
 pub mod observe;
 mod route;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use bellwether_server::config::{Arguments, Config};
+use bellwether_server::live::Heads;
 use bellwether_server::mood::{Moods, Moody};
 use bellwether_server::store::{Embedded, Memory, Opening, Store};
 use bellwether_server::webhook::{Caller, Hooked, Replies};
@@ -74,8 +75,10 @@ async fn run<S: Store>(config: Config, store: S, moods: Option<Arc<Moods>>) -> R
         .await
         .map_err(|fault| format!("cannot listen on {}: {fault}", config.listen))?;
     let address = listener.local_addr().map_err(|fault| format!("cannot listen: {fault}"))?;
+    let heads = Arc::<Heads>::default();
     let router = app(App {
         store,
+        heads: Arc::clone(&heads),
         guard: config.guard,
         signatures: config.signatures,
         origins: config.origins,
@@ -86,6 +89,10 @@ async fn run<S: Store>(config: Config, store: S, moods: Option<Arc<Moods>>) -> R
     // For whoever started it on port 0; that nobody reads it is no reason to end.
     let _ = writeln!(std::io::stdout(), "listening on http://{address}");
     tracing::info!(%address, "listening");
+    let stop = async move {
+        stop.await;
+        heads.close();
+    };
     serve(listener, router, stop).await;
     tracing::info!("closed");
     Ok(())

@@ -290,6 +290,7 @@ struct Session {
     effects: BTreeMap<EventId, u32>,
     /// The data that the effects of events with a prerequisite saw.
     seen: BTreeMap<EventId, Box<[u8]>>,
+    document: BTreeMap<Box<str>, Vec<u8>>,
 }
 
 #[derive(Debug, Clone)]
@@ -400,6 +401,28 @@ impl Reader for Tables {
         page.cloned().map(each).take_while(|more| *more).for_each(drop);
         Ok(())
     }
+
+    fn entry(&self, session: &SessionRow, key: &str) -> Result<Option<Vec<u8>>, StoreFault> {
+        let session = self.sessions.get(at(session.key));
+        Ok(session.and_then(|session| session.document.get(key)).cloned())
+    }
+
+    fn entries(
+        &self,
+        session: &SessionRow,
+        after: &str,
+        each: &mut dyn FnMut(&str, Vec<u8>) -> bool,
+    ) -> Result<(), StoreFault> {
+        let document = self.sessions.get(at(session.key)).map(|session| &session.document);
+        let beyond = document.into_iter().flatten().filter(|(key, _)| &***key > after);
+        beyond.map(|(key, entry)| each(key, entry.clone())).take_while(|more| *more).for_each(drop);
+        Ok(())
+    }
+
+    fn entry_count(&self, session: &SessionRow) -> Result<u64, StoreFault> {
+        let session = self.sessions.get(at(session.key));
+        Ok(session.map_or(0, |session| session.document.len() as u64))
+    }
 }
 
 impl Ledger for Tables {
@@ -413,8 +436,8 @@ impl Ledger for Tables {
         let row = SessionRow { key, epoch: moment.fresh_epoch, head: 0, floor: 0 };
         self.session_keys.insert(name.into(), key);
         let (log, ids, effects) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
-        let seen = BTreeMap::new();
-        self.sessions.push(Session { row: row.clone(), log, ids, effects, seen });
+        let (seen, document) = (BTreeMap::new(), BTreeMap::new());
+        self.sessions.push(Session { row: row.clone(), log, ids, effects, seen, document });
         Ok(row)
     }
 
@@ -484,6 +507,16 @@ impl Ledger for Tables {
             sealed: event.sealed.to_vec().into(),
             bound: None,
         });
+        Ok(())
+    }
+
+    fn put_entry(
+        &mut self,
+        session: &SessionRow,
+        key: &str,
+        entry: &[u8],
+    ) -> Result<(), StoreFault> {
+        self.session_mut(session)?.document.insert(key.into(), entry.to_vec());
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::bind::{Binds, BindsUnfit};
 use super::check::Link;
 use super::prerequisite::{PREREQUISITE_UNKNOWN, Standing, stand};
-use super::{Appended, Filled, Ledger, Place, Run, StoreFault, Taken, prerequisite};
+use super::{Appended, Filled, Ledger, Place, Run, StoreFault, Taken, prerequisite, state};
 use crate::bounds::{CODE_BYTES_MAX, MESSAGE_BYTES_MAX, PREREQUISITE_RETRY_AFTER_MS, cut};
 use crate::effect::{AcceptedEvent, Effect, EffectOutcome, knows};
 
@@ -50,7 +50,8 @@ pub(super) fn one<L: Ledger>(
         let place = Place::spare(seq, link, Some(event.id), Filled::Taken(taken));
         return Ok(Step::Consumed(place, Outcome::DUPLICATE));
     }
-    if !knows(effect, event.type_) {
+    let is_patch = event.kind == EventKind::Patch;
+    if !is_patch && !knows(effect, event.type_) {
         let message = type_unknown(event.type_);
         return Ok(refused(seq, link, Some(event.id), TYPE_UNKNOWN, &message));
     }
@@ -67,8 +68,18 @@ pub(super) fn one<L: Ledger>(
     };
     let event = Event { data: bound.as_deref().or(event.data), ..event };
     let offset = run.session.head + 1;
-    let accepted = AcceptedEvent { tenant, stream, seq, offset, taken_at: now, event: &event };
-    match ledger.run(&run.session, effect, &accepted)? {
+    let outcome = if is_patch {
+        match state::change(ledger, &run.session, &event, offset, now)? {
+            Ok(()) => EffectOutcome::Done { result: None },
+            Err(state::Refused { code, message }) => {
+                return Ok(refused(seq, link, Some(event.id), code, &message));
+            }
+        }
+    } else {
+        let accepted = AcceptedEvent { tenant, stream, seq, offset, taken_at: now, event: &event };
+        ledger.run(&run.session, effect, &accepted)?
+    };
+    match outcome {
         EffectOutcome::Done { result } => {
             let taken = Taken { offset, result };
             let appended = Appended {
@@ -155,6 +166,16 @@ pub(super) fn read(sealed: &[u8]) -> Result<Event<'_>, Unfit> {
     };
     if let Err(fault) = binds {
         return Err(unfit(BINDS_INVALID, fault.to_string()));
+    }
+    if event.kind == EventKind::Patch {
+        if event.binds.is_some() {
+            let message = "a patch takes nothing from its prerequisite's result";
+            return Err(unfit(BINDS_INVALID, message.into()));
+        }
+        return match state::read(&event) {
+            Ok(_) => Ok(event),
+            Err(state::Refused { code, message }) => Err(unfit(code, message)),
+        };
     }
     match event.data.map(serde_json::from_slice::<&RawValue>) {
         Some(Err(fault)) => {

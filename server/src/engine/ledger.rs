@@ -237,6 +237,29 @@ pub trait Reader {
         limit: u32,
         each: &mut dyn FnMut(LogEvent) -> bool,
     ) -> Result<(), StoreFault>;
+
+    /// The encoded entry of a key of the session's document.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn entry(&self, session: &SessionRow, key: &str) -> Result<Option<Vec<u8>>, StoreFault>;
+
+    /// Hands out the keys after `after`, in the order of their bytes, with their encoded entries, until `each` says no.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn entries(
+        &self,
+        session: &SessionRow,
+        after: &str,
+        each: &mut dyn FnMut(&str, Vec<u8>) -> bool,
+    ) -> Result<(), StoreFault>;
+
+    /// How many keys the session's document has.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn entry_count(&self, session: &SessionRow) -> Result<u64, StoreFault>;
 }
 
 /// A stream of a session, for the audit.
@@ -335,6 +358,17 @@ pub trait Ledger: Reader {
     /// # Errors
     /// The store failed.
     fn append(&mut self, session: &SessionRow, event: Appended<'_>) -> Result<(), StoreFault>;
+
+    /// Writes a key of the session's document.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn put_entry(
+        &mut self,
+        session: &SessionRow,
+        key: &str,
+        entry: &[u8],
+    ) -> Result<(), StoreFault>;
 
     /// Consumes a place.
     ///

@@ -21,13 +21,14 @@ mod check;
 mod farewell;
 mod ledger;
 mod prerequisite;
+mod state;
 
 use std::collections::BTreeSet;
 
 use bellwether_shared::base::{EventId, LogEpoch, Seq, Wall};
 use bellwether_shared::rules::chain;
 use bellwether_shared::wire::{
-    self, Answer, Event, EventResult, Later, LogEvent, LogPage, Outcome, Push, Verdict,
+    self, Answer, Event, EventKind, EventResult, Later, LogEvent, LogPage, Outcome, Push, Verdict,
 };
 
 pub use bind::{Binds, BindsUnfit, Unbound};
@@ -40,6 +41,7 @@ pub use ledger::{
 pub use prerequisite::{
     BINDING_FAILED, PREREQUISITE_FAILED, PREREQUISITE_UNKNOWN, Prerequisite, Standing, stand,
 };
+pub use state::{STATE_CONFLICT, StateAsk, snapshot};
 
 use self::accept::Step;
 use crate::bounds;
@@ -199,6 +201,10 @@ fn fresh<'a, R: Reader>(
             }
         };
         if ledger.taken(session, &event.id)?.is_some() || ids.contains(&event.id) {
+            continue;
+        }
+        if event.kind == EventKind::Patch {
+            ids.insert(event.id);
             continue;
         }
         if !knows(effect, event.type_) {

@@ -3,19 +3,23 @@
 //! JSON shows each event opened, with its body as the JSON that the app sent, and in it what the event
 //! takes from its prerequisite's result (OUT-16). CBOR is the sealed form, [`LogPage`], with such a body beside.
 
+use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Query, State, rejection::QueryRejection};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use bellwether_shared::base::{DeviceId, EventId, Incarnation, LogEpoch, PageId, Seq, Wall};
-use bellwether_shared::wire::{self, Event, Lane, LogEvent, LogPage};
+use bellwether_shared::rules::patch::{Patch, Write};
+use bellwether_shared::wire::{self, Event, EventKind, Lane, LogEvent, LogPage};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tokio::time::{Instant, timeout_at};
 
 use super::format::{Format, json_answer};
 use crate::app::App;
-use crate::bounds::{PAGE_EVENTS, PAGE_EVENTS_MAX};
+use crate::bounds::{PAGE_EVENTS, PAGE_EVENTS_MAX, WAIT_MS_MAX};
 use crate::engine::PageAsk;
 use crate::fault::Fault;
 use crate::store::Store;
@@ -29,6 +33,8 @@ pub(crate) struct Asked {
     after: u64,
     #[serde(default)]
     limit: Option<u32>,
+    #[serde(default)]
+    wait: u64,
 }
 
 pub(crate) async fn get<S: Store>(
@@ -63,7 +69,18 @@ async fn read<S: Store>(
         after: asked.after,
         limit,
     };
-    app.store.page(ask).await
+    if asked.wait == 0 {
+        return app.store.page(ask).await;
+    }
+    // Watched before it is read: what comes in between is heard of.
+    let mut watch = app.heads.watch(&ask.tenant, &ask.session)?;
+    let until = Instant::now() + Duration::from_millis(asked.wait.min(WAIT_MS_MAX));
+    loop {
+        let page = app.store.page(ask.clone()).await?;
+        if !page.events.is_empty() || !matches!(timeout_at(until, watch.news()).await, Ok(true)) {
+            return Ok(page);
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -78,7 +95,7 @@ struct OpenPage<'a> {
 /// An event as people read it. `stamp` is text, because it is larger than what JavaScript counts
 /// exactly; the times are milliseconds since 1970.
 #[derive(Debug, Serialize)]
-struct OpenEvent<'a> {
+pub(super) struct OpenEvent<'a> {
     offset: u64,
     id: Option<EventId>,
     client: Incarnation,
@@ -89,7 +106,9 @@ struct OpenEvent<'a> {
     #[serde(rename = "type")]
     type_: Option<&'a str>,
     key: Option<&'a str>,
-    data: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    data: Option<Cow<'a, RawValue>>,
     schema: Option<u32>,
     stamp: Option<String>,
     at: Option<Wall>,
@@ -113,7 +132,7 @@ fn opened(page: &LogPage) -> OpenPage<'_> {
 }
 
 // What is in the log was readable when it was taken; if it is not any more, its place still shows.
-fn open(event: &LogEvent) -> OpenEvent<'_> {
+pub(super) fn open(event: &LogEvent) -> OpenEvent<'_> {
     let sealed = wire::decode::<Event<'_>>(&event.sealed).ok();
     let sealed = sealed.as_ref();
     let bound = event.bound.as_ref().map(|bound| bound.as_slice());
@@ -127,9 +146,14 @@ fn open(event: &LogEvent) -> OpenEvent<'_> {
         user: &event.user,
         type_: sealed.map(|sealed| sealed.type_),
         key: sealed.and_then(|sealed| sealed.key),
-        data: bound
-            .or(sealed.and_then(|sealed| sealed.data))
-            .and_then(|text| serde_json::from_slice(text).ok()),
+        kind: sealed.and_then(|sealed| (sealed.kind == EventKind::Patch).then_some("patch")),
+        data: match sealed {
+            Some(sealed) if sealed.kind == EventKind::Patch => patch(sealed).map(Cow::Owned),
+            _ => bound
+                .or(sealed.and_then(|sealed| sealed.data))
+                .and_then(|text| serde_json::from_slice(text).ok())
+                .map(Cow::Borrowed),
+        },
         schema: sealed.map(|sealed| sealed.schema),
         stamp: sealed.map(|sealed| sealed.stamp.0.to_string()),
         at: sealed.map(|sealed| sealed.at),
@@ -141,4 +165,34 @@ fn open(event: &LogEvent) -> OpenEvent<'_> {
             .and_then(|sealed| sealed.binds)
             .and_then(|text| serde_json::from_slice(text).ok()),
     }
+}
+
+// A patch as people read it: what it writes where, and on what.
+fn patch(sealed: &Event<'_>) -> Option<Box<RawValue>> {
+    #[derive(Serialize)]
+    struct OpenWrite<'a> {
+        key: &'a str,
+        path: &'a [&'a str],
+        #[serde(skip_serializing_if = "Option::is_none")]
+        value: Option<&'a RawValue>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        base: Option<OpenBase<'a>>,
+    }
+    #[derive(Serialize)]
+    struct OpenBase<'a> {
+        version: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        after: Option<&'a EventId>,
+    }
+    let patch: Patch<'_> = wire::decode(sealed.data?).ok()?;
+    let open = patch.writes.iter().map(|Write { key, path, value, base }| OpenWrite {
+        key,
+        path,
+        value: value.and_then(|value| serde_json::from_slice(value).ok()),
+        base: base
+            .as_ref()
+            .map(|base| OpenBase { version: base.version, after: base.after.as_ref() }),
+    });
+    let writes: Vec<OpenWrite<'_>> = open.collect();
+    serde_json::value::to_raw_value(&serde_json::json!({ "writes": writes })).ok()
 }

@@ -110,7 +110,10 @@ async fn take<S: Store>(
         return Err(Fault::TicketInvalid);
     }
     let ticket = app.store.ticket_key().open(&farewell.ticket, wall())?;
-    app.store.farewell(Parting::of(farewell, ticket)?).await
+    let (tenant, session) = (ticket.tenant.clone(), ticket.session.clone());
+    let answer = app.store.farewell(Parting::of(farewell, ticket)?).await?;
+    app.heads.tell(&tenant, &session, answer.log_head);
+    Ok(answer)
 }
 
 // A beacon that needs no leave beforehand can only say that it is plain text, or nothing. JSON begins with a

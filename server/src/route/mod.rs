@@ -7,4 +7,6 @@ pub(crate) mod events;
 pub(crate) mod farewell;
 pub(crate) mod format;
 pub(crate) mod health;
+pub(crate) mod live;
 pub(crate) mod push;
+pub(crate) mod state;

@@ -65,8 +65,11 @@ async fn take<S: Store>(
         Some(_) => return Err(ordered_500()),
         None => {}
     }
+    let session = push.stream.session.clone();
     let checked = Checked::of(push, app.signatures)?;
-    app.store.push(&caller.tenant, checked).await
+    let answer = app.store.push(&caller.tenant, checked).await?;
+    app.heads.tell(&caller.tenant, &session, answer.log_head);
+    Ok(answer)
 }
 
 fn parse(format: Format, body: &[u8]) -> Result<Push, Fault> {

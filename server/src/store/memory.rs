@@ -3,19 +3,20 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bellwether_shared::base::{EventId, Seq, Wall};
 use bellwether_shared::wire::audit::Followed;
-use bellwether_shared::wire::{self, Answer, Event, LogEvent, LogPage, Push, StreamId};
+use bellwether_shared::wire::{self, Answer, Event, LogEvent, LogPage, Push, Snapshot, StreamId};
 
 use super::{Store, entropy, moment, wall};
 use crate::audit::Export;
 use crate::effect::{self, AcceptedEvent, Effect, EffectFault, EffectOutcome, Room};
 use crate::engine::{
     self, Appended, Archive, ArchivedEvent, ArchivedStream, Checked, Clerk, Ledger, Moment,
-    NewStream, PageAsk, Parting, Place, Proof, Reader, SessionRow, StoreFault, StreamRow, Taken,
-    Wanted,
+    NewStream, PageAsk, Parting, Place, Proof, Reader, SessionRow, StateAsk, StoreFault, StreamRow,
+    Taken, Wanted,
 };
 use crate::fault::Fault;
 use crate::ticket::{Ticket, TicketKey};
@@ -83,6 +84,10 @@ impl Store for Memory {
         engine::page(&*self.tables(), &ask)
     }
 
+    async fn snapshot(&self, ask: StateAsk) -> Result<Snapshot, Fault> {
+        engine::snapshot(&*self.tables(), &ask)
+    }
+
     async fn audit(&self, mut export: Export) -> Result<(Export, Vec<u8>), Fault> {
         let part = export.part(&*self.tables(), wall())?;
         Ok((export, part))
@@ -112,6 +117,7 @@ struct Session {
     streams: Vec<i64>,
     ids: BTreeMap<EventId, Taken>,
     values: BTreeMap<Box<str>, Vec<u8>>,
+    document: BTreeMap<Box<str>, Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -173,6 +179,28 @@ impl Reader for Tables {
         let page = log.iter().skip(skip).take(usize::try_from(limit).unwrap_or(usize::MAX));
         page.cloned().map(each).take_while(|more| *more).for_each(drop);
         Ok(())
+    }
+
+    fn entry(&self, session: &SessionRow, key: &str) -> Result<Option<Vec<u8>>, StoreFault> {
+        Ok(self.session_at(session).and_then(|session| session.document.get(key)).cloned())
+    }
+
+    fn entries(
+        &self,
+        session: &SessionRow,
+        after: &str,
+        each: &mut dyn FnMut(&str, Vec<u8>) -> bool,
+    ) -> Result<(), StoreFault> {
+        let beyond = (Bound::Excluded(after), Bound::Unbounded);
+        let document =
+            self.session_at(session).map(|session| session.document.range::<str, _>(beyond));
+        let mut entries = document.into_iter().flatten();
+        while entries.next().is_some_and(|(key, entry)| each(key, entry.clone())) {}
+        Ok(())
+    }
+
+    fn entry_count(&self, session: &SessionRow) -> Result<u64, StoreFault> {
+        Ok(self.session_at(session).map_or(0, |session| session.document.len() as u64))
     }
 }
 
@@ -250,6 +278,7 @@ impl Ledger for Tables {
             streams: Vec::new(),
             ids: BTreeMap::new(),
             values: BTreeMap::new(),
+            document: BTreeMap::new(),
         });
         Ok(row)
     }
@@ -325,6 +354,16 @@ impl Ledger for Tables {
             sealed: event.sealed.to_vec().into(),
             bound: None,
         });
+        Ok(())
+    }
+
+    fn put_entry(
+        &mut self,
+        session: &SessionRow,
+        key: &str,
+        entry: &[u8],
+    ) -> Result<(), StoreFault> {
+        self.session_mut(session)?.document.insert(key.into(), entry.to_vec());
         Ok(())
     }
 

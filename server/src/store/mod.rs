@@ -15,13 +15,13 @@ use std::future::Future;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bellwether_shared::base::{LogEpoch, Wall};
-use bellwether_shared::wire::{Answer, LogPage, Push};
+use bellwether_shared::wire::{Answer, LogPage, Push, Snapshot};
 
 pub use embedded::{Archived, Embedded, Opening};
 pub use memory::Memory;
 
 use crate::audit::Export;
-use crate::engine::{Checked, Moment, PageAsk, Parting, StoreFault, Wanted};
+use crate::engine::{Checked, Moment, PageAsk, Parting, StateAsk, StoreFault, Wanted};
 use crate::fault::Fault;
 use crate::ticket::TicketKey;
 
@@ -82,6 +82,12 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// As there.
     fn page(&self, ask: PageAsk) -> impl Future<Output = Result<LogPage, Fault>> + Send;
+
+    /// Reads a session's document; see [`engine::snapshot`](crate::engine::snapshot).
+    ///
+    /// # Errors
+    /// As there.
+    fn snapshot(&self, ask: StateAsk) -> impl Future<Output = Result<Snapshot, Fault>> + Send;
 
     /// The next part of an audit, and the export as it goes on; see [`Export::part`].
     ///

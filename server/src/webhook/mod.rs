@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bellwether_shared::base::EventId;
-use bellwether_shared::wire::{self, Answer, Event, LogPage, Push, StreamId};
+use bellwether_shared::wire::{self, Answer, Event, LogPage, Push, Snapshot, StreamId};
 use tokio::sync::Semaphore;
 
 pub use call::{Caller, Secret, sign};
@@ -38,7 +38,7 @@ use self::claims::{Claims, Names};
 use crate::audit::Export;
 use crate::bounds::{WEBHOOK_BUDGET_MS, WEBHOOK_CALLS_MAX};
 use crate::effect::{AcceptedEvent, Effect, EffectOutcome, EffectTx};
-use crate::engine::{Checked, PageAsk, Parting, Prerequisite, Standing, Wanted, stand};
+use crate::engine::{Checked, PageAsk, Parting, Prerequisite, Standing, StateAsk, Wanted, stand};
 use crate::fault::Fault;
 use crate::store::Store;
 use crate::ticket::TicketKey;
@@ -211,6 +211,10 @@ impl<S: Store> Store for Hooked<S> {
 
     async fn page(&self, ask: PageAsk) -> Result<LogPage, Fault> {
         self.inner.store.page(ask).await
+    }
+
+    async fn snapshot(&self, ask: StateAsk) -> Result<Snapshot, Fault> {
+        self.inner.store.snapshot(ask).await
     }
 
     async fn audit(&self, export: Export) -> Result<(Export, Vec<u8>), Fault> {

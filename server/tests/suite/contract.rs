@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bellwether_server::Fault;
 use bellwether_server::audit::Export;
-use bellwether_server::engine::{Checked, PageAsk, Parting, Signatures, Wanted};
+use bellwether_server::engine::{Checked, PageAsk, Parting, Signatures, StateAsk, Wanted};
 use bellwether_server::store::{Embedded, Memory, Opening, Store};
 use bellwether_server::ticket::TicketKey;
 use bellwether_shared::base::{EventId, LogEpoch, Seq};
 use bellwether_shared::rules::chain;
 use bellwether_shared::wire::{
-    self, Answer, Event, EventKind, Former, LogPage, Outcome, Push, Verdict,
+    self, Answer, Event, EventKind, Former, LogPage, Outcome, Push, Snapshot, Verdict,
 };
 
 use crate::device::{Device, dependent, event, event_with, plain, released, unsealed};
@@ -57,6 +57,10 @@ impl<S: Store> Store for Faulty<S> {
         self.inner.page(ask).await
     }
 
+    async fn snapshot(&self, ask: StateAsk) -> Result<Snapshot, Fault> {
+        self.inner.snapshot(ask).await
+    }
+
     async fn audit(&self, export: Export) -> Result<(Export, Vec<u8>), Fault> {
         self.inner.audit(export).await
     }
@@ -98,30 +102,32 @@ pub(crate) fn memory() -> Memory {
     Memory::new(Arc::new(Scripted::default()))
 }
 
-fn faulty<S>(inner: S) -> Faulty<S> {
+pub(crate) fn faulty<S>(inner: S) -> Faulty<S> {
     Faulty { inner, pushes: AtomicU64::new(0) }
 }
 
 macro_rules! contract {
     ($($rule:ident),+ $(,)?) => {
-        mod on_memory { $(#[tokio::test] async fn $rule() { super::$rule(super::memory()).await; })+ }
+        mod on_memory { $(#[tokio::test] async fn $rule() { super::$rule($crate::contract::memory()).await; })+ }
         mod on_memory_losing_answers {
-            $(#[tokio::test] async fn $rule() { super::$rule(super::faulty(super::memory())).await; })+
+            $(#[tokio::test] async fn $rule() { super::$rule($crate::contract::faulty($crate::contract::memory())).await; })+
         }
         mod on_sqlite {
             $(#[tokio::test] async fn $rule() {
-                let directory = super::Directory::new();
+                let directory = $crate::contract::Directory::new();
                 super::$rule(directory.open()).await;
             })+
         }
         mod on_sqlite_losing_answers {
             $(#[tokio::test] async fn $rule() {
-                let directory = super::Directory::new();
-                super::$rule(super::faulty(directory.open())).await;
+                let directory = $crate::contract::Directory::new();
+                super::$rule($crate::contract::faulty(directory.open())).await;
             })+
         }
     };
 }
+
+pub(crate) use contract;
 
 contract! {
     a_batch_is_taken_and_read_back,
@@ -728,7 +734,7 @@ pub(crate) fn ids(page: &LogPage) -> Vec<String> {
 }
 
 /// Results as text, with no difference between now and before: the answer to either may be lost.
-fn told(answer: &Answer) -> Vec<String> {
+pub(crate) fn told(answer: &Answer) -> Vec<String> {
     assert_eq!(answer.verdict, Verdict::Taken);
     let results = answer.results.iter().map(|result| {
         let seq = result.seq.0;

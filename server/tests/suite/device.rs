@@ -3,8 +3,10 @@
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use bellwether_shared::base::{DeviceId, EventId, Incarnation, PageId, Seq, Stamp, Wall};
 use bellwether_shared::rules::chain::{self, Hash};
+use bellwether_shared::rules::patch::{Patch, Write};
 use bellwether_shared::wire::{
-    self, DeviceKey, Event, EventFlags, EventKind, Former, KeyKind, Lane, PROTOCOL, Push, StreamId,
+    self, DeviceKey, Event, EventFlags, EventKind, Former, KeyKind, Lane, PATCH_TYPE, PROTOCOL,
+    Push, StreamId,
 };
 
 pub(crate) struct Device {
@@ -121,6 +123,19 @@ pub(crate) fn unsealed<'a>(type_: &'a str, id: &str, data: Option<&'a [u8]>) -> 
         binds: None,
         flags: None,
     }
+}
+
+/// A patch that page number `page` made so many milliseconds after the usual time.
+pub(crate) fn patch(id: &str, page: u8, later_ms: u64, writes: Vec<Write<'_>>) -> Vec<u8> {
+    let data = wire::to_cbor(&Patch { writes });
+    let patch = unsealed(PATCH_TYPE, id, Some(&data));
+    let stamp = Stamp(patch.stamp.0 + (later_ms << 16));
+    wire::to_cbor(&Event { kind: EventKind::Patch, stamp, page: PageId([page; 16]), ..patch })
+}
+
+/// A write of JSON text, or of a deletion, to a key or to a place below it.
+pub(crate) fn write<'b>(key: &'b str, path: &[&'b str], value: Option<&'b str>) -> Write<'b> {
+    Write { key, path: path.to_vec(), value: value.map(str::as_bytes), base: None }
 }
 
 /// Plain events with these ids.

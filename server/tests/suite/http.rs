@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, Request, header};
 use bellwether_server::auth::Guard;
 use bellwether_server::config::Origins;
 use bellwether_server::engine::Signatures;
+use bellwether_server::live::Heads;
 use bellwether_server::mood::{Moods, Moody};
 use bellwether_server::store::Memory;
 use bellwether_server::{App, app};
@@ -63,6 +64,7 @@ pub(crate) struct Setup {
     pub(crate) guard: Guard,
     pub(crate) signatures: Signatures,
     pub(crate) origins: Origins,
+    pub(crate) heads: Arc<Heads>,
     pub(crate) moods: bool,
     pub(crate) assets: Option<PathBuf>,
 }
@@ -73,6 +75,7 @@ impl Default for Setup {
             guard: Guard::Development,
             signatures: Signatures::Required,
             origins: Origins { named: Vec::new(), any: false, loopback: true },
+            heads: Arc::default(),
             moods: false,
             assets: None,
         }
@@ -90,6 +93,7 @@ impl Setup {
         };
         app(App {
             store,
+            heads: self.heads,
             guard: self.guard,
             signatures: self.signatures,
             origins: self.origins,

@@ -16,12 +16,12 @@ use axum::routing::post;
 use bellwether_server::Fault;
 use bellwether_server::Only;
 use bellwether_server::audit::Export;
-use bellwether_server::engine::{Checked, PageAsk, Parting, Signatures, Wanted};
+use bellwether_server::engine::{Checked, PageAsk, Parting, Signatures, StateAsk, Wanted};
 use bellwether_server::store::{Memory, Store};
 use bellwether_server::ticket::{Ticket, TicketKey};
 use bellwether_server::webhook::{Caller, Hooked, Replies, Secret, sign};
 use bellwether_shared::base::{Seq, Wall};
-use bellwether_shared::wire::{Answer, LogPage, Outcome, Push};
+use bellwether_shared::wire::{Answer, LogPage, Outcome, Push, Snapshot};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -309,6 +309,10 @@ impl Store for Dying {
 
     async fn page(&self, ask: PageAsk) -> Result<LogPage, Fault> {
         self.inner.page(ask).await
+    }
+
+    async fn snapshot(&self, ask: StateAsk) -> Result<Snapshot, Fault> {
+        self.inner.snapshot(ask).await
     }
 
     async fn audit(&self, export: Export) -> Result<(Export, Vec<u8>), Fault> {

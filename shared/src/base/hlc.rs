@@ -23,6 +23,12 @@ impl Stamp {
         Wall(self.0 >> 16)
     }
 
+    /// As much of it as is believed: at most [`limits::STAMP_AHEAD_MS_MAX`] beyond wall time.
+    #[must_use]
+    pub fn bounded(self, wall: Wall) -> Self {
+        self.min(Self::at(Wall(wall.0.saturating_add(limits::STAMP_AHEAD_MS_MAX))))
+    }
+
     fn at(wall: Wall) -> Self {
         Self(wall.0.min(u64::MAX >> 16) << 16)
     }
@@ -49,8 +55,7 @@ impl Hlc {
 
     /// Takes note of a peer's stamp.
     pub fn observe(&mut self, seen: Stamp, wall: Wall) {
-        let ceiling = Stamp::at(Wall(wall.0.saturating_add(limits::STAMP_AHEAD_MS_MAX)));
-        self.last = self.last.max(seen.min(ceiling));
+        self.last = self.last.max(seen.bounded(wall));
     }
 }
 

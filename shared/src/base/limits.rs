@@ -23,6 +23,17 @@ pub const URL_BYTES_MAX: usize = 2_000;
 /// A bearer token.
 pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
 
+/// A key of the session's document, and a member's name below it.
+pub const STATE_KEY_BYTES_MAX: usize = 200;
+/// Keys of one session's document, the deleted ones included.
+pub const STATE_KEYS_MAX: usize = 10_000;
+/// How deep below its key a value can be changed.
+pub const PATH_DEPTH_MAX: usize = 32;
+/// Writes of one patch.
+pub const PATCH_WRITES_MAX: usize = 1_000;
+/// Places of one key that were written to on their own, or deleted.
+pub const LEAVES_MAX: usize = 10_000;
+
 /// Events in one batch.
 pub const BATCH_EVENTS_MAX: usize = 500;
 /// Sealed bytes in one batch, unless a single event alone is larger.
@@ -117,6 +128,7 @@ pub const TAPE_PAGE_BYTES_MAX: usize = 1024 * 1024;
 const _: () = assert!(PUSH_TIMEOUT_MS as u64 <= SLICE_MS_MAX);
 const _: () = assert!(BATCH_BYTES_MAX + EVENT_BYTES_MAX <= PUSH_BYTES_MAX);
 const _: () = assert!(BATCH_EVENTS_MAX <= LIST_ITEMS_MAX);
+const _: () = assert!(LEAVES_MAX <= LIST_ITEMS_MAX);
 // A farewell is cut at half of a message, and a journal row has more than 32 bytes.
 const _: () = assert!(BUS_BYTES_MAX / 2 <= 32 * LIST_ITEMS_MAX);
 const _: () = assert!(EVENT_BYTES_MAX <= BACKLOG_BYTES_MAX);

@@ -2,3 +2,5 @@
 
 pub mod breaker;
 pub mod chain;
+pub mod document;
+pub mod patch;

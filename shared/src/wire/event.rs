@@ -14,9 +14,14 @@ pub enum EventKind {
     App,
     /// A plain request to a back end that does not speak the protocol (OUT-14).
     Request,
+    /// A change of the session's document (STATE-5).
+    Patch,
 }
 
-index!(EventKind { 0: App, 1: Request });
+index!(EventKind { 0: App, 1: Request, 2: Patch });
+
+/// The type of events of kind [`Patch`](EventKind::Patch).
+pub const PATCH_TYPE: &str = "bellwether.patch";
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +34,7 @@ pub struct Event<'b> {
     pub type_: &'b str,
     /// Events of one key take effect in the order of appending.
     pub key: Option<&'b str>,
-    /// The body, as JSON text.
+    /// The body, as JSON text; of a patch, a [`Patch`](crate::rules::patch::Patch).
     pub data: Option<&'b [u8]>,
     /// The app's version of the body's shape; 0 where it names none.
     pub schema: u32,

@@ -21,9 +21,9 @@ pub mod text;
 
 pub use crate::base::codec::{Decode, Encode, Reader, Unreadable, decode};
 
-pub use event::{Event, EventFlags, EventHead, EventKind, EventUnfit};
+pub use event::{Event, EventFlags, EventHead, EventKind, EventUnfit, PATCH_TYPE};
 pub use problem::{Problem, code};
-pub use pull::{LogEvent, LogPage};
+pub use pull::{LogEvent, LogPage, Snapshot};
 pub use push::{Answer, DeviceKey, EventResult, Former, KeyKind, Later, Outcome, Push, Verdict};
 pub use stream::{Lane, StreamId};
 

@@ -1,4 +1,4 @@
-//! `GET /v1/events`: a page of a session's log.
+//! `GET /v1/events`: a page of a session's log. `GET /v1/state`: its document.
 
 use minicbor::bytes::ByteVec;
 
@@ -71,3 +71,19 @@ impl LogEvent {
         }
     }
 }
+
+/// A session's document, or the next part of one. Each key is as it was when its part was read: later than `head`, maybe, but
+/// never earlier. Who goes on from there with the log's patches after `head` leaves out of each what a key's version covers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Which life of the log this is.
+    pub epoch: LogEpoch,
+    /// The last offset there was when this part was read.
+    pub head: u64,
+    /// Keys in order, each with its encoded [`Entry`](crate::rules::document::Entry).
+    pub entries: Vec<(Box<str>, ByteVec)>,
+    /// Whether there are keys after the last one here.
+    pub more: bool,
+}
+
+array!(Snapshot { 0: epoch, 1: head, 2: entries, 3: more });

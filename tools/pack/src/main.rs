@@ -128,9 +128,7 @@ impl Reencode for Arrange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wasm_encoder::{
-        ExportKind, ExportSection, Function, Instruction, TypeSection, ValType,
-    };
+    use wasm_encoder::{ExportKind, ExportSection, Function, Instruction, TypeSection, ValType};
 
     // Functions that call one another, of which the first two are alike only to the last.
     fn module() -> Vec<u8> {

@@ -30,7 +30,8 @@ pub(crate) fn by_likeness(bodies: &[Vec<u8>]) -> Vec<usize> {
             shared[other] as f64 / both.max(1) as f64
         };
         let still = (0..bodies.len()).filter(|other| left[*other]);
-        next = still.reduce(|best, other| if likeness(other) > likeness(best) { other } else { best });
+        next =
+            still.reduce(|best, other| if likeness(other) > likeness(best) { other } else { best });
     }
     order
 }

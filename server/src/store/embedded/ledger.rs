@@ -128,6 +128,39 @@ impl Reader for SqlLedger<'_> {
         }
         Ok(())
     }
+
+    fn entry(&self, session: &SessionRow, key: &str) -> Result<Option<Vec<u8>>, StoreFault> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT entry FROM bw_document WHERE session = ?1 AND key = ?2")?;
+        Ok(statement.query_row(params![session.key, key], |row| row.get(0)).optional()?)
+    }
+
+    fn entries(
+        &self,
+        session: &SessionRow,
+        after: &str,
+        each: &mut dyn FnMut(&str, Vec<u8>) -> bool,
+    ) -> Result<(), StoreFault> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT key, entry FROM bw_document WHERE session = ?1 AND key > ?2 ORDER BY key",
+        )?;
+        let mut rows = statement.query(params![session.key, after])?;
+        while let Some(row) = rows.next()? {
+            let key: Box<str> = row.get(0)?;
+            if !each(&key, row.get(1)?) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn entry_count(&self, session: &SessionRow) -> Result<u64, StoreFault> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT count(*) FROM bw_document WHERE session = ?1")?;
+        Ok(statement.query_row([session.key], |row| count(row, 0))?)
+    }
 }
 
 impl Ledger for SqlLedger<'_> {
@@ -224,6 +257,20 @@ impl Ledger for SqlLedger<'_> {
             event.sealed,
             event.taken.result,
         ])?;
+        Ok(())
+    }
+
+    fn put_entry(
+        &mut self,
+        session: &SessionRow,
+        key: &str,
+        entry: &[u8],
+    ) -> Result<(), StoreFault> {
+        let mut statement = self.connection.prepare_cached(
+            "INSERT INTO bw_document VALUES (?1, ?2, ?3)
+             ON CONFLICT (session, key) DO UPDATE SET entry = ?3",
+        )?;
+        statement.execute(params![session.key, key, entry])?;
         Ok(())
     }
 

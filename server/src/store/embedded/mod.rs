@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use bellwether_shared::wire::{Answer, LogPage, Push};
+use bellwether_shared::wire::{Answer, LogPage, Push, Snapshot};
 use rusqlite::Connection;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
@@ -30,7 +30,7 @@ use super::{Store, entropy, wall};
 use crate::audit::Export;
 use crate::bounds;
 use crate::effect::Effect;
-use crate::engine::{self, Checked, PageAsk, Parting, StoreFault, Wanted};
+use crate::engine::{self, Checked, PageAsk, Parting, StateAsk, StoreFault, Wanted};
 use crate::fault::Fault;
 use crate::ticket::TicketKey;
 
@@ -177,6 +177,10 @@ impl Store for Embedded {
 
     async fn page(&self, ask: PageAsk) -> Result<LogPage, Fault> {
         self.read(move |ledger| engine::page(ledger, &ask)).await
+    }
+
+    async fn snapshot(&self, ask: StateAsk) -> Result<Snapshot, Fault> {
+        self.read(move |ledger| engine::snapshot(ledger, &ask)).await
     }
 
     async fn audit(&self, mut export: Export) -> Result<(Export, Vec<u8>), Fault> {

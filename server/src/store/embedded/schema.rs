@@ -103,7 +103,7 @@ const CACHE_KIB: i64 = 16 * 1024;
 const CHECKPOINT_PAGES: i64 = 8_000;
 
 /// What makes each version of the one before. A step is never edited.
-const STEPS: &[&str] = &[TABLES, PROOFS, TICKETS];
+const STEPS: &[&str] = &[TABLES, PROOFS, TICKETS, DOCUMENT];
 
 // A log is read by session and offset, and is small per event but for bodies: clustered, no rowid.
 const TABLES: &str = "
@@ -206,4 +206,14 @@ CREATE TABLE bw_ticket (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX bw_ticket_expiry ON bw_ticket (expires_at);
+";
+
+// The session's document (STATE-1): what the patches of its log make of it.
+const DOCUMENT: &str = "
+CREATE TABLE bw_document (
+    session INTEGER NOT NULL REFERENCES bw_session,
+    key TEXT NOT NULL,
+    entry BLOB NOT NULL,
+    PRIMARY KEY (session, key)
+) STRICT, WITHOUT ROWID;
 ";

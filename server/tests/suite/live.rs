@@ -1,0 +1,211 @@
+//! `GET /v1/live`, and `GET /v1/events` that waits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bellwether_server::live::Heads;
+use bellwether_shared::wire::{self, LogEvent};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use crate::device::{Device, event, plain};
+use crate::http::{Setup, get, push};
+
+/// A reader of a live log.
+struct Live {
+    body: Body,
+    text: String,
+}
+
+/// One of its blocks.
+#[derive(Debug, PartialEq, Eq)]
+struct Told {
+    name: String,
+    place: String,
+    data: Value,
+}
+
+impl Live {
+    async fn open(router: &Router, query: &str, last: Option<&str>) -> Self {
+        let mut request = Request::builder().uri(format!("/v1/live?{query}"));
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        let request = request.body(Body::empty()).expect("tests send fit requests");
+        let response = router.clone().oneshot(request).await.expect("routes do not fail");
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self { body: response.into_body(), text: String::new() }
+    }
+
+    // The next block that is no comment; `None` at the end.
+    async fn next(&mut self) -> Option<Told> {
+        loop {
+            if let Some((block, rest)) = self.text.split_once("\n\n") {
+                let (block, rest) = (block.to_owned(), rest.to_owned());
+                self.text = rest;
+                let field = |name: &str| {
+                    let line = block.lines().find_map(|line| line.strip_prefix(name));
+                    line.unwrap_or_default().to_owned()
+                };
+                if !block.starts_with(':') {
+                    let data = field("data: ");
+                    let data = serde_json::from_str(&data).unwrap_or(Value::String(data));
+                    return Some(Told { name: field("event: "), place: field("id: "), data });
+                }
+                continue;
+            }
+            let frame = self.body.frame().await?.expect("the body does not fail");
+            let bytes = frame.into_data().expect("there are no trailers");
+            self.text.push_str(std::str::from_utf8(&bytes).expect("it is text"));
+        }
+    }
+
+    async fn ids(&mut self, count: usize) -> Vec<String> {
+        let mut ids = Vec::new();
+        while ids.len() < count {
+            let told = self.next().await.expect("there are more");
+            assert_eq!(told.name, "event");
+            ids.push(told.data["id"].as_str().unwrap_or_default().to_owned());
+        }
+        ids
+    }
+}
+
+#[tokio::test]
+async fn a_live_log_shows_what_comes_and_goes_on_where_it_was() {
+    let router = Setup::default().router();
+    let mut ann = Device::new(1, "s", "ann");
+    let epoch = push(&router, &ann.batch(&plain(["a"]))).await.answer().log_epoch;
+    let mut fresh = Live::open(&router, "session=s", None).await;
+    let welcome = Told {
+        name: "welcome".into(),
+        place: format!("{epoch}:1"),
+        data: json!({"epoch": epoch, "head": 1, "after": 1}),
+    };
+    assert_eq!(fresh.next().await, Some(welcome));
+    push(&router, &ann.batch(&plain(["b", "c"]))).await.answer();
+    let told = fresh.next().await.expect("there is news");
+    assert_eq!((&*told.place, &told.data["id"]), (&*format!("{epoch}:2"), &json!("b")));
+    // Its shape is that of the log's page.
+    let page = get(&router, "/v1/events?session=s&after=1").await.json();
+    assert_eq!(told.data, page["events"][0]);
+    drop(fresh);
+    push(&router, &ann.batch(&plain(["d"]))).await.answer();
+
+    // As a browser comes again by itself.
+    let mut again = Live::open(&router, "session=s", Some(&told.place)).await;
+    assert_eq!(again.next().await.map(|told| told.name).as_deref(), Some("welcome"));
+    assert_eq!(again.ids(2).await, ["c", "d"]);
+    let mut all = Live::open(&router, "session=s&after=0", None).await;
+    assert_eq!(all.next().await.map(|told| told.data["after"].clone()), Some(json!(0)));
+    assert_eq!(all.ids(4).await, ["a", "b", "c", "d"]);
+}
+
+#[tokio::test]
+async fn a_live_log_may_begin_before_its_session_and_be_sealed() {
+    let router = Setup::default().router();
+    let mut live = Live::open(&router, "session=s&encoding=cbor", None).await;
+    assert_eq!(live.next().await.map(|told| told.data["head"].clone()), Some(json!(0)));
+    let sealed = event("plain", "a");
+    let mut ann = Device::new(1, "s", "ann");
+    push(&router, &ann.batch(std::slice::from_ref(&sealed))).await.answer();
+    let told = live.next().await.expect("there is news");
+    let bytes = STANDARD.decode(told.data.as_str().unwrap_or_default()).expect("it is base64");
+    let event: LogEvent = wire::decode(&bytes).expect("it is an event of the log");
+    assert_eq!((event.offset, event.sealed.to_vec()), (1, sealed));
+    // Other sessions' events are not heard of.
+    let mut ben = Device::new(2, "other", "ben");
+    push(&router, &ben.batch(&plain(["x"]))).await.answer();
+    push(&router, &ann.batch(&plain(["b"]))).await.answer();
+    let told = live.next().await.expect("there is news");
+    let bytes = STANDARD.decode(told.data.as_str().unwrap_or_default()).expect("it is base64");
+    assert_eq!(wire::decode::<LogEvent>(&bytes).map(|event| event.offset), Ok(2));
+}
+
+#[tokio::test]
+async fn who_is_far_behind_is_told_how_far_and_then_of_what_comes() {
+    let router = Setup::default().router();
+    let mut ann = Device::new(1, "s", "ann");
+    for part in 0..3 {
+        let many: Vec<_> =
+            (0..400).map(|number| event("plain", &format!("{part}-{number}"))).collect();
+        push(&router, &ann.batch(&many)).await.answer();
+    }
+    let mut live = Live::open(&router, "session=s&after=1", None).await;
+    assert_eq!(live.next().await.map(|told| told.name).as_deref(), Some("welcome"));
+    let hint = live.next().await.expect("there is more");
+    assert_eq!((&*hint.name, &hint.data["head"]), ("hint", &json!(1_200)));
+    assert!(hint.place.ends_with(":1200"));
+    push(&router, &ann.batch(&plain(["next"]))).await.answer();
+    assert_eq!(live.ids(1).await, ["next"]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_followed_is_refused_in_words() {
+    let router = Setup::default().router();
+    let mut ann = Device::new(1, "s", "ann");
+    push(&router, &ann.batch(&plain(["a"]))).await.answer();
+    let elsewhere = "/v1/live?session=s&epoch=09090909-0909-0909-0909-090909090909";
+    #[rustfmt::skip]
+    let cases = [
+        ("no session",         "/v1/live",                          None,          (400, "malformed")),
+        ("an unknown encoding", "/v1/live?session=s&encoding=xml",  None,          (400, "malformed")),
+        ("another life",       elsewhere,                           None,          (409, "epoch-changed")),
+        ("no place",           "/v1/live?session=s",                Some("here"),  (400, "malformed")),
+    ];
+    for (shows, path, last, expected) in cases {
+        let headers: Vec<_> = last.map(|last| ("last-event-id", last)).into_iter().collect();
+        let reply = crate::http::send(&router, "GET", path, &headers, Body::empty()).await;
+        let (status, code) = reply.problem();
+        assert_eq!((status, &*code), expected, "{shows}");
+    }
+}
+
+#[tokio::test]
+async fn a_live_log_ends_with_the_server() {
+    let heads = Arc::<Heads>::default();
+    let router = Setup { heads: Arc::clone(&heads), ..Setup::default() }.router();
+    let mut live = Live::open(&router, "session=s", None).await;
+    live.next().await.expect("it is welcome");
+    heads.close();
+    assert_eq!(live.next().await, None);
+    let refused = get(&router, "/v1/live?session=s").await;
+    assert_eq!(refused.problem(), (503, "unavailable".into()));
+}
+
+#[tokio::test]
+async fn a_page_of_the_log_is_waited_for() {
+    let router = Setup::default().router();
+    let waiting = tokio::spawn({
+        let router = router.clone();
+        async move { get(&router, "/v1/events?session=s&wait=50000").await.json() }
+    });
+    let mut ann = Device::new(1, "s", "ann");
+    // Heard of whether it comes before the other has begun to wait, or after.
+    push(&router, &ann.batch(&plain(["a"]))).await.answer();
+    let page = waiting.await.expect("it does not panic");
+    assert_eq!(page["events"][0]["id"], "a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_for_the_log_ends_empty_handed() {
+    let router = Setup::default().router();
+    let began = tokio::time::Instant::now();
+    let page = get(&router, "/v1/events?session=s&wait=999999").await.json();
+    assert_eq!((page["events"].clone(), began.elapsed()), (json!([]), Duration::from_secs(55)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_live_log_says_that_it_is_there() {
+    let router = Setup::default().router();
+    let mut live = Live::open(&router, "session=s", None).await;
+    live.next().await.expect("it is welcome");
+    let frame = live.body.frame().await.expect("it goes on").expect("it does not fail");
+    assert_eq!(frame.into_data().expect("no trailers").as_ref(), b": alive\n\n");
+}
