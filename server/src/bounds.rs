@@ -62,6 +62,16 @@ pub const LIVE_MAX: usize = 3_072;
 pub const LIVE_LAG_MAX: u64 = 1_000;
 /// How often a live log says that it is there, if nothing happens.
 pub const LIVE_ALIVE_MS: u64 = 15_000;
+/// How long a reader of a live log is told to wait before he comes again: from this…
+pub const LIVE_RETRY_MS_MIN: u64 = 1_000;
+/// … to this, each for another time.
+pub const LIVE_RETRY_MS_MAX: u64 = 10_000;
+/// What a reader may say over a socket; none of it means anything.
+pub const SOCKET_MESSAGE_BYTES_MAX: usize = 4 * 1024;
+/// Questions without an answer, one each [`LIVE_ALIVE_MS`], after which a reader is gone.
+pub const SOCKET_SILENT_QUESTIONS_MAX: u32 = 2;
+/// How long the other end of a socket may take to close it, too.
+pub const CLOSE_TIMEOUT_MS: u64 = 1_000;
 /// How long a reader of the log may wait for news.
 pub const WAIT_MS_MAX: u64 = 55_000;
 /// How long a sender may take for the head of a request, the pause before it included: longer than

@@ -11,7 +11,7 @@
 //!
 //! - [`live`] tells who waits that a log has grown.
 //!
-//! Not here: WebSockets, and the client's machines.
+//! Not here: the client's machines.
 
 pub mod app;
 pub mod audit;

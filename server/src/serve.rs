@@ -1,6 +1,7 @@
 //! Connections: accepting them, ending them, and cutting one off where a mood asks for it.
 //!
-//! What always holds: at most [`CONNECTIONS_MAX`] at once; at the end no new ones are accepted, and
+//! What always holds: at most [`CONNECTIONS_MAX`] at once, and beside them the sockets of those who follow a log, which are
+//! bounded by themselves; at the end no new ones are accepted, and
 //! the requests that run have [`SHUTDOWN_MS_MAX`] to end.
 
 use std::convert::Infallible;
@@ -12,9 +13,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -95,10 +96,12 @@ async fn converse(
             }
         }
     });
-    let connection = http1::Builder::new()
+    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
+    builder
+        .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_millis(HEAD_TIMEOUT_MS))
-        .serve_connection(TokioIo::new(stream), service);
+        .header_read_timeout(Duration::from_millis(HEAD_TIMEOUT_MS));
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     if let Err(fault) = watcher.watch(connection).await {
         tracing::debug!(%fault, "a connection ended early");
     }

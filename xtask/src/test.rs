@@ -79,6 +79,10 @@ fn unit(repo: &Repo) -> Outcome {
     timed("clippy", || lint::clippy_native(repo))?;
     timed("clippy for wasm", || lint::clippy_wasm(repo))?;
     timed("native tests", || run("native tests", &mut repo.cargo(&["test", "--workspace"])))?;
+    timed("tests of the tools", || {
+        let mut cargo = repo.cargo(&["test", "--workspace", "--manifest-path", "tools/Cargo.toml"]);
+        run("tests of the tools", cargo.arg("--target-dir").arg(repo.built("tools")))
+    })?;
     timed("npm package and its types", || package::build(repo, Profile::Release).map(drop))?;
     if repo.at("demo/tsconfig.json").exists() {
         timed("types of the demo", || package::check_demo(repo))?;

@@ -1,8 +1,10 @@
-//! `GET /v1/live`: a session's log as it grows, as server-sent events (WHATWG HTML, section 9.2).
+//! `GET /v1/live`: a session's log as it grows, by a WebSocket (RFC 6455) or as server-sent events (WHATWG HTML, section 9.2).
 //!
 //! What always holds: events come in the log's order and without a hole, from where the reader says he is; nothing is buffered
 //! for anybody: the log is read as fast as the reader takes it, and one who is too far behind is told so (`hint`) and reads the
 //! rest by `GET /v1/events`.
+
+mod socket;
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -12,26 +14,30 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Query, State, rejection::QueryRejection};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bellwether_shared::base::LogEpoch;
-use bellwether_shared::wire::{self, LogPage};
+use bellwether_shared::wire::{self, LogEvent, LogPage};
 use hyper::body::Frame;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::events::open;
 use super::format::Format;
 use crate::app::App;
-use crate::bounds::{COUNT_MAX, LIVE_ALIVE_MS, LIVE_LAG_MAX, PAGE_EVENTS};
+use crate::bounds::{
+    COUNT_MAX, LIVE_ALIVE_MS, LIVE_LAG_MAX, LIVE_RETRY_MS_MAX, LIVE_RETRY_MS_MIN, PAGE_EVENTS,
+};
 use crate::engine::PageAsk;
 use crate::fault::Fault;
 use crate::live::Watch;
-use crate::store::Store;
+use crate::store::{Store, entropy};
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Asked {
@@ -51,24 +57,62 @@ enum Encoding {
     /// Open, as by `GET /v1/events`.
     #[default]
     Json,
-    /// Sealed, base64 of a `log-event` in CBOR.
+    /// Sealed, a `log-event` in CBOR.
     Cbor,
+}
+
+/// What a reader is told.
+#[derive(Debug)]
+enum Told {
+    /// Where he stands, and how long to wait before he comes again if this ends.
+    Welcome { head: u64, retry_ms: u64 },
+    /// An event of the log.
+    Event(Box<LogEvent>),
+    /// He is too far behind.
+    Hint { head: u64 },
+    /// The log cannot be followed any further.
+    End { code: Box<str>, detail: Box<str> },
+    /// Nothing has happened.
+    Alive,
+}
+
+/// Something told, and the place in the log up to which he has been told with it.
+#[derive(Debug)]
+struct News {
+    epoch: LogEpoch,
+    after: u64,
+    told: Told,
 }
 
 pub(crate) async fn get<S: Store>(
     State(app): State<Arc<App<S>>>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
     headers: HeaderMap,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Response {
-    match begin(&app, &headers, asked).await {
-        Ok((reader, first)) => {
-            let (lines, taken) = mpsc::channel(1);
-            tokio::spawn(reader.go_on(app, first, lines));
+    let is_socket = headers.contains_key(header::UPGRADE);
+    let (credentials, refused) =
+        match is_socket.then(|| socket::credentials(&headers, &app.origins)) {
+            None => (headers, None),
+            Some(Ok(credentials)) => (credentials, None),
+            Some(Err(fault)) => (headers, Some(fault)),
+        };
+    let begun = match refused {
+        Some(fault) => Err(fault),
+        None => begin(&app, &credentials, asked).await,
+    };
+    match (begun, upgrade) {
+        (Ok((reader, first)), Ok(upgrade)) => socket::answer(upgrade, reader, app, first),
+        (Ok(_), Err(rejection)) if is_socket => {
+            Format::Json.problem(&Fault::Malformed(rejection.body_text().into()))
+        }
+        (Ok((reader, first)), Err(_)) => {
+            let (encoding, news) = (reader.encoding, reader.start(app, first));
             let headers =
                 [(header::CONTENT_TYPE, EVENT_STREAM), (header::CACHE_CONTROL, "no-store")];
-            (StatusCode::OK, headers, Body::new(Lines(taken))).into_response()
+            (StatusCode::OK, headers, Body::new(Lines { news, encoding })).into_response()
         }
-        Err(fault) => Format::Json.problem(&fault),
+        (Err(fault), _) => Format::Json.problem(&fault),
     }
 }
 
@@ -117,56 +161,64 @@ struct Reader {
 }
 
 impl Reader {
-    // Until nobody takes it any more, or the server ends.
+    // Ends when nobody takes the news any more, and with the server.
+    fn start<S: Store>(self, app: Arc<App<S>>, first: LogPage) -> mpsc::Receiver<News> {
+        let (news, taken) = mpsc::channel(1);
+        tokio::spawn(async move { drop(self.go_on(&app, first, &news).await) });
+        taken
+    }
+
     async fn go_on<S: Store>(
         mut self,
-        app: Arc<App<S>>,
-        first: LogPage,
-        lines: mpsc::Sender<Bytes>,
-    ) {
-        let welcome = json!({ "epoch": first.epoch, "head": first.head, "after": self.ask.after });
-        let welcome = self.block(first.epoch, "welcome", &welcome.to_string());
-        if lines.send(welcome).await.is_err() {
-            return;
-        }
-        let mut page: Result<LogPage, Fault> = Ok(first);
+        app: &App<S>,
+        mut page: LogPage,
+        news: &mpsc::Sender<News>,
+    ) -> Result<(), mpsc::error::SendError<News>> {
+        let welcome = Told::Welcome { head: page.head, retry_ms: retry_ms() };
+        news.send(self.news(page.epoch, welcome)).await?;
         loop {
-            let block = match &page {
-                Ok(page) => self.read(page),
-                // Another life of the log, or a store that fails: the reader begins anew.
-                Err(fault) => {
-                    let problem = fault.problem();
-                    let told = json!({ "code": problem.code, "detail": problem.detail });
-                    let _ = lines.send(format!("event: end\ndata: {told}\n\n").into()).await;
-                    return;
+            self.tell(page, news).await?;
+            page = loop {
+                let page = match app.store.page(self.ask.clone()).await {
+                    Ok(page) => page,
+                    // Another life of the log, or a store that fails: the reader begins anew.
+                    Err(fault) => {
+                        let problem = fault.problem();
+                        let (code, detail) = (problem.code, problem.detail);
+                        let epoch = self.ask.epoch.unwrap_or_default();
+                        return news.send(self.news(epoch, Told::End { code, detail })).await;
+                    }
+                };
+                if page.head > self.ask.after {
+                    break page;
+                }
+                if !self.wait(news).await? {
+                    return Ok(());
                 }
             };
-            if !block.is_empty() && lines.send(block).await.is_err() {
-                return;
-            }
-            let is_behind = page.as_ref().is_ok_and(|page| self.ask.after < page.head);
-            if !is_behind && !self.wait(&lines).await {
-                return;
-            }
-            page = app.store.page(self.ask.clone()).await;
         }
     }
 
     // Whether there may be news.
-    async fn wait(&mut self, lines: &mpsc::Sender<Bytes>) -> bool {
+    async fn wait(
+        &mut self,
+        news: &mpsc::Sender<News>,
+    ) -> Result<bool, mpsc::error::SendError<News>> {
         loop {
             tokio::select! {
-                news = self.watch.news() => return news,
-                () = lines.closed() => return false,
+                is_news = self.watch.news() => return Ok(is_news),
+                () = news.closed() => return Ok(false),
                 () = tokio::time::sleep(Duration::from_millis(LIVE_ALIVE_MS)) => {}
             }
-            if lines.send(Bytes::from_static(b": alive\n\n")).await.is_err() {
-                return false;
-            }
+            news.send(self.news(self.ask.epoch.unwrap_or_default(), Told::Alive)).await?;
         }
     }
 
-    fn read(&mut self, page: &LogPage) -> Bytes {
+    async fn tell(
+        &mut self,
+        page: LogPage,
+        news: &mpsc::Sender<News>,
+    ) -> Result<(), mpsc::error::SendError<News>> {
         // A log that did not live yet has a name from its first event on.
         if page.epoch != LogEpoch::default() {
             self.ask.epoch = Some(page.epoch);
@@ -175,34 +227,75 @@ impl Reader {
         // Events that are not kept any more are not waited for either.
         if lag > LIVE_LAG_MAX || lag > 0 && page.events.is_empty() {
             self.ask.after = page.head;
-            let hint = json!({ "epoch": page.epoch, "head": page.head });
-            return self.block(page.epoch, "hint", &hint.to_string());
+            return news.send(self.news(page.epoch, Told::Hint { head: page.head })).await;
         }
-        let mut blocks = Vec::new();
-        let fresh = page.events.iter().filter(|event| event.offset > self.ask.after);
-        for event in fresh.collect::<Vec<_>>() {
-            let data = match self.encoding {
-                Encoding::Cbor => STANDARD.encode(wire::to_cbor(event)),
-                // What was read from the log can be written.
-                Encoding::Json => serde_json::to_string(&open(event)).unwrap_or_default(),
-            };
-            self.ask.after = event.offset;
-            blocks.extend_from_slice(&self.block(page.epoch, "event", &data));
+        for event in page.events {
+            if event.offset > self.ask.after {
+                self.ask.after = event.offset;
+                news.send(self.news(page.epoch, Told::Event(Box::new(event)))).await?;
+            }
         }
-        blocks.into()
+        Ok(())
     }
 
-    // JSON of ours and base64 have no line breaks.
-    fn block(&self, epoch: LogEpoch, name: &str, data: &str) -> Bytes {
-        let mut block = String::with_capacity(data.len() + 100);
-        let after = self.ask.after;
-        let _ = write!(block, "event: {name}\nid: {epoch}:{after}\ndata: {data}\n\n");
-        block.into()
+    fn news(&self, epoch: LogEpoch, told: Told) -> News {
+        News { epoch, after: self.ask.after, told }
     }
 }
 
-/// A body that is written as somebody sends it.
-struct Lines(mpsc::Receiver<Bytes>);
+impl News {
+    fn name(&self) -> &'static str {
+        match &self.told {
+            Told::Welcome { .. } => "welcome",
+            Told::Event(_) => "event",
+            Told::Hint { .. } => "hint",
+            Told::End { .. } => "end",
+            Told::Alive => "alive",
+        }
+    }
+
+    fn id(&self) -> String {
+        format!("{}:{}", self.epoch, self.after)
+    }
+
+    fn data(&self) -> Value {
+        match &self.told {
+            Told::Welcome { head, retry_ms } => {
+                let (epoch, after) = (&self.epoch, self.after);
+                json!({ "epoch": epoch, "head": head, "after": after, "retry_ms": retry_ms })
+            }
+            // What was read from the log can be written.
+            Told::Event(event) => serde_json::to_value(open(event)).unwrap_or_default(),
+            Told::Hint { head } => json!({ "epoch": self.epoch, "head": head }),
+            Told::End { code, detail } => json!({ "code": code, "detail": detail }),
+            Told::Alive => Value::Null,
+        }
+    }
+
+    // JSON of ours and base64 have no line breaks.
+    fn block(&self, encoding: Encoding) -> String {
+        let data = match (&self.told, encoding) {
+            (Told::Alive, _) => return ": alive\n\n".into(),
+            (Told::Event(event), Encoding::Cbor) => STANDARD.encode(wire::to_cbor(&**event)),
+            (Told::Event(event), Encoding::Json) => {
+                serde_json::to_string(&open(event)).unwrap_or_default()
+            }
+            _ => self.data().to_string(),
+        };
+        let mut block = String::with_capacity(data.len() + 100);
+        if let Told::Welcome { retry_ms, .. } = self.told {
+            let _ = writeln!(block, "retry: {retry_ms}");
+        }
+        let _ = write!(block, "event: {}\nid: {}\ndata: {data}\n\n", self.name(), self.id());
+        block
+    }
+}
+
+/// A body of blocks, each written when it is taken.
+struct Lines {
+    news: mpsc::Receiver<News>,
+    encoding: Encoding,
+}
 
 impl hyper::body::Body for Lines {
     type Data = Bytes;
@@ -212,8 +305,16 @@ impl hyper::body::Body for Lines {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.poll_recv(context).map(|lines| lines.map(|lines| Ok(Frame::data(lines))))
+        let encoding = self.encoding;
+        let frame = |news: News| Ok(Frame::data(news.block(encoding).into()));
+        self.news.poll_recv(context).map(|news| news.map(frame))
     }
+}
+
+// Each waits for another time, so that they do not all come at once after a restart (SRV-7).
+fn retry_ms() -> u64 {
+    let random = entropy::<2>().map_or(0, u16::from_le_bytes);
+    LIVE_RETRY_MS_MIN + u64::from(random) % (LIVE_RETRY_MS_MAX - LIVE_RETRY_MS_MIN)
 }
 
 const EVENT_STREAM: &str = "text/event-stream";

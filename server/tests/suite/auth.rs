@@ -14,17 +14,24 @@ const SECRET: &[u8] = b"a secret of at least 32 bytes, for tests";
 const LONG_AFTER: u64 = 4_000_000_000;
 
 fn guarded() -> Router {
-    let origins = Origins { named: Vec::new(), any: false, loopback: false };
-    let guard = Guard::Tokens(Box::new(TokenKey::hs256(SECRET)));
-    Setup { guard, origins, ..Setup::default() }.router()
+    with_tokens().router()
 }
 
-fn token(claims: &Value) -> String {
+/// A server that wants tokens, and lets no pages of other origins ask.
+pub(crate) fn with_tokens() -> Setup {
+    let origins = Origins { named: Vec::new(), any: false, loopback: false };
+    let guard = Guard::Tokens(Box::new(TokenKey::hs256(SECRET)));
+    Setup { guard, origins, ..Setup::default() }
+}
+
+/// A token of that server.
+pub(crate) fn token(claims: &Value) -> String {
     let key = EncodingKey::from_secret(SECRET);
     jsonwebtoken::encode(&Header::default(), claims, &key).expect("claims can be signed")
 }
 
-fn claims() -> Value {
+/// Ann's claims, for the sessions `board-*`.
+pub(crate) fn claims() -> Value {
     json!({"sub": "ann", "sessions": ["board-*"], "exp": LONG_AFTER})
 }
 

@@ -1,19 +1,27 @@
-//! `GET /v1/live`, and `GET /v1/events` that waits.
+//! `GET /v1/live`, as server-sent events and by a socket, and `GET /v1/events` that waits.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::{HeaderName, Request};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bellwether_server::live::Heads;
-use bellwether_shared::wire::{self, LogEvent};
+use bellwether_server::serve;
+use bellwether_shared::wire::{self, CBOR, LogEvent, Push};
+use futures::{SinkExt as _, StreamExt as _};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use tower::ServiceExt as _;
 
+use crate::auth::{claims, token, with_tokens};
 use crate::device::{Device, event, plain};
 use crate::http::{Setup, get, push};
 
@@ -86,9 +94,12 @@ async fn a_live_log_shows_what_comes_and_goes_on_where_it_was() {
     let welcome = Told {
         name: "welcome".into(),
         place: format!("{epoch}:1"),
-        data: json!({"epoch": epoch, "head": 1, "after": 1}),
+        data: json!({"epoch": epoch, "head": 1, "after": 1, "retry_ms": 0}),
     };
-    assert_eq!(fresh.next().await, Some(welcome));
+    let mut told = fresh.next().await.expect("it is welcome");
+    let retry_ms = std::mem::replace(&mut told.data["retry_ms"], json!(0));
+    assert!(retry_ms.as_u64().is_some_and(|ms| (1_000..10_000).contains(&ms)), "{retry_ms}");
+    assert_eq!(told, welcome);
     push(&router, &ann.batch(&plain(["b", "c"]))).await.answer();
     let told = fresh.next().await.expect("there is news");
     assert_eq!((&*told.place, &told.data["id"]), (&*format!("{epoch}:2"), &json!("b")));
@@ -208,4 +219,113 @@ async fn a_live_log_says_that_it_is_there() {
     live.next().await.expect("it is welcome");
     let frame = live.body.frame().await.expect("it goes on").expect("it does not fail");
     assert_eq!(frame.into_data().expect("no trailers").as_ref(), b": alive\n\n");
+}
+
+/// A server with a port, and what ends it.
+async fn served(setup: Setup) -> (String, oneshot::Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    let (end, ended) = oneshot::channel::<()>();
+    let heads = Arc::clone(&setup.heads);
+    let stop = async move {
+        drop(ended.await);
+        heads.close();
+    };
+    tokio::spawn(serve(listener, setup.router(), stop));
+    (address, end)
+}
+
+type Headers<'a> = Vec<(&'a str, &'a str)>;
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+async fn connect(address: &str, query: &str, headers: &[(&str, &str)]) -> Result<Socket, u16> {
+    let mut request =
+        format!("ws://{address}/v1/live?{query}").into_client_request().expect("it fits");
+    for (name, value) in headers {
+        let name = HeaderName::from_bytes(name.as_bytes()).expect("it is a name");
+        request.headers_mut().insert(name, value.parse().expect("it is text"));
+    }
+    match tokio_tungstenite::connect_async(request).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(Error::Http(response)) => Err(response.status().as_u16()),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+// The next message that is no question.
+async fn heard(socket: &mut Socket) -> Message {
+    loop {
+        let message = socket.next().await.expect("it goes on").expect("it does not fail");
+        if !message.is_ping() && !message.is_pong() {
+            return message;
+        }
+    }
+}
+
+async fn heard_json(socket: &mut Socket) -> Value {
+    let text = heard(socket).await.into_text().expect("it is text");
+    serde_json::from_str(&text).expect("it is JSON")
+}
+
+async fn push_to(address: &str, push: &Push) {
+    let client = reqwest::Client::new();
+    let body = wire::to_cbor(push);
+    let request = client.post(format!("http://{address}/v1/push")).header("content-type", CBOR);
+    let reply = request.body(body).send().await.expect("the server is there");
+    assert_eq!(reply.status().as_u16(), 200);
+}
+
+#[tokio::test]
+async fn a_socket_tells_the_same_and_is_told_when_to_come_again() {
+    let (address, end) = served(Setup::default()).await;
+    let mut ann = Device::new(1, "s", "ann");
+    push_to(&address, &ann.batch(&plain(["a"]))).await;
+    let json_only = [("sec-websocket-protocol", "bellwether.v1.json")];
+    let mut open = connect(&address, "session=s&after=0", &json_only).await.expect("it is let in");
+    let welcome = heard_json(&mut open).await;
+    assert_eq!((&welcome["event"], &welcome["data"]["head"]), (&json!("welcome"), &json!(1)));
+    let told = heard_json(&mut open).await;
+    assert_eq!((&told["event"], &told["data"]["id"]), (&json!("event"), &json!("a")));
+    let epoch = welcome["data"]["epoch"].as_str().unwrap_or_default();
+    assert_eq!(told["id"], format!("{epoch}:1"));
+
+    let both = [("sec-websocket-protocol", "other, bellwether.v1.cbor")];
+    let mut sealed = connect(&address, "session=s", &both).await.expect("it is let in");
+    heard_json(&mut sealed).await;
+    let event = event("plain", "b");
+    push_to(&address, &ann.batch(std::slice::from_ref(&event))).await;
+    let bytes = heard(&mut sealed).await.into_data();
+    let logged: LogEvent = wire::decode(&bytes).expect("it is an event of the log");
+    assert_eq!((logged.offset, logged.sealed.to_vec()), (2, event));
+    assert_eq!(heard_json(&mut open).await["data"]["id"], "b");
+    // What a reader says changes nothing.
+    open.send(Message::Text("{}".into())).await.expect("it is open");
+    push_to(&address, &ann.batch(&plain(["c"]))).await;
+    assert_eq!(heard_json(&mut open).await["data"]["id"], "c");
+
+    drop(end);
+    let Message::Close(Some(close)) = heard(&mut open).await else { panic!("it is closed") };
+    assert_eq!(u16::from(close.code), 4_000);
+}
+
+#[tokio::test]
+async fn a_socket_is_for_who_may_read_and_for_pages_that_may_ask() {
+    let (address, _end) = served(with_tokens()).await;
+    let ann = format!("bellwether.v1.json, bearer.{}", token(&claims()));
+    let own = format!("http://{address}");
+    #[rustfmt::skip]
+    let cases: [(&str, Headers<'_>, Result<(), u16>); 5] = [
+        ("nobody",               vec![],                                                             Err(401)),
+        ("no token",             vec![("sec-websocket-protocol", "bearer.x")],                       Err(401)),
+        ("no page at all",       vec![("sec-websocket-protocol", &ann)],                             Ok(())),
+        ("a page of the server", vec![("sec-websocket-protocol", &ann), ("origin", &own)],           Ok(())),
+        ("a strange page",       vec![("sec-websocket-protocol", &ann), ("origin", "https://evil.example")], Err(403)),
+    ];
+    for (shows, headers, expected) in cases {
+        let found = connect(&address, "session=board-1", &headers).await.map(drop);
+        assert_eq!(found, expected, "{shows}");
+    }
+    let headers = [("sec-websocket-protocol", &*ann)];
+    let another = connect(&address, "session=another", &headers).await.map(drop);
+    assert_eq!(another, Err(403), "a session that the token does not name");
 }
