@@ -86,6 +86,7 @@ fn decoder_of(name: &str) -> Option<&'static str> {
         ("envelope", "bus_envelope"),     ("request", "bus_request"),   ("notice", "bus_notice"),
         ("tickets-wanted", "wire_tickets_wanted"),                      ("tickets", "wire_tickets"),
         ("wire-farewell", "wire_farewell"),                             ("audit-", "wire_audit_record"),
+        ("patch", "wire_patch"),          ("document-", "wire_entry"),  ("snapshot", "wire_snapshot"),
     ];
     decoders.into_iter().find(|(begin, _)| name.starts_with(begin)).map(|(_, decoder)| decoder)
 }

@@ -21,10 +21,13 @@ use bellwether_shared::rows::{
     self, Config, CursorRow, DeadRow, DeviceRow, DoneRow, FlightRow, JournalRow, LeaseRow,
     ROW_VERSION, RetainedRow, RowFault, StreamRow,
 };
+use bellwether_shared::rules::document::Entry;
+use bellwether_shared::rules::patch::Patch;
 use bellwether_shared::wire::audit::Record;
 use bellwether_shared::wire::farewell::{Farewell, Tickets, TicketsWanted};
 use bellwether_shared::wire::{
-    Answer, Event, LogPage, Problem, Push, from_cbor, text::from_hex, text::to_hex, to_cbor,
+    Answer, Event, LogPage, Problem, Push, Snapshot, from_cbor, text::from_hex, text::to_hex,
+    to_cbor,
 };
 
 use crate::scenario::Scenario;
@@ -137,6 +140,12 @@ decoders! {
     wire_problem = message!(Problem);
     /// A page of the log.
     wire_log_page = message!(LogPage);
+    /// A change of a session's document.
+    wire_patch = message!(Patch<'_>);
+    /// A key of one.
+    wire_entry = message!(Entry);
+    /// A document, or a part of it.
+    wire_snapshot = message!(Snapshot);
     /// A sealed event.
     wire_event = event;
     /// What asks for tickets.

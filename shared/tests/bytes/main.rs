@@ -19,6 +19,8 @@ use bellwether_shared::rows::{
     Wiping,
 };
 use bellwether_shared::rules::breaker::BreakerRow;
+use bellwether_shared::rules::document::{self, Leaf, Mark};
+use bellwether_shared::rules::patch::{Base, Patch, Write};
 use bellwether_shared::tape::{Chunk, Entry, File, Machine, Recording};
 use bellwether_shared::wire::audit::{
     Begin, End, Followed, LoggedEvent, Record, SignedBatch, SparePlace, Stream,
@@ -26,7 +28,7 @@ use bellwether_shared::wire::audit::{
 use bellwether_shared::wire::farewell::{self as wire, Tickets, TicketsWanted};
 use bellwether_shared::wire::{
     Answer, DeviceKey, Event, EventFlags, EventKind, EventResult, Former, KeyKind, Lane, Later,
-    LogEvent, LogPage, Outcome, Problem, Push, StreamId, Verdict, from_cbor, to_cbor,
+    LogEvent, LogPage, Outcome, Problem, Push, Snapshot, StreamId, Verdict, from_cbor, to_cbor,
 };
 use minicbor::bytes::ByteArray;
 
@@ -158,6 +160,20 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
             user: "u".into(), lane: Lane::Normal, seq: Seq(1), taken_at: WALL,
             sealed: vec![1].into(), bound: Some(b"{}".to_vec().into()) }], head: 1, floor: 0,
             more: false },
+        "patch": Patch<'_> = Patch { writes: vec![
+            Write { key: "theme", path: vec![], value: Some(b"\"dark\""), base: None },
+            Write { key: "profile", path: vec!["home", "town"], value: None,
+                base: Some(Base { version: 300, after: None }) },
+            Write { key: "seat", path: vec![], value: Some(b"7"),
+                base: Some(Base { version: 0, after: Some(id()) }) },
+        ] },
+        "document-entry": document::Entry = document::Entry { version: 300, writer: Some(id()), leaves: vec![
+            Leaf { path: vec![], mark: mark(), value: Some(b"{}".to_vec().into()) },
+            Leaf { path: vec!["home".into(), "town".into()], mark: mark(), value: None },
+        ] },
+        "document-entry-blank": document::Entry = document::Entry::default(),
+        "snapshot": Snapshot = Snapshot { epoch: LogEpoch([8; 16]), head: 7, more: true,
+            entries: vec![("theme".into(), to_cbor(&document::Entry::default()).into())] },
         "tickets-wanted": TicketsWanted = TicketsWanted { protocol: (1, 2), device: DeviceId([4; 16]),
             session: "board".into(), user: "ann".into(), count: None },
         "tickets-wanted-count": TicketsWanted = TicketsWanted { protocol: (1, 1),
@@ -316,6 +332,10 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 const WALL: Wall = Wall(1_790_000_000_123);
+
+fn mark() -> Mark {
+    Mark { stamp: Stamp(1 << 40), made: Stamp(1 << 41), page: PageId([7; 16]), at: 1 }
+}
 
 fn id() -> EventId {
     EventId::new("order-17").expect("it is plain ASCII")
