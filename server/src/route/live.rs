@@ -91,15 +91,11 @@ pub(crate) async fn get<S: Store>(
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Response {
     let is_socket = headers.contains_key(header::UPGRADE);
-    let (credentials, refused) =
-        match is_socket.then(|| socket::credentials(&headers, &app.origins)) {
-            None => (headers, None),
-            Some(Ok(credentials)) => (credentials, None),
-            Some(Err(fault)) => (headers, Some(fault)),
-        };
-    let begun = match refused {
-        Some(fault) => Err(fault),
-        None => begin(&app, &credentials, asked).await,
+    let credentials =
+        if is_socket { socket::credentials(&headers, &app.origins) } else { Ok(headers) };
+    let begun = match credentials {
+        Ok(headers) => begin(&app, &headers, asked).await,
+        Err(fault) => Err(fault),
     };
     match (begun, upgrade) {
         (Ok((reader, first)), Ok(upgrade)) => socket::answer(upgrade, reader, app, first),
