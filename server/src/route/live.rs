@@ -160,7 +160,12 @@ impl Reader {
     // Ends when nobody takes the news any more, and with the server.
     fn start<S: Store>(self, app: Arc<App<S>>, first: LogPage) -> mpsc::Receiver<News> {
         let (news, taken) = mpsc::channel(1);
-        tokio::spawn(async move { drop(self.go_on(&app, first, &news).await) });
+        tokio::spawn(async move {
+            drop(self.go_on(&app, first, &news).await);
+            // The store is let go of before the reader hears of the end.
+            drop(app);
+            drop(news);
+        });
         taken
     }
 

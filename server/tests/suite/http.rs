@@ -11,7 +11,7 @@ use bellwether_server::config::Origins;
 use bellwether_server::engine::Signatures;
 use bellwether_server::live::Heads;
 use bellwether_server::mood::{Moods, Moody};
-use bellwether_server::store::Memory;
+use bellwether_server::store::{Memory, Store};
 use bellwether_server::{App, app};
 use bellwether_shared::wire::{self, Answer, CBOR, PROBLEM_CBOR, Problem, Push};
 use http_body_util::BodyExt as _;
@@ -93,11 +93,24 @@ impl Setup {
         };
         app(App {
             store,
-            heads: self.heads,
             guard: self.guard,
             signatures: self.signatures,
             origins: self.origins,
+            heads: self.heads,
             moods,
+            assets: self.assets,
+        })
+    }
+
+    /// The same over another store.
+    pub(crate) fn router_over<S: Store>(self, store: S) -> Router {
+        app(App {
+            store,
+            guard: self.guard,
+            signatures: self.signatures,
+            origins: self.origins,
+            heads: self.heads,
+            moods: None,
             assets: self.assets,
         })
     }

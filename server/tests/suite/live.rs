@@ -22,6 +22,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use tower::ServiceExt as _;
 
 use crate::auth::{claims, token, with_tokens};
+use crate::contract::Directory;
 use crate::device::{Device, event, plain};
 use crate::http::{Setup, get, push};
 
@@ -220,6 +221,51 @@ async fn a_live_log_says_that_it_is_there() {
     let frame = live.body.frame().await.expect("it goes on").expect("it does not fail");
     assert_eq!(frame.into_data().expect("no trailers").as_ref(), b": alive\n\n");
 }
+
+/// Reads until so many events were seen, or to the end; gives how many, and the last place.
+async fn follow(mut live: Live, from: (u64, Option<String>), until: u64) -> (u64, Option<String>) {
+    let (mut seen, mut last) = from;
+    while seen < until {
+        let Some(told) = live.next().await else { break };
+        if told.name == "event" {
+            seen += 1;
+            assert_eq!(told.data["offset"], seen, "none is missed, and none comes twice");
+            last = Some(told.place);
+        }
+    }
+    (seen, last)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_readers_miss_nothing_over_a_restart() {
+    let directory = Directory::new();
+    let mut ann = Device::new(1, "s", "ann");
+    let mut readers: Vec<(u64, Option<String>)> = vec![(0, None); 1_000];
+    // In its first life it ends while some have not heard of all of them.
+    for (life, until) in [(1, u64::MAX), (2, 2 * EVENTS)] {
+        let heads = Arc::<Heads>::default();
+        let setup = Setup { heads: Arc::clone(&heads), ..Setup::default() };
+        let router = setup.router_over(directory.open());
+        let mut following = Vec::new();
+        for from in readers.drain(..) {
+            let live = Live::open(&router, "session=s&after=0", from.1.as_deref()).await;
+            following.push(tokio::spawn(follow(live, from, until)));
+        }
+        for number in 0..EVENTS {
+            let event = event("plain", &format!("{life}-{number}"));
+            push(&router, &ann.batch(&[event])).await.answer();
+        }
+        if life == 1 {
+            heads.close();
+        }
+        for reader in following {
+            readers.push(reader.await.expect("it does not panic"));
+        }
+    }
+    assert!(readers.iter().all(|(seen, _)| *seen == 2 * EVENTS));
+}
+
+const EVENTS: u64 = 20;
 
 /// A server with a port, and what ends it.
 async fn served(setup: Setup) -> (String, oneshot::Sender<()>) {
