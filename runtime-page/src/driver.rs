@@ -169,8 +169,13 @@ impl Driver {
             &rows,
             strict,
             Box::new(move |result| {
-                if let Some(written) = driver.group.end(number, result) {
-                    driver.on_written(&written);
+                match driver.group.end(number, result) {
+                    Some(written) => driver.on_written(&written),
+                    // What was written before it is still to be told of.
+                    None if driver.untold.replace(0) > 0 => {
+                        driver.handle(Input::Appended { urgent: false });
+                    }
+                    None => {}
                 }
                 driver.write();
             }),

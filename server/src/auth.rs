@@ -5,7 +5,7 @@
 //! key the server is for development: it listens on loopback only, and takes every request that did
 //! come from this machine, as far as that can be told.
 //!
-//! What always holds: a token is read only from the `Authorization` header; what a token does not
+//! What always holds: a token is read only from the `Authorization` header, or from what a WebSocket offers in its place; what a token does not
 //! name is not allowed; nothing of a token is ever logged.
 
 use std::fmt;

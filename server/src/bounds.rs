@@ -62,6 +62,8 @@ pub const LIVE_MAX: usize = 3_072;
 pub const LIVE_LAG_MAX: u64 = 1_000;
 /// How often a live log says that it is there, if nothing happens.
 pub const LIVE_ALIVE_MS: u64 = 15_000;
+/// How long a reader of a live log may take to take what he is told.
+pub const LIVE_TAKE_MS_MAX: u64 = 2 * LIVE_ALIVE_MS;
 /// How long a reader of a live log is told to wait before he comes again: from this…
 pub const LIVE_RETRY_MS_MIN: u64 = 1_000;
 /// … to this, each for another time.
@@ -84,6 +86,7 @@ pub const SHUTDOWN_MS_MAX: u64 = 5_000;
 /// The largest number that every store and every reader of JSON keeps exactly.
 pub const COUNT_MAX: u64 = (1 << 53) - 1;
 
+const _: () = assert!(limits::ENTRY_BYTES_MAX <= PAGE_BYTES_MAX);
 // There is always room for those who push.
 const _: () = assert!(LIVE_MAX <= CONNECTIONS_MAX * 3 / 4);
 // Escaping at worst doubles a result in JSON, and codes and messages stand beside.

@@ -78,8 +78,19 @@ pub(super) fn change<L: Ledger>(
             ))));
         }
     };
-    for (key, entry) in changed.iter() {
-        ledger.put_entry(session, key, &wire::to_cbor(entry))?;
+    let encoded = changed.iter().map(|(key, entry)| (key, wire::to_cbor(entry)));
+    let encoded: Vec<_> = encoded.collect();
+    if let Some((key, entry)) =
+        encoded.iter().find(|(_, entry)| entry.len() > limits::ENTRY_BYTES_MAX)
+    {
+        return Ok(Err(too_large(&format!(
+            "{key:?} would have {} bytes with all its places, at most {} are taken",
+            entry.len(),
+            limits::ENTRY_BYTES_MAX
+        ))));
+    }
+    for (key, entry) in encoded {
+        ledger.put_entry(session, key, &entry)?;
     }
     Ok(Ok(()))
 }

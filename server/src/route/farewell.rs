@@ -89,7 +89,7 @@ pub(crate) async fn post<S: Store>(State(app): State<Arc<App<S>>>, request: Requ
 }
 
 async fn take<S: Store>(
-    app: &App<S>,
+    app: &Arc<App<S>>,
     headers: &HeaderMap,
     format: Result<Format, Fault>,
     body: &[u8],
@@ -111,9 +111,16 @@ async fn take<S: Store>(
     }
     let ticket = app.store.ticket_key().open(&farewell.ticket, wall())?;
     let (tenant, session) = (ticket.tenant.clone(), ticket.session.clone());
-    let answer = app.store.farewell(Parting::of(farewell, ticket)?).await?;
-    app.heads.tell(&tenant, &session, answer.log_head);
-    Ok(answer)
+    let (app, parting) = (Arc::clone(app), Parting::of(farewell, ticket)?);
+    // On its own, because the page that sent it is gone.
+    let taken = tokio::spawn(async move {
+        let answer = app.store.farewell(parting).await?;
+        app.heads.tell(&tenant, &session, answer.log_head);
+        Ok(answer)
+    });
+    taken
+        .await
+        .map_err(|fault| Fault::Internal(format!("a farewell did not end: {fault}").into()))?
 }
 
 // A beacon that needs no leave beforehand can only say that it is plain text, or nothing. JSON begins with a

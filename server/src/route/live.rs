@@ -32,7 +32,8 @@ use super::events::open;
 use super::format::Format;
 use crate::app::App;
 use crate::bounds::{
-    COUNT_MAX, LIVE_ALIVE_MS, LIVE_LAG_MAX, LIVE_RETRY_MS_MAX, LIVE_RETRY_MS_MIN, PAGE_EVENTS,
+    COUNT_MAX, LIVE_ALIVE_MS, LIVE_LAG_MAX, LIVE_RETRY_MS_MAX, LIVE_RETRY_MS_MIN, LIVE_TAKE_MS_MAX,
+    PAGE_EVENTS,
 };
 use crate::engine::PageAsk;
 use crate::fault::Fault;
@@ -161,7 +162,7 @@ impl Reader {
     fn start<S: Store>(self, app: Arc<App<S>>, first: LogPage) -> mpsc::Receiver<News> {
         let (news, taken) = mpsc::channel(1);
         tokio::spawn(async move {
-            drop(self.go_on(&app, first, &news).await);
+            let _ = self.go_on(&app, first, &news).await;
             // The store is let go of before the reader hears of the end.
             drop(app);
             drop(news);
@@ -174,9 +175,9 @@ impl Reader {
         app: &App<S>,
         mut page: LogPage,
         news: &mpsc::Sender<News>,
-    ) -> Result<(), mpsc::error::SendError<News>> {
+    ) -> Result<(), Gone> {
         let welcome = Told::Welcome { head: page.head, retry_ms: retry_ms() };
-        news.send(self.news(page.epoch, welcome)).await?;
+        give(news, self.news(page.epoch, welcome)).await?;
         loop {
             self.tell(page, news).await?;
             page = loop {
@@ -187,7 +188,7 @@ impl Reader {
                         let problem = fault.problem();
                         let (code, detail) = (problem.code, problem.detail);
                         let epoch = self.ask.epoch.unwrap_or_default();
-                        return news.send(self.news(epoch, Told::End { code, detail })).await;
+                        return give(news, self.news(epoch, Told::End { code, detail })).await;
                     }
                 };
                 if page.head > self.ask.after {
@@ -200,26 +201,18 @@ impl Reader {
         }
     }
 
-    // Whether there may be news.
-    async fn wait(
-        &mut self,
-        news: &mpsc::Sender<News>,
-    ) -> Result<bool, mpsc::error::SendError<News>> {
-        loop {
-            tokio::select! {
-                is_news = self.watch.news() => return Ok(is_news),
-                () = news.closed() => return Ok(false),
-                () = tokio::time::sleep(Duration::from_millis(LIVE_ALIVE_MS)) => {}
-            }
-            news.send(self.news(self.ask.epoch.unwrap_or_default(), Told::Alive)).await?;
+    // Whether there may be news. The log is looked at again from time to time, whatever was told.
+    async fn wait(&mut self, news: &mpsc::Sender<News>) -> Result<bool, Gone> {
+        tokio::select! {
+            is_news = self.watch.news() => return Ok(is_news),
+            () = news.closed() => return Ok(false),
+            () = tokio::time::sleep(Duration::from_millis(LIVE_ALIVE_MS)) => {}
         }
+        give(news, self.news(self.ask.epoch.unwrap_or_default(), Told::Alive)).await?;
+        Ok(true)
     }
 
-    async fn tell(
-        &mut self,
-        page: LogPage,
-        news: &mpsc::Sender<News>,
-    ) -> Result<(), mpsc::error::SendError<News>> {
+    async fn tell(&mut self, page: LogPage, news: &mpsc::Sender<News>) -> Result<(), Gone> {
         // A log that did not live yet has a name from its first event on.
         if page.epoch != LogEpoch::default() {
             self.ask.epoch = Some(page.epoch);
@@ -228,12 +221,12 @@ impl Reader {
         // Events that are not kept any more are not waited for either.
         if lag > LIVE_LAG_MAX || lag > 0 && page.events.is_empty() {
             self.ask.after = page.head;
-            return news.send(self.news(page.epoch, Told::Hint { head: page.head })).await;
+            return give(news, self.news(page.epoch, Told::Hint { head: page.head })).await;
         }
         for event in page.events {
             if event.offset > self.ask.after {
                 self.ask.after = event.offset;
-                news.send(self.news(page.epoch, Told::Event(Box::new(event)))).await?;
+                give(news, self.news(page.epoch, Told::Event(Box::new(event)))).await?;
             }
         }
         Ok(())
@@ -242,6 +235,14 @@ impl Reader {
     fn news(&self, epoch: LogEpoch, told: Told) -> News {
         News { epoch, after: self.ask.after, told }
     }
+}
+
+/// Nobody takes the news any more.
+struct Gone;
+
+async fn give(to: &mpsc::Sender<News>, news: News) -> Result<(), Gone> {
+    let patience = Duration::from_millis(LIVE_TAKE_MS_MAX);
+    to.send_timeout(news, patience).await.map_err(|_| Gone)
 }
 
 impl News {

@@ -47,7 +47,7 @@ pub(crate) async fn post<S: Store>(State(app): State<Arc<App<S>>>, request: Requ
 }
 
 async fn take<S: Store>(
-    app: &App<S>,
+    app: &Arc<App<S>>,
     headers: &HeaderMap,
     format: Result<Format, Fault>,
     body: &[u8],
@@ -67,9 +67,14 @@ async fn take<S: Store>(
     }
     let session = push.stream.session.clone();
     let checked = Checked::of(push, app.signatures)?;
-    let answer = app.store.push(&caller.tenant, checked).await?;
-    app.heads.tell(&caller.tenant, &session, answer.log_head);
-    Ok(answer)
+    let (app, tenant) = (Arc::clone(app), caller.tenant);
+    // On its own, so that it is told also if whoever sent it has gone.
+    let pushed = tokio::spawn(async move {
+        let answer = app.store.push(&tenant, checked).await?;
+        app.heads.tell(&tenant, &session, answer.log_head);
+        Ok(answer)
+    });
+    pushed.await.map_err(|fault| Fault::Internal(format!("a push did not end: {fault}").into()))?
 }
 
 fn parse(format: Format, body: &[u8]) -> Result<Push, Fault> {

@@ -11,6 +11,7 @@ use bellwether_shared::base::LogEpoch;
 use bellwether_shared::rules::document::Entry;
 use bellwether_shared::wire::{self, Snapshot};
 use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
 use super::format::{Format, cbor_answer, json_answer};
@@ -70,7 +71,7 @@ struct OpenEntry<'a> {
     key: &'a str,
     version: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<Value>,
+    value: Option<Box<RawValue>>,
 }
 
 // What is in the document could be read when it was written.
@@ -87,14 +88,22 @@ fn opened(snapshot: &Snapshot) -> OpenSnapshot<'_> {
     }
 }
 
-/// What an entry shows; nothing where all was deleted.
-fn value(entry: &Entry) -> Option<Value> {
+/// What an entry shows; nothing where all was deleted. A value that stands alone is shown as it was written.
+fn value(entry: &Entry) -> Option<Box<RawValue>> {
+    let text = |value: &[u8]| String::from_utf8(value.to_vec()).ok();
+    if let [leaf] = &*entry.leaves
+        && leaf.path.is_empty()
+    {
+        return RawValue::from_string(text(leaf.value.as_ref()?)?).ok();
+    }
     let mut shown = None;
     for leaf in &entry.leaves {
-        let value = leaf.value.as_ref().and_then(|text| serde_json::from_slice(text).ok());
+        // JSON can say what cannot be put together: half a character, a number beyond all bounds.
+        let value =
+            leaf.value.as_ref().map(|text| serde_json::from_slice(text).unwrap_or_default());
         put(&mut shown, &leaf.path, value);
     }
-    shown
+    shown.and_then(|shown| to_raw_value(&shown).ok())
 }
 
 fn put(at: &mut Option<Value>, path: &[Box<str>], value: Option<Value>) {

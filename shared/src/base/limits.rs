@@ -34,6 +34,9 @@ pub const PATCH_WRITES_MAX: usize = 1_000;
 /// Places of one key that were written to on their own, or deleted.
 pub const LEAVES_MAX: usize = 10_000;
 
+/// One key of the document as it is stored, with all its places.
+pub const ENTRY_BYTES_MAX: usize = 1024 * 1024;
+
 /// Events in one batch.
 pub const BATCH_EVENTS_MAX: usize = 500;
 /// Sealed bytes in one batch, unless a single event alone is larger.

@@ -173,14 +173,15 @@ impl Entry {
 
     // Takes the writes of one key, and says whether any of them stands.
     fn take(&mut self, key: &str, patch: &Patch<'_>, author: Author<'_>) -> bool {
+        let writes = || (0..).zip(&patch.writes).filter(|(_, write)| write.key == key);
         let newest = self.leaves.iter().map(|leaf| leaf.mark.stamp).max();
+        let mut stamp = author.made.bounded(author.taken_at);
+        // One for all writes of the patch, among which the later counts.
+        if let (true, Some(newest)) = (writes().any(|(_, write)| write.base.is_some()), newest) {
+            stamp = stamp.max(Stamp(newest.0.saturating_add(1)));
+        }
         let mut stands = false;
-        for (at, write) in (0..).zip(&patch.writes).filter(|(_, write)| write.key == key) {
-            let bounded = author.made.bounded(author.taken_at);
-            let stamp = match (&write.base, newest) {
-                (Some(_), Some(newest)) => bounded.max(Stamp(newest.0.saturating_add(1))),
-                _ => bounded,
-            };
+        for (at, write) in writes() {
             let mark = Mark { stamp, made: author.made, page: author.page, at };
             stands |= self.write(&write.path, mark, write.value);
         }

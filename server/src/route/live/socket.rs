@@ -4,7 +4,7 @@
 //! how events come, and `bearer.` with a token behind it stands for the `Authorization` header.
 //!
 //! What always holds: a page of an origin that may not ask gets no socket, since no browser would keep it from reading; a
-//! reader that says nothing for two of our questions is gone.
+//! reader that says nothing for two of our questions, or takes nothing for as long, is gone.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,9 @@ use serde_json::json;
 
 use super::{Encoding, News, Reader, Told};
 use crate::app::App;
-use crate::bounds::{CLOSE_TIMEOUT_MS, SOCKET_MESSAGE_BYTES_MAX, SOCKET_SILENT_QUESTIONS_MAX};
+use crate::bounds::{
+    CLOSE_TIMEOUT_MS, LIVE_TAKE_MS_MAX, SOCKET_MESSAGE_BYTES_MAX, SOCKET_SILENT_QUESTIONS_MAX,
+};
 use crate::config::Origins;
 use crate::fault::Fault;
 use crate::store::Store;
@@ -55,7 +57,10 @@ pub(super) fn answer<S: Store>(
     app: Arc<App<S>>,
     first: LogPage,
 ) -> Response {
-    let upgrade = upgrade.protocols([JSON, CBOR]).max_message_size(SOCKET_MESSAGE_BYTES_MAX);
+    let upgrade = upgrade
+        .protocols([JSON, CBOR])
+        .max_frame_size(SOCKET_MESSAGE_BYTES_MAX)
+        .max_message_size(SOCKET_MESSAGE_BYTES_MAX);
     match upgrade.selected_protocol().and_then(|chosen| chosen.to_str().ok()) {
         Some(CBOR) => reader.encoding = Encoding::Cbor,
         Some(_) => reader.encoding = Encoding::Json,
@@ -95,7 +100,8 @@ async fn converse<S: Store>(
                 Some(Err(_)) | None => return,
             },
         };
-        if socket.send(message).await.is_err() {
+        let patience = Duration::from_millis(LIVE_TAKE_MS_MAX);
+        if !matches!(tokio::time::timeout(patience, socket.send(message)).await, Ok(Ok(()))) {
             return;
         }
     }

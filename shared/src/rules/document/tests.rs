@@ -210,3 +210,18 @@ fn a_key_has_a_bound() {
     }
     panic!("it was never full");
 }
+
+#[test]
+fn of_two_writes_of_one_patch_the_later_counts_whatever_their_bases() {
+    // Somebody whose clock is ahead was here before.
+    let ahead = applied(None, &at(1, NOON.0 + 50_000, &[], Some(1)), 0, None).expect("no base");
+    let base = Some(Base { version: 1, after: None });
+    let write =
+        |value: &'static [u8], base| Write { key: "k", path: vec![], value: Some(value), base };
+    let patch = Patch { writes: vec![write(b"2", base), write(b"3", None)] };
+    let (id, page) = (id(1), PageId([2; 16]));
+    let author = Author { id: &id, made: Stamp(NOON.0 << 16), page, taken_at: NOON, version: 2 };
+    let changed = apply(|_| Some(ahead.clone()), &patch, author).expect("it is the version");
+    let leaves = &changed.get("k").expect("it was changed").leaves;
+    assert_eq!(leaves[0].value.as_ref().map(|value| value.to_vec()), Some(b"3".to_vec()));
+}
