@@ -16,6 +16,7 @@ use hyper::body::Frame;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
+use super::asked::{OfSession, admitted};
 use super::format::Format;
 use crate::app::App;
 use crate::audit::{AuditAsk, Export};
@@ -28,6 +29,12 @@ const CBOR_SEQUENCE: &str = "application/cbor-seq";
 #[derive(Debug, Deserialize)]
 pub(crate) struct Asked {
     session: Box<str>,
+}
+
+impl OfSession for Asked {
+    fn session(&self) -> &str {
+        &self.session
+    }
 }
 
 pub(crate) async fn get<S: Store>(
@@ -51,9 +58,7 @@ async fn begin<S: Store>(
     headers: &HeaderMap,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Parts, Fault> {
-    let caller = app.guard.admit(headers)?;
-    let Query(asked) = asked.map_err(|fault| Fault::Malformed(fault.body_text().into()))?;
-    caller.may_use(&asked.session)?;
+    let (caller, asked) = admitted(&app.guard, headers, asked)?;
     let export = Export::new(AuditAsk { tenant: caller.tenant, session: asked.session });
     let (export, first) = app.store.audit(export).await?;
     let (sender, parts) = mpsc::channel(1);

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
+use super::asked::{OfSession, admitted};
 use super::format::{Format, json_answer};
 use crate::app::App;
 use crate::bounds::{PAGE_EVENTS, PAGE_EVENTS_MAX, WAIT_MS_MAX};
@@ -35,6 +36,12 @@ pub(crate) struct Asked {
     limit: Option<u32>,
     #[serde(default)]
     wait: u64,
+}
+
+impl OfSession for Asked {
+    fn session(&self) -> &str {
+        &self.session
+    }
 }
 
 pub(crate) async fn get<S: Store>(
@@ -58,9 +65,7 @@ async fn read<S: Store>(
     headers: &HeaderMap,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<LogPage, Fault> {
-    let caller = app.guard.admit(headers)?;
-    let Query(asked) = asked.map_err(|fault| Fault::Malformed(fault.body_text().into()))?;
-    caller.may_use(&asked.session)?;
+    let (caller, asked) = admitted(&app.guard, headers, asked)?;
     let limit = asked.limit.unwrap_or(PAGE_EVENTS).clamp(1, PAGE_EVENTS_MAX);
     let ask = PageAsk {
         tenant: caller.tenant,

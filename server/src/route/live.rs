@@ -28,6 +28,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use super::asked::{OfSession, admitted};
 use super::events::open;
 use super::format::Format;
 use crate::app::App;
@@ -49,6 +50,12 @@ pub(crate) struct Asked {
     after: Option<u64>,
     #[serde(default)]
     encoding: Encoding,
+}
+
+impl OfSession for Asked {
+    fn session(&self) -> &str {
+        &self.session
+    }
 }
 
 /// How events are shown.
@@ -119,9 +126,7 @@ async fn begin<S: Store>(
     headers: &HeaderMap,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<(Reader, LogPage), Fault> {
-    let caller = app.guard.admit(headers)?;
-    let Query(asked) = asked.map_err(|fault| Fault::Malformed(fault.body_text().into()))?;
-    caller.may_use(&asked.session)?;
+    let (caller, asked) = admitted(&app.guard, headers, asked)?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let (epoch, after) = match last.map(|id| place(id).ok_or_else(|| unread(id))).transpose()? {
         Some((epoch, offset)) => (Some(epoch), Some(offset)),

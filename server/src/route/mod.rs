@@ -1,5 +1,6 @@
 //! The addresses, one file each, and how bodies are read and answers written.
 
+mod asked;
 pub(crate) mod assets;
 pub(crate) mod audit;
 pub(crate) mod dev;

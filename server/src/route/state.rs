@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
+use super::asked::{OfSession, admitted};
 use super::format::{Format, cbor_answer, json_answer};
 use crate::app::App;
 use crate::engine::StateAsk;
@@ -27,6 +28,12 @@ pub(crate) struct Asked {
     epoch: Option<LogEpoch>,
     #[serde(default)]
     after: Box<str>,
+}
+
+impl OfSession for Asked {
+    fn session(&self) -> &str {
+        &self.session
+    }
 }
 
 pub(crate) async fn get<S: Store>(
@@ -50,9 +57,7 @@ async fn read<S: Store>(
     headers: &HeaderMap,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Snapshot, Fault> {
-    let caller = app.guard.admit(headers)?;
-    let Query(asked) = asked.map_err(|fault| Fault::Malformed(fault.body_text().into()))?;
-    caller.may_use(&asked.session)?;
+    let (caller, asked) = admitted(&app.guard, headers, asked)?;
     let Asked { session, epoch, after } = asked;
     app.store.snapshot(StateAsk { tenant: caller.tenant, session, epoch, after }).await
 }

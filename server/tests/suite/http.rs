@@ -91,6 +91,15 @@ impl Setup {
             }
             None => Memory::new(Arc::new(Scripted::default())),
         };
+        self.over(store, moods)
+    }
+
+    /// The same over another store.
+    pub(crate) fn router_over<S: Store>(self, store: S) -> Router {
+        self.over(store, None)
+    }
+
+    fn over<S: Store>(self, store: S, moods: Option<Arc<Moods>>) -> Router {
         app(App {
             store,
             guard: self.guard,
@@ -98,19 +107,6 @@ impl Setup {
             origins: self.origins,
             heads: self.heads,
             moods,
-            assets: self.assets,
-        })
-    }
-
-    /// The same over another store.
-    pub(crate) fn router_over<S: Store>(self, store: S) -> Router {
-        app(App {
-            store,
-            guard: self.guard,
-            signatures: self.signatures,
-            origins: self.origins,
-            heads: self.heads,
-            moods: None,
             assets: self.assets,
         })
     }
