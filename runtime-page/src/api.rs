@@ -6,6 +6,9 @@ use std::rc::Rc;
 use bellwether_shared::base::{Culprit, EventId, Fault, LogEpoch, limits};
 use bellwether_shared::bus::{Breaker, Change, Identity, PROTOCOL_MAX, Reply, Request, Sync, Wipe};
 use bellwether_shared::rows::{self, Deliver, Overflow};
+use bellwether_shared::rules::document::Entry;
+use bellwether_shared::rules::patch::Write;
+use bellwether_shared::state::Mirror;
 use bellwether_shared::tape::Recording;
 use bellwether_shared::wire::{EventFlags, EventKind, Lane};
 use bellwether_web::members::Members;
@@ -16,7 +19,7 @@ use crate::client::{Bellwether, NewEvent};
 use crate::driver::AskToken;
 use crate::group::Settle;
 use crate::options::{Options, WorkerChoice};
-use crate::status::{Happening, Host, Status};
+use crate::status::{Happening, Host, Origin, Status};
 
 #[wasm_bindgen]
 extern "C" {
@@ -147,6 +150,7 @@ impl Client {
             "pause" => Request::Pause { on: true },
             "resume" => Request::Pause { on: false },
             "flush" => Request::Flush,
+            "pull" => Request::Pull,
             "record" | "record-bodies" | "record-end" => {
                 self.0.record(match &*text(&what) {
                     "record" => Some(Recording::WithoutBodies),
@@ -172,6 +176,47 @@ impl Client {
         Ok(())
     }
 
+    /// Writes to the session's document: each an array of the key, whether it counts only on what it is built on, JSON text
+    /// or `undefined`, and the names of members on the way to the place. Gives the event's id at once, and settles with
+    /// how far the log is known. `how` is 4 for a write that waits for a resolver if it loses.
+    pub fn set(&self, writes: JsValue, how: u32, settle: Told) -> Result<JsValue, JsValue> {
+        let driver = self.0.driver();
+        let texts: Vec<(bool, Vec<Option<String>>)> = items(&writes)
+            .map(|write| {
+                let texts = items(&write).map(|part| part.as_string()).collect();
+                (items(&write).nth(1).is_some_and(|based| based.is_truthy()), texts)
+            })
+            .collect();
+        let writes = texts.iter().filter_map(|(is_based, texts)| {
+            let key = texts.first()?.as_deref()?;
+            let base = is_based.then(|| driver.mirror(|mirror| mirror.base(key)));
+            let value = texts.get(2)?.as_deref().map(str::as_bytes);
+            Some(Write {
+                key,
+                path: texts.get(3..)?.iter().flatten().map(|it| &**it).collect(),
+                value,
+                base,
+            })
+        });
+        let made = driver.write_state(writes.collect(), EventFlags(how), settling(settle, number));
+        Ok(made.map_err(thrown)?.as_str().into())
+    }
+
+    /// What is shown of a key, as arrays of JSON text or `undefined`, and the names of members on the way to it. Or without
+    /// a key the keys; or the writes that wait for a resolver, each with its event's id.
+    pub fn state(&self, key: JsValue) -> JsValue {
+        let driver = self.0.driver();
+        match key.as_string() {
+            Some(key) => {
+                driver.mirror(|mirror| mirror.get(&key).map_or(JsValue::UNDEFINED, leaves))
+            }
+            None => {
+                driver.show_state();
+                list(driver.mirror(Mirror::keys).iter().map(|key| JsValue::from_str(key)))
+            }
+        }
+    }
+
     /// Answers what the sink was told as `token`.
     pub fn token(&self, user: JsValue, session: JsValue, token: JsValue) {
         let identity = Identity { session: text(&session), user: text(&user) };
@@ -193,6 +238,26 @@ impl Client {
     pub fn close(&self, closed: Told) {
         self.0.driver().close_when_written(move || give(&closed, Ok(JsValue::UNDEFINED)));
     }
+}
+
+fn items(list: &JsValue) -> impl Iterator<Item = JsValue> + '_ {
+    list.unchecked_ref::<Array>().iter()
+}
+
+fn list(items: impl Iterator<Item = JsValue>) -> JsValue {
+    let list = Array::new();
+    for item in items {
+        list.push(&item);
+    }
+    list.into()
+}
+
+fn leaves(entry: &Entry) -> JsValue {
+    list(entry.leaves.iter().map(|leaf| {
+        let json = leaf.value.as_ref().and_then(|json| core::str::from_utf8(json).ok());
+        let json = json.map_or(JsValue::UNDEFINED, JsValue::from_str);
+        list([json].into_iter().chain(leaf.path.iter().map(|name| JsValue::from_str(name))))
+    }))
 }
 
 // Texts cross as they are and are read here: each that the glue wrote would be written there by code of its own.
@@ -273,6 +338,7 @@ fn options(raw: &RawOptions) -> Options {
             deliver: flag("requests").then_some(Deliver::Requests),
         },
         token: None,
+        shows_state: flag("state"),
         debug: flag("debug"),
         build: text("build"),
     }
@@ -309,6 +375,25 @@ fn tell(sink: &Told, happening: &Happening) {
             detail.set_text("from", &text(from));
             detail.set_text("to", &text(to));
             "state-lost"
+        }
+        Happening::State { keys, source, origin, version } => {
+            detail.set("keys", &list(keys.iter().map(|key| JsValue::from_str(key))));
+            detail.set_text("source", &source.text());
+            let origin = match origin {
+                Origin::Local => "local",
+                Origin::Page => "page",
+                Origin::Server => "server",
+            };
+            detail.set_text("origin", origin);
+            detail.set("version", &number(*version));
+            "state"
+        }
+        Happening::Clash(clash) => {
+            detail.set_text("key", &clash.key);
+            detail.set("base", &leaves(&clash.base));
+            detail.set("local", &leaves(&clash.local));
+            detail.set("remote", &leaves(&clash.remote));
+            "clash"
         }
         Happening::ReloadNeeded(build) => {
             detail.set_text("build", build);

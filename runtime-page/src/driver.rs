@@ -5,11 +5,15 @@ use core::fmt;
 use core::time::Duration;
 use std::rc::Rc;
 
-use bellwether_shared::base::{Culprit, Fault, Hlc, Mono, PageId, RequestId, SortedMap, limits};
+use bellwether_shared::base::{
+    Culprit, EventId, Fault, Hlc, Mono, PageId, RequestId, SortedMap, limits,
+};
 use bellwether_shared::bus::{Envelope, Identity, Notice, Reply, Request, Sync};
 use bellwether_shared::page::{Effect, Input, Page};
 use bellwether_shared::rows::{Key, Store};
+use bellwether_shared::state::Mirror;
 use bellwether_shared::tape::{self, Recording};
+use bellwether_shared::wire::PATCH_TYPE;
 use bellwether_web::fault::StoreFault;
 use bellwether_web::journal::{Done, Journal};
 use bellwether_web::link::{self, Heard, Link};
@@ -18,6 +22,7 @@ use minicbor::bytes::ByteVec;
 use wasm_bindgen::JsValue;
 
 use crate::delivery::Outcomes;
+use crate::document::Document;
 use crate::group::{Begin, Group, Settle, Written};
 use crate::listing::Rows;
 use crate::options::{Options, WorkerChoice};
@@ -36,11 +41,13 @@ pub(crate) struct Driver {
     pub(crate) clock: RefCell<Hlc>,
     /// Who waits for outcomes, once anybody does.
     pub(crate) outcomes: OnceCell<Box<dyn Outcomes>>,
+    /// What the session's pages share.
+    pub(crate) document: Document,
     group: Group,
     /// Transactions of a burst, of which the page machine was not told yet.
     untold: Cell<u32>,
-    journal: Journal,
-    link: Link,
+    pub(crate) journal: Journal,
+    pub(crate) link: Link,
     token: RefCell<Option<AskToken>>,
     page: RefCell<Page>,
     /// What the link's timer was set to, and has not rung for.
@@ -61,6 +68,7 @@ impl Driver {
         let hello = options.hello(token.is_some());
         let page = Page::new(me, &options.build, hello, options.batch_age)
             .with_safety_net(options.safety_net);
+        let document = Document::new(&options.identity().session);
         let status = Status { online: link::online(), ..Status::default() };
         Rc::new_cyclic(|weak: &std::rc::Weak<Self>| {
             let weak = weak.clone();
@@ -82,6 +90,7 @@ impl Driver {
                 options,
                 clock: RefCell::default(),
                 outcomes: OnceCell::new(),
+                document,
                 group: Group::default(),
                 untold: Cell::default(),
                 page: RefCell::new(page),
@@ -104,7 +113,8 @@ impl Driver {
             // Tried again by each use; whoever enqueues is told why it did not work.
             driver.link.start();
             driver.count();
-            done(result.map_err(|fault| fault.to_fault()));
+            // What other pages say from here on is heard, and what they have said before is on disk, or will be told of.
+            driver.read_document_and(move || done(result.map_err(|fault| fault.to_fault())));
         }));
     }
 
@@ -246,8 +256,10 @@ impl Driver {
     pub(crate) fn identify(self: &Rc<Self>, identity: Identity, token: Option<AskToken>) {
         let has_token = token.is_some();
         *self.token.borrow_mut() = token;
+        let session = identity.session.clone();
         self.page.borrow_mut().identify(clock::now(), identity, has_token);
         self.pump();
+        self.change_session(&session);
     }
 
     /// The app has answered what it was asked for.
@@ -281,6 +293,12 @@ impl Driver {
         self.hear.borrow_mut().clear();
     }
 
+    /// The app looks at the session's document.
+    pub(crate) fn show_state(self: &Rc<Self>) {
+        self.page.borrow_mut().show_state(clock::now());
+        self.pump();
+    }
+
     fn handle(self: &Rc<Self>, input: Input) {
         self.page.borrow_mut().handle(clock::now(), input);
         self.pump();
@@ -291,11 +309,13 @@ impl Driver {
         self.page.borrow_mut().poll_effect()
     }
 
-    fn pump(self: &Rc<Self>) {
+    pub(crate) fn pump(self: &Rc<Self>) {
         while let Some(effect) = self.next_effect() {
             self.perform(effect);
         }
+        let due = self.mirror(Mirror::due);
         let next = self.page.borrow().poll_timeout();
+        let next = due.map_or(next, |due| Some(next.map_or(due, |next| next.min(due))));
         // Most of what happens moves no timer, and moving one costs as much as writing an event down.
         if self.alarm.replace(next) != next {
             self.link.wake(next.map(|at| at.since(clock::now().mono)));
@@ -309,10 +329,14 @@ impl Driver {
                 self.link.post(&message, fast, hello);
             }
             Effect::Welcomed => {
-                if !self.ready.replace(true) {
+                if self.ready.replace(true) {
+                    // What the coordinator before has told may not have been heard.
+                    self.read_document();
+                } else {
                     self.tell(&Happening::Ready);
                 }
             }
+            Effect::Changed(changed) => self.on_changed(changed),
             Effect::Status(epoch, build, told) => {
                 self.fresh.borrow_mut().retain(|(last, _)| *last > told.read_through);
                 self.change_status(|status| status.take(epoch, build, &told));
@@ -327,12 +351,16 @@ impl Driver {
                 }
             }
             Effect::Buried { id, type_, reason, tries } => {
+                if let (PATCH_TYPE, Ok(id)) = (&*type_, EventId::new(&id)) {
+                    self.take_back(&id);
+                }
                 self.tell(&Happening::DeadLetter { id, type_, reason, tries });
             }
             Effect::StateLost { what, session, from, to } => {
                 // Positions of a database that is gone say nothing about the next.
                 if &*what == "database" {
                     self.fresh.borrow_mut().clear();
+                    self.read_document();
                 }
                 self.tell(&Happening::StateLost { what, session, from, to });
             }
@@ -374,7 +402,11 @@ impl Driver {
             }
             Heard::Visible(visible) => self.handle(Input::Visible(visible)),
             Heard::Left { may_return } => self.leave(may_return),
-            Heard::Returned => self.handle(Input::Returned),
+            Heard::Peer(bytes) => self.on_word(&bytes),
+            Heard::Returned => {
+                self.read_document();
+                self.handle(Input::Returned);
+            }
             Heard::Online(online) => {
                 self.change_status(|status| status.online = online);
                 if online {
@@ -384,6 +416,9 @@ impl Driver {
             Heard::Network(network) => self.handle(Input::Network(network)),
             Heard::Timeout => {
                 self.alarm.set(None);
+                if self.mirror(Mirror::due).is_some_and(|due| due <= clock::now().mono) {
+                    self.read_document();
+                }
                 self.handle(Input::Timeout);
             }
         }
@@ -407,7 +442,7 @@ impl Driver {
         }
     }
 
-    fn tell(&self, happening: &Happening) {
+    pub(crate) fn tell(&self, happening: &Happening) {
         let hear = self.hear.borrow().clone();
         hear.iter().for_each(|hear| hear(happening));
     }

@@ -13,6 +13,7 @@
 mod api;
 mod client;
 mod delivery;
+mod document;
 mod driver;
 mod group;
 mod listing;
@@ -27,4 +28,4 @@ pub use client::{Bellwether, FlushReport, NewEvent, Receipt};
 pub use delivery::Delivery;
 pub use listing::{DeadLetter, Journey, QueuedEvent};
 pub use options::{Options, Token, WorkerChoice};
-pub use status::{Happening, Host, Status};
+pub use status::{Happening, Host, Origin, Status};

@@ -50,6 +50,8 @@ pub struct Options {
     pub outbox: rows::Options,
     /// Gives tokens, where the server wants them.
     pub token: Option<Token>,
+    /// Whether the page shows the session's document from the start; else from when it is first looked at.
+    pub shows_state: bool,
     /// Whether each message to and from the coordinator is told as [`Happening::Message`](crate::Happening).
     pub debug: bool,
     /// Build id of the package, for diagnosis and updates.
@@ -70,6 +72,7 @@ impl Default for Options {
             safety_net: Duration::from_millis(limits::SAFETY_NET_MS.into()),
             outbox: rows::Options::default(),
             token: None,
+            shows_state: false,
             debug: false,
             build: env!("CARGO_PKG_VERSION").into(),
         }
@@ -111,6 +114,7 @@ impl Options {
             has_token,
             visible: link::visible(),
             network: link::network(),
+            shows_state: Some(self.shows_state),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! What the app is told.
 
-use bellwether_shared::base::{Epoch, Fault, LogEpoch, Wall};
+use bellwether_shared::base::{Epoch, Fault, LogEpoch, PageId, Wall};
 use bellwether_shared::bus::{self, Breaker, Sync};
 use bellwether_shared::rows::Reason;
+use bellwether_shared::state::Clash;
 
 /// Where the coordinator runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -85,6 +86,17 @@ impl Status {
     }
 }
 
+/// How a change has come to this page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// It was made here.
+    Local,
+    /// Another page has told of it.
+    Page,
+    /// The coordinator has heard of it, or the disk has it.
+    Server,
+}
+
 /// Something the app may want to hear of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Happening {
@@ -114,6 +126,19 @@ pub enum Happening {
         /// Its present life.
         to: Option<LogEpoch>,
     },
+    /// Keys of the session's document have another value.
+    State {
+        /// Which.
+        keys: Vec<Box<str>>,
+        /// The page that wrote, if that is known.
+        source: PageId,
+        /// How it came.
+        origin: Origin,
+        /// How far the session's log is known.
+        version: u64,
+    },
+    /// This device and another have written without knowing of one another.
+    Clash(Clash),
     /// Page and coordinator are of builds too far apart.
     ReloadNeeded(Box<str>),
     /// Something went wrong that the developer should know.

@@ -1,4 +1,4 @@
-//! Pushes: bytes out, whatever came back in.
+//! Pushes and pulls: bytes out, whatever came back in.
 
 use core::time::Duration;
 
@@ -13,6 +13,13 @@ pub(crate) async fn push(url: &str, token: Option<&str>, body: &[u8], compress: 
     let timeout = Duration::from_millis(limits::PUSH_TIMEOUT_MS.into());
     let most = limits::ANSWER_BYTES_MAX;
     heard(fetch::post(url, CBOR, &accept, token, body, timeout, most, compress).await)
+}
+
+/// Asks the server for what is new.
+pub(crate) async fn pull(url: &str, token: Option<&str>) -> Response {
+    let accept = joined(&[CBOR, ", ", PROBLEM_CBOR]);
+    let timeout = Duration::from_millis(limits::PUSH_TIMEOUT_MS.into());
+    heard(fetch::get(url, &accept, token, timeout, limits::ANSWER_BYTES_MAX).await)
 }
 
 /// Sends one plain request.

@@ -44,6 +44,11 @@ impl Driver {
                 let response = network::push(&url, token, &body, compress).await;
                 Some(Input::Response { ticket, response })
             }
+            Effect::Pull { ticket, url, token } => {
+                let token = token.as_ref().map(|token| &*token.0);
+                let response = network::pull(&url, token).await;
+                Some(Input::Pulled { ticket, response })
+            }
             Effect::Request { ticket, server, token, id, request } => {
                 let token = token.as_ref().map(|token| &*token.0);
                 let response = network::request(&request, id.as_str(), token, &server).await;
@@ -65,6 +70,16 @@ impl Driver {
             Effect::ReadRetained { ticket, store, after, limit } => {
                 Some(match self.rows(store, after, limit).await {
                     Ok(rows) => Input::Retained { ticket, rows },
+                    Err(fault) => Input::RetainedFailed { ticket, fault: fault.to_fault() },
+                })
+            }
+            Effect::ReadDocument { ticket, prefix } => {
+                let read = match self.disk.store(&self.channel).await {
+                    Ok(store) => store.read_texts(Store::Document, &prefix).await,
+                    Err(fault) => Err(fault),
+                };
+                Some(match read {
+                    Ok(rows) => Input::Document { ticket, rows },
                     Err(fault) => Input::RetainedFailed { ticket, fault: fault.to_fault() },
                 })
             }

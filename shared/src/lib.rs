@@ -1,8 +1,8 @@
 //! Bellwether's core, sans-IO: everything that is decided is decided here.
 //!
 //! Two halves. The **data half** says what things look like: [`base`], [`wire`], [`rules`], and
-//! with feature `machines` also `rows`, `bus` and `tape`. The **machines** decide: `outbox`, `host`,
-//! `coordinator` and `page`. Each takes facts with an explicit `now`, gives out effects and one
+//! with feature `machines` also `rows`, `bus` and `tape`. The **machines** decide: `outbox`, `state`,
+//! `host`, `coordinator` and `page`. Each takes facts with an explicit `now`, gives out effects and one
 //! timeout, and does nothing itself.
 //!
 //! What every machine promises:
@@ -31,5 +31,7 @@ pub mod page;
 pub mod replay;
 #[cfg(feature = "machines")]
 pub mod rows;
+#[cfg(feature = "machines")]
+pub mod state;
 #[cfg(feature = "machines")]
 pub mod tape;

@@ -327,6 +327,14 @@ impl Disk {
         numbered.take(limit as usize).collect()
     }
 
+    /// Rows whose keys are texts that begin with this.
+    #[must_use]
+    pub fn named(&self, store: Store, prefix: &str) -> Vec<(Key, Vec<u8>)> {
+        let rows = self.tables.rows[store as usize].iter();
+        let begins = |(key, _): &(&Key, &Vec<u8>)| matches!(key, Key::Text(text) if text.starts_with(prefix));
+        rows.filter(begins).map(|(key, row)| (key.clone(), row.clone())).collect()
+    }
+
     /// The last position that was given.
     #[must_use]
     pub fn last_position(&self) -> u64 {

@@ -6,12 +6,11 @@
 //! - what is outstanding at one time happens in any order, as far as the disk lets it; messages go out at once;
 //! - facts that one coordinator has asked for are not handed to the next.
 
-use bellwether_shared::base::{Culprit, EventId, Fault, PageId, limits};
+use bellwether_shared::base::{Culprit, EventId, Fault, PageId, Ticket, limits};
 use bellwether_shared::bus::Envelope;
 use bellwether_shared::coordinator::{
     Client, Coordinator, Effect, Input, Restored, To, Trigger, too_old,
 };
-use bellwether_shared::outbox::{Response, Ticket};
 use bellwether_shared::rows::{
     DeviceRow, Key, META_CONFIG, META_DEVICE, META_LOST, Op, RowFault, Store, WriteBatch, read,
 };
@@ -90,6 +89,7 @@ impl What {
             Self::Do(Effect::ReadJournal { .. }) => Scope::reading(&[Store::Journal]),
             Self::Do(Effect::ReadRetained { store, .. }) => Scope::reading(&[*store]),
             Self::Do(Effect::ReadOld { store, .. }) => Scope::reading(&[*store]),
+            Self::Do(Effect::ReadDocument { .. }) => Scope::reading(&[Store::Document]),
             Self::Boot => Scope::writing(&BOOT_STORES),
             Self::Farewell(batch, ..) => Scope::of(batch),
             Self::Letters(_) => Scope::reading(&[Store::Dead]),
@@ -114,6 +114,7 @@ impl What {
                 | Effect::ReadJournal { .. }
                 | Effect::ReadRetained { .. }
                 | Effect::ReadOld { .. }
+                | Effect::ReadDocument { .. }
         )
     }
 
@@ -543,7 +544,7 @@ impl World {
                 let token = token.map(|token| token.0);
                 let token = if self.planted.foreign_token { Some("good".into()) } else { token };
                 let (response, in_ms) = self.push(device, (realm, life), token.as_deref(), &body);
-                return self.answer(device, realm, ticket, response, in_ms);
+                return self.answer(device, realm, Input::Response { ticket, response }, in_ms);
             }
             Effect::ReadJournal { after, limit } => {
                 match read(disk, Store::Journal, after, limit) {
@@ -580,6 +581,19 @@ impl World {
                     );
                 }
             },
+            Effect::ReadDocument { ticket, prefix } => match disk.read_trouble() {
+                None => Input::Document { ticket, rows: disk.named(Store::Document, &prefix) },
+                Some(fault) => {
+                    let effect = Effect::ReadDocument { ticket, prefix };
+                    return self.lose_and(device, realm, again, fault, effect);
+                }
+            },
+            Effect::Pull { ticket, url, token } => {
+                let token = token.map(|token| token.0);
+                let (response, in_ms) = self.pull(device, token.as_deref(), &url);
+                let fact = Input::Pulled { ticket, response };
+                return self.answer(device, realm, fact, in_ms);
+            }
             Effect::ListClients => Input::Clients(self.list(device, realm)),
             Effect::AskForSync => {
                 self.devices[device].sync_asked = true;
@@ -596,21 +610,13 @@ impl World {
                 let token = token.map(|token| token.0);
                 let token = if self.planted.foreign_token { Some("good".into()) } else { token };
                 let (response, in_ms) = self.request(device, (realm, life), &id, token.as_deref());
-                return self.answer(device, realm, ticket, response, in_ms);
+                return self.answer(device, realm, Input::Response { ticket, response }, in_ms);
             }
         })
     }
 
     // What came back is told after its time.
-    fn answer(
-        &mut self,
-        device: usize,
-        realm: PageId,
-        ticket: Ticket,
-        response: Response,
-        in_ms: u64,
-    ) -> Done {
-        let fact = Input::Response { ticket, response };
+    fn answer(&mut self, device: usize, realm: PageId, fact: Input, in_ms: u64) -> Done {
         if in_ms == 0 {
             return Done::Fact(fact);
         }
@@ -729,7 +735,7 @@ fn failed(effect: Effect, fault: DiskFault) -> Option<Input> {
     Some(match effect {
         Effect::Commit { ticket, .. } => Input::CommitFailed { ticket, fault: words(fault) },
         Effect::ReadJournal { .. } => Input::JournalFailed(words(fault)),
-        Effect::ReadRetained { ticket, .. } => {
+        Effect::ReadRetained { ticket, .. } | Effect::ReadDocument { ticket, .. } => {
             Input::RetainedFailed { ticket, fault: words(fault) }
         }
         Effect::ReadOld { store, .. } => Input::Old { store, rows: Vec::new() },
@@ -740,6 +746,7 @@ fn failed(effect: Effect, fault: DiskFault) -> Option<Input> {
         | Effect::AskForSync
         | Effect::Request { .. }
         | Effect::WantToken { .. }
+        | Effect::Pull { .. }
         | Effect::TellHook { .. }
         | Effect::StartOver => return None,
     })

@@ -101,6 +101,28 @@ impl World {
         (response, slow_ms)
     }
 
+    /// A worker asks for what is new; gives what comes back, and after how long.
+    pub(crate) fn pull(
+        &mut self,
+        device: usize,
+        token: Option<&str>,
+        url: &str,
+    ) -> (Response, u64) {
+        if let Some(answer) = self.weather.mood.answer() {
+            return (answer, 0);
+        }
+        if !self.guarded.is_empty() && url.contains("session=s") && token != Some("good") {
+            return (problem(&Fault::Unauthorized("a token is needed".into())), 0);
+        }
+        let slow_ms = self.chooser.below(self.weather.slow_ms_max + 1);
+        if self.chance(self.weather.lose_request) || self.chance(self.weather.lose_answer) {
+            return self.nothing();
+        }
+        let response = self.server.pull(url);
+        self.note(|| format!("device {device} pulls {url} -> {}", transcript::pulled(&response)));
+        (response, slow_ms)
+    }
+
     // Nothing comes back: the connection breaks, or the request is given up.
     pub(crate) fn nothing(&mut self) -> (Response, u64) {
         let hangs = self.weather.slow_ms_max > 0 && self.chance(50);

@@ -8,13 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use bellwether_server::effect::{AcceptedEvent, Effect, EffectOutcome, EffectTx};
 use bellwether_server::engine::{
     self, Appended, Checked, Filled, Ledger, Moment, NewStream, Place, Reader, SessionRow,
-    Signatures, StoreFault, StreamRow, Taken,
+    Signatures, StoreFault, StreamRow, Taken, Which,
 };
 use bellwether_server::fault::Fault;
 use bellwether_shared::base::{EventId, LogEpoch, Rng, Seq, Wall, limits};
 use bellwether_shared::outbox::Response;
 use bellwether_shared::wire::{
-    CBOR, Event, EventResult, LogEvent, Outcome, PROBLEM_CBOR, Push, StreamId, from_cbor, to_cbor,
+    CBOR, Event, EventKind, EventResult, LogEvent, Outcome, PROBLEM_CBOR, Push, StreamId,
+    from_cbor, to_cbor,
 };
 
 use crate::fault::Planted;
@@ -199,6 +200,33 @@ impl Server {
             *self.named.entry(later.id.clone()).or_default() += 1;
         }
         Ok(answer)
+    }
+
+    /// Answers what is asked for by address: a page of a session's log, or its document.
+    #[must_use]
+    pub fn pull(&self, url: &str) -> Response {
+        let of = |name: &str| {
+            let parts = url.split(['?', '&']);
+            parts.filter_map(|part| part.split_once('=')).find(|(it, _)| *it == name).map(|it| it.1)
+        };
+        let number =
+            |name: &str| -> u64 { of(name).and_then(|it| it.parse().ok()).unwrap_or_default() };
+        let (tenant, session) = (Box::from(""), Box::from(of("session").unwrap_or_default()));
+        let epoch = of("epoch").and_then(|text| LogEpoch::parse(text));
+        let answer = if url.contains("/v1/state") {
+            let after = of("after").unwrap_or_default().into();
+            let ask = engine::StateAsk { tenant, session, epoch, after };
+            engine::snapshot(&self.tables, &ask).map(|part| to_cbor(&part))
+        } else {
+            let (after, limit) = (number("after"), number("limit").max(1) as u32);
+            let which = Which::Patches;
+            let ask = engine::PageAsk { tenant, session, epoch, after, limit, which };
+            engine::page(&self.tables, &ask).map(|page| to_cbor(&page))
+        };
+        match answer {
+            Ok(body) => http(200, CBOR, body),
+            Err(fault) => problem(&fault),
+        }
     }
 
     /// A push failed as a whole at whoever answered in the server's place.
@@ -392,12 +420,19 @@ impl Reader for Tables {
     fn log(
         &self,
         session: &SessionRow,
+        which: Which,
         after: u64,
         limit: u32,
         each: &mut dyn FnMut(LogEvent) -> bool,
     ) -> Result<(), StoreFault> {
         let log = self.sessions.get(at(session.key)).map_or(&[][..], |session| &session.log);
-        let page = log.iter().skip(after as usize).take(limit as usize);
+        let is_patch = |event: &&LogEvent| {
+            let opened = from_cbor::<Event<'_>>(&event.sealed, usize::MAX);
+            opened.is_ok_and(|opened| opened.kind == EventKind::Patch)
+        };
+        let wanted = log.iter().skip(after as usize);
+        let wanted = wanted.filter(|event| which == Which::All || is_patch(event));
+        let page = wanted.take(limit as usize);
         page.cloned().map(each).take_while(|more| *more).for_each(drop);
         Ok(())
     }

@@ -98,6 +98,7 @@ impl World {
             has_token: token.is_some(),
             visible: true,
             network: self.network,
+            shows_state: Some(true),
         };
         let age = Duration::from_millis(limits::BATCH_AGE_MS.into());
         let here = &mut self.devices[device];
@@ -323,6 +324,7 @@ impl World {
                 | page::Effect::Buried { .. }
                 | page::Effect::StateLost { .. }
                 | page::Effect::Trouble(_)
+                | page::Effect::Changed(_)
                 | page::Effect::ReloadNeeded(_) => here.said.push(effect),
             }
         }

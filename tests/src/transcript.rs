@@ -12,7 +12,7 @@ use bellwether_shared::outbox::Response;
 use bellwether_shared::page;
 use bellwether_shared::rows::{Key, Op, WriteBatch};
 use bellwether_shared::tape::{FNV_START, fnv};
-use bellwether_shared::wire::{Answer, CBOR, Push, from_cbor};
+use bellwether_shared::wire::{Answer, CBOR, LogPage, Push, Snapshot, from_cbor};
 
 use crate::check;
 
@@ -130,6 +130,8 @@ pub fn fact(input: &Input) -> String {
         Input::RetainedFailed { ticket, fault } => {
             format!("retained #{} failed: {}", ticket.0, fault.code)
         }
+        Input::Document { ticket, rows } => format!("document #{}: {} rows", ticket.0, rows.len()),
+        Input::Pulled { ticket, response } => format!("pulled #{}: {}", ticket.0, pulled(response)),
         Input::Old { store, rows } => format!("old {}: {} rows", store.name(), rows.len()),
         Input::Committed(ticket) => format!("committed #{}", ticket.0),
         Input::CommitFailed { ticket, fault } => {
@@ -178,11 +180,28 @@ pub fn effect(effect: &Effect) -> String {
         Effect::AskForSync => "ask for a sync".into(),
         Effect::StartOver => "start over".into(),
         Effect::Request { ticket, id, .. } => format!("request #{} of {}", ticket.0, id.as_str()),
+        Effect::Pull { ticket, url, .. } => format!("pull #{} {url}", ticket.0),
+        Effect::ReadDocument { ticket, prefix } => {
+            format!("read document #{} of {prefix:?}", ticket.0)
+        }
         Effect::TellHook { id, .. } => format!("tell the hook that {id} is buried"),
         Effect::WantToken { identity, page, .. } => {
             let page = page.as_ref().map_or("nobody", |page| &page.0);
             format!("want a token of {}/{}, page {page}", identity.session, identity.user)
         }
+    }
+}
+
+/// What came back for a pull.
+#[must_use]
+pub fn pulled(got: &Response) -> String {
+    let Response::Http { status: 200, body, .. } = got else { return response(got) };
+    if let Ok(page) = from_cbor::<LogPage>(body, usize::MAX) {
+        return format!("{} patches, head {}, more {}", page.events.len(), page.head, page.more);
+    }
+    match from_cbor::<Snapshot>(body, usize::MAX) {
+        Ok(part) => format!("{} keys, head {}", part.entries.len(), part.head),
+        Err(_) => "200, and nothing of ours".into(),
     }
 }
 
@@ -219,6 +238,7 @@ pub fn page_effect(effect: &page::Effect) -> String {
         | page::Effect::StateLost { .. }
         | page::Effect::TokenWanted(_)
         | page::Effect::Trouble(_)
+        | page::Effect::Changed(_)
         | page::Effect::ReloadNeeded(_) => format!("{effect:?}"),
     }
 }
@@ -303,7 +323,9 @@ fn request(bytes: &[u8]) -> String {
             | Request::Record { .. }
             | Request::Replace(_)
             | Request::Edit(_)
-            | Request::Wipe(_)),
+            | Request::Wipe(_)
+            | Request::Pull
+            | Request::Resolved { .. }),
         )) => format!("{other:?}"),
         Ok(None) | Err(_) => "not understood".into(),
     }
@@ -329,6 +351,7 @@ fn notice(bytes: &[u8]) -> String {
             | Notice::TokenWanted(_)
             | Notice::HostedBy { .. }
             | Notice::Trouble(_)
+            | Notice::Changed(_)
             | Notice::ReloadNeeded),
         )) => format!("{other:?}"),
         Ok(None) | Err(_) => "not understood".into(),

@@ -23,6 +23,18 @@ export async function post(url, headers, body, timeoutMs, bytesMax, compress) {
   return exchange(send, timeoutMs, bytesMax);
 }
 
+/**
+ * Asks `url`: no cookies, no redirection, and nothing from a cache. Gives what `post` gives.
+ *
+ * @param {string} url @param {Record<string, string>} headers
+ * @param {number} timeoutMs @param {number} bytesMax
+ */
+export function get(url, headers, timeoutMs, bytesMax) {
+  /** @type {RequestInit} */
+  const init = { headers, credentials: "omit", redirect: "error", cache: "no-store" };
+  return exchange((signal) => fetch(url, { ...init, signal }), timeoutMs, bytesMax);
+}
+
 /** @param {Uint8Array} bytes the wasm's own memory, of which the blob is a copy */
 function gzipped(bytes) {
   const stream = new Blob([/** @type {BlobPart} */ (bytes)]).stream();

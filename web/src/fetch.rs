@@ -23,6 +23,9 @@ extern "C" {
         compress: bool,
     ) -> Promise;
 
+    #[wasm_bindgen(js_name = get)]
+    fn raw_get(url: &str, headers: &Members, timeout_ms: f64, bytes_max: usize) -> Promise;
+
     #[wasm_bindgen(js_name = tellHook)]
     fn raw_tell_hook(id: &str, type_: &str, code: &str, message: &str, tries: u32) -> Promise;
 
@@ -96,11 +99,23 @@ pub async fn post(
     let headers = Members::none();
     headers.set_text("content-type", content_type);
     headers.set_text("accept", accept);
-    if let Some(bearer) = bearer {
-        headers.set_text("authorization", &joined(&["Bearer ", bearer]));
-    }
+    authorize(&headers, bearer);
     let timeout_ms = js::from_duration(timeout);
     read(raw_post(url, &headers, body, timeout_ms, answer_bytes_max, compress)).await
+}
+
+/// Asks `url`: no cookies, no redirection, nothing from a cache. The rest is as in [`post`].
+pub async fn get(
+    url: &str,
+    accept: &str,
+    bearer: Option<&str>,
+    timeout: Duration,
+    answer_bytes_max: usize,
+) -> Result<Reply, Unreachable> {
+    let headers = Members::none();
+    headers.set_text("accept", accept);
+    authorize(&headers, bearer);
+    read(raw_get(url, &headers, js::from_duration(timeout), answer_bytes_max)).await
 }
 
 /// Sends a plain request, told as JSON text; see `fetch.js`. What is no request gets the status 0.
@@ -130,6 +145,12 @@ pub async fn token(user: &str, session: &str) -> Result<Option<String>, DomFault
 pub async fn tell_hook(id: &str, type_: &str, code: &str, message: &str, tries: u32) {
     // What goes wrong in the app's hook is told where the app sees it.
     let _ = settled(Ok(raw_tell_hook(id, type_, code, message, tries))).await;
+}
+
+fn authorize(headers: &Members, bearer: Option<&str>) {
+    if let Some(bearer) = bearer {
+        headers.set_text("authorization", &joined(&["Bearer ", bearer]));
+    }
 }
 
 async fn read(sent: Promise) -> Result<Reply, Unreachable> {

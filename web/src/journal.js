@@ -45,8 +45,8 @@ export class Journal {
     let at = 0;
     const rows = Array.from(lengths, (length) => bytes.slice(at, (at += length)));
     this.#use((db) => {
-      const add = (/** @type {IDBObjectStore} */ store) => rows.map((row) => store.add(row));
-      return transact(db, "journal", "readwrite", durability, add).then((all) => all.at(-1));
+      const add = (/** @type {Stores} */ stores) => rows.map((row) => stores("journal").add(row));
+      return transact(db, ["journal"], "readwrite", durability, add).then((all) => all.at(-1));
     }, done);
   }
 
@@ -59,19 +59,29 @@ export class Journal {
   read(store, after, limit, done) {
     this.#use(async (db) => {
       const beyond = IDBKeyRange.lowerBound(after, true);
-      const ask = (/** @type {IDBObjectStore} */ rows) => [
-        rows.getAllKeys(beyond, limit),
-        rows.getAll(beyond, limit),
-      ];
-      const [keys, rows] = await transact(db, store, "readonly", "default", ask);
-      return keys.map((/** @type {IDBValidKey} */ key, /** @type {number} */ at) => [key, rows[at]]);
+      return (await pairs(db, [[store, beyond]], limit))[0];
+    }, done);
+  }
+
+  /**
+   * Gives pairs of key and row: those of `document` whose keys begin with `prefix`, and of the same moment all of the
+   * journal if it is a `whole`, else none.
+   *
+   * @param {string} prefix @param {boolean} whole @param {Done} done
+   */
+  readDocument(prefix, whole, done) {
+    this.#use((db) => {
+      // No text that begins so comes after this one.
+      const begins = IDBKeyRange.bound(prefix, `${prefix}\uffff`);
+      return pairs(db, whole ? [["document", begins], ["journal"]] : [["document", begins]], 0);
     }, done);
   }
 
   /** @param {string} store @param {Done} done */
   count(store, done) {
     this.#use(async (db) => {
-      const [count] = await transact(db, store, "readonly", "default", (rows) => [rows.count()]);
+      const ask = (/** @type {Stores} */ stores) => [stores(store).count()];
+      const [count] = await transact(db, [store], "readonly", "default", ask);
       return count;
     }, done);
   }
@@ -154,22 +164,45 @@ export class Journal {
 }
 
 /**
+ * Keys and rows of some stores, each in a range or all, as one transaction sees them.
+ *
+ * @param {IDBDatabase} db @param {[string, IDBKeyRange?][]} ranges @param {number} limit 0 for none
+ */
+async function pairs(db, ranges, limit) {
+  const ask = (/** @type {Stores} */ stores) =>
+    ranges.flatMap(([store, range]) => [
+      stores(store).getAllKeys(range, limit),
+      stores(store).getAll(range, limit),
+    ]);
+  const names = ranges.map(([store]) => store);
+  const all = await transact(db, names, "readonly", "default", ask);
+  return ranges.map((_, at) =>
+    all[at * 2].map((/** @type {IDBValidKey} */ key, /** @type {number} */ nth) => [
+      key,
+      all[at * 2 + 1][nth],
+    ]),
+  );
+}
+
+/** @typedef {(name: string) => IDBObjectStore} Stores */
+
+/**
  * The results of what `ask` asks, once the transaction is complete.
  *
- * @param {IDBDatabase} db @param {string} name @param {IDBTransactionMode} mode @param {string} durability
- * @param {(store: IDBObjectStore) => IDBRequest[]} ask
+ * @param {IDBDatabase} db @param {string[]} names @param {IDBTransactionMode} mode @param {string} durability
+ * @param {(stores: Stores) => IDBRequest[]} ask
  * @returns {Promise<any[]>}
  */
-function transact(db, name, mode, durability, ask) {
+function transact(db, names, mode, durability, ask) {
   return new Promise((resolve, reject) => {
     const options = { durability: /** @type {IDBTransactionDurability} */ (durability) };
-    const transaction = db.transaction(name, mode, options);
+    const transaction = db.transaction(names, mode, options);
     /** @type {IDBRequest[]} */
     let requests = [];
     transaction.oncomplete = () => resolve(requests.map((request) => request.result));
     transaction.onabort = () => reject(transaction.error ?? { name: "AbortError", message: "" });
     try {
-      requests = ask(transaction.objectStore(name));
+      requests = ask((name) => transaction.objectStore(name));
     } catch (fault) {
       // Half of it must not be written.
       transaction.abort();

@@ -32,6 +32,8 @@ extern "C" {
     fn append(this: &Raw, bytes: &[u8], lengths: &[u32], durability: &str, done: &JsValue);
     #[wasm_bindgen(method)]
     fn read(this: &Raw, store: &str, after: f64, limit: u32, done: &JsValue);
+    #[wasm_bindgen(method, js_name = readDocument)]
+    fn read_document(this: &Raw, prefix: &str, whole: bool, done: &JsValue);
     #[wasm_bindgen(method)]
     fn count(this: &Raw, store: &str, done: &JsValue);
     #[wasm_bindgen(method)]
@@ -70,13 +72,7 @@ impl Journal {
 
     /// Rows of a store in the order of their keys, with numbers beyond `after` if that is given; at most
     /// `limit`, and all for 0.
-    pub fn read(
-        &self,
-        store: Store,
-        after: Option<u64>,
-        limit: u32,
-        done: Done<Vec<(Key, Vec<u8>)>>,
-    ) {
+    pub fn read(&self, store: Store, after: Option<u64>, limit: u32, done: Done<Pairs>) {
         let done = when_done(Box::new(|result| done(result.map(|found| pairs(&found)))));
         // Numbers of ours are not negative, and texts come after all numbers.
         let after = after.map_or(-1.0, |after| after as f64);
@@ -86,6 +82,17 @@ impl Journal {
     /// The same, of the store of this name, as pairs in an array.
     pub fn read_as_is(&self, store: &str, after: f64, limit: u32, done: Done<JsValue>) {
         self.0.read(store, after, limit, &when_done(done));
+    }
+
+    /// Rows of `document` whose keys are texts that begin with this; and, as the same transaction sees them, those of
+    /// the journal if it is a `whole`, else none.
+    pub fn read_document(&self, prefix: &str, whole: bool, done: Done<[Pairs; 2]>) {
+        let both = |found: JsValue| {
+            let found: &Array = found.unchecked_ref();
+            [0, 1].map(|at| pairs(&found.get(at)))
+        };
+        let done = when_done(Box::new(move |result| done(result.map(both))));
+        self.0.read_document(prefix, whole, &done);
     }
 
     /// How many rows a store has.
@@ -117,10 +124,15 @@ fn number(done: Done<u64>) -> JsValue {
     }))
 }
 
-fn pairs(found: &JsValue) -> Vec<(Key, Vec<u8>)> {
+/// Rows with their keys.
+pub type Pairs = Vec<(Key, Vec<u8>)>;
+
+// Of what is not there, none.
+fn pairs(found: &JsValue) -> Pairs {
     let pair = |pair: JsValue| {
         let pair: &Array = pair.unchecked_ref();
         Some((js::to_key(&pair.get(0))?, js::to_bytes(&pair.get(1))))
     };
-    found.unchecked_ref::<Array>().iter().filter_map(pair).collect()
+    let found = found.dyn_ref::<Array>();
+    found.into_iter().flat_map(Array::iter).filter_map(pair).collect()
 }

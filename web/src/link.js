@@ -19,6 +19,7 @@ const RETURNED = 5;
 const ONLINE = 6;
 const TIMEOUT = 7;
 const NETWORK = 8;
+const PEER = 9;
 
 /** @typedef {(what: number, value: unknown) => void} Hear */
 
@@ -37,6 +38,8 @@ export class Link {
   #worker;
   /** @type {MessagePort | undefined} */
   #port;
+  /** @type {BroadcastChannel | undefined} */
+  #peers;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
@@ -73,7 +76,11 @@ export class Link {
   start() {
     this.#listen(document, "visibilitychange", () => this.#tell(VISIBLE, Link.isVisible()));
     this.#listen(document, "resume", () => this.#return());
-    this.#listen(window, "pagehide", (event) => this.#tell(LEFT, event.persisted));
+    this.#listen(window, "pagehide", (event) => {
+      this.#tell(LEFT, event.persisted);
+      // Held open it may keep the page out of the back/forward cache.
+      this.#part();
+    });
     this.#listen(window, "pageshow", (event) => event.persisted && this.#return());
     this.#listen(window, "offline", () => this.#tell(ONLINE, false));
     this.#listen(window, "online", () => {
@@ -89,7 +96,14 @@ export class Link {
       // Messages to a listener, unlike those to `onmessage`, wait until they are asked for.
       container.startMessages();
     }
+    this.#meet();
     this.#find();
+  }
+
+  /** Says something to the other pages of this channel. @param {Uint8Array} bytes */
+  say(bytes) {
+    // The bytes are the wasm's own memory.
+    this.#peers?.postMessage(bytes.slice());
   }
 
   /**
@@ -127,6 +141,24 @@ export class Link {
     this.#listening.abort();
     this.rest();
     this.#port?.close();
+    this.#part();
+  }
+
+  // Where there is no such thing, or none for this page, the others hear of it from the worker.
+  #meet() {
+    try {
+      this.#peers ??= new BroadcastChannel(`bellwether:${this.#channel}`);
+      this.#peers.onmessage = ({ data }) => {
+        if (data instanceof Uint8Array && data.length <= BUS_BYTES_MAX) this.#tell(PEER, data);
+      };
+    } catch {
+      // Said nothing to.
+    }
+  }
+
+  #part() {
+    this.#peers?.close();
+    this.#peers = undefined;
   }
 
   /** @param {number} what @param {unknown} [value] */
@@ -140,6 +172,7 @@ export class Link {
   }
 
   #return() {
+    this.#meet();
     this.#tell(RETURNED);
     this.#find();
   }

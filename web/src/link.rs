@@ -21,6 +21,8 @@ extern "C" {
     #[wasm_bindgen(method)]
     fn post(this: &Raw, bytes: &[u8], fast: bool, hello: bool);
     #[wasm_bindgen(method)]
+    fn say(this: &Raw, bytes: &[u8]);
+    #[wasm_bindgen(method)]
     fn wake(this: &Raw, ms: f64);
     #[wasm_bindgen(method)]
     fn rest(this: &Raw);
@@ -58,6 +60,8 @@ pub enum Heard {
     Timeout,
     /// What the browser says of the network has changed.
     Network(Option<Network>),
+    /// Another page of the channel has said something.
+    Peer(Vec<u8>),
 }
 
 impl Heard {
@@ -71,6 +75,7 @@ impl Heard {
             5 => Self::Returned,
             6 => Self::Online(value.is_truthy()),
             8 => Self::Network(network_of(value)),
+            9 => Self::Peer(value.unchecked_ref::<Uint8Array>().to_vec()),
             _ => Self::Timeout,
         }
     }
@@ -104,6 +109,11 @@ impl Link {
     /// `hello`, which wakes nobody.
     pub fn post(&self, bytes: &[u8], fast: bool, hello: bool) {
         self.raw.post(bytes, fast, hello);
+    }
+
+    /// Says something to the other pages of the channel, if there is a way.
+    pub fn say(&self, bytes: &[u8]) {
+        self.raw.say(bytes);
     }
 
     /// Replaces the time that was asked for; `None` only takes it away. One beyond 24 days comes early.

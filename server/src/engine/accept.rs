@@ -88,6 +88,7 @@ pub(super) fn one<L: Ledger>(
                 id: &event.id,
                 taken: &taken,
                 sealed: link.sealed,
+                is_patch,
                 taken_at: now,
             };
             ledger.append(&run.session, appended)?;

@@ -196,8 +196,20 @@ pub struct Appended<'a> {
     pub taken: &'a Taken,
     /// The event as it travelled.
     pub sealed: &'a [u8],
+    /// Whether it is a patch.
+    pub is_patch: bool,
     /// The server's wall clock.
     pub taken_at: Wall,
+}
+
+/// Which events of a log are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Which {
+    /// All of them.
+    #[default]
+    All,
+    /// Those that change the document.
+    Patches,
 }
 
 /// What is only read.
@@ -226,13 +238,15 @@ pub trait Reader {
     /// The store failed.
     fn taken(&self, session: &SessionRow, id: &EventId) -> Result<Option<Taken>, StoreFault>;
 
-    /// Hands out the events after `after`, in order, at most `limit`, until `each` says no.
+    /// Hands out the events after `after`, in order, at most `limit`, until `each` says no. What is looked at to find few among
+    /// many does not grow with the many.
     ///
     /// # Errors
     /// The store failed.
     fn log(
         &self,
         session: &SessionRow,
+        which: Which,
         after: u64,
         limit: u32,
         each: &mut dyn FnMut(LogEvent) -> bool,

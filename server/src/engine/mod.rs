@@ -36,7 +36,7 @@ pub use check::{Checked, Signatures, check_frame, is_signed_by};
 pub use farewell::{Parting, farewell, wanted_of};
 pub use ledger::{
     Appended, Archive, ArchivedEvent, ArchivedStream, Clerk, Filled, Ledger, NewStream, Place,
-    Proof, Reader, SessionRow, StoreFault, StreamRow, Taken,
+    Proof, Reader, SessionRow, StoreFault, StreamRow, Taken, Which,
 };
 pub use prerequisite::{
     BINDING_FAILED, PREREQUISITE_FAILED, PREREQUISITE_UNKNOWN, Prerequisite, Standing, stand,
@@ -283,6 +283,8 @@ pub struct PageAsk {
     pub after: u64,
     /// How many events it wants at most.
     pub limit: u32,
+    /// Which it wants.
+    pub which: Which,
 }
 
 /// A page of a session's log. A session that is not known has an empty one, under an epoch of zeros.
@@ -296,8 +298,15 @@ pub fn page<R: Reader>(ledger: &R, ask: &PageAsk) -> Result<LogPage, Fault> {
     }
     let mut bytes = 0;
     let mut events: Vec<LogEvent> = Vec::new();
-    let mut failed = None;
-    ledger.log(&session, ask.after, ask.limit, &mut |mut event| {
+    let (mut failed, mut left) = (None, None);
+    let limit = usize::try_from(ask.limit).unwrap_or(usize::MAX);
+    // One more than is wanted, to see whether there is one.
+    let beyond = ask.limit.saturating_add(1);
+    ledger.log(&session, ask.which, ask.after, beyond, &mut |mut event| {
+        if events.len() >= limit {
+            left = Some(event.offset);
+            return false;
+        }
         match bound(ledger, &session, &event) {
             Ok(bound) => event.bound = bound.map(Into::into),
             Err(fault) => {
@@ -309,19 +318,26 @@ pub fn page<R: Reader>(ledger: &R, ask: &PageAsk) -> Result<LogPage, Fault> {
         let fits = events.is_empty() || bytes <= bounds::PAGE_BYTES_MAX;
         if fits {
             events.push(event);
+        } else {
+            left = Some(event.offset);
         }
         fits
     })?;
     if let Some(fault) = failed {
         return Err(fault.into());
     }
-    let last = events.last().map_or(ask.after, |event| event.offset);
+    let through = match (left, ask.which) {
+        (Some(left), _) => left - 1,
+        (None, Which::All) => events.last().map_or(ask.after, |event| event.offset),
+        (None, Which::Patches) => ask.after.max(session.head),
+    };
     Ok(LogPage {
         epoch: session.epoch,
-        more: last < session.head,
+        more: through < session.head,
         events,
         head: session.head,
         floor: session.floor,
+        through: (ask.which == Which::Patches).then_some(through),
     })
 }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use bellwether_shared::base::{LogEpoch, Wall, limits};
+pub use bellwether_shared::rules::document::STATE_CONFLICT;
 use bellwether_shared::rules::document::{Author, Entry, Refusal, apply, keys};
 use bellwether_shared::rules::patch::Patch;
 use bellwether_shared::wire::{self, Event, Snapshot};
@@ -142,7 +143,5 @@ fn too_large(message: &str) -> Refused {
 
 /// The event's data is no patch that is taken.
 const PATCH_MALFORMED: &str = "patch-malformed";
-/// A key is not what the writer knew (STATE-4).
-pub const STATE_CONFLICT: &str = "state-conflict";
 /// The session's document would grow beyond a bound.
 const STATE_TOO_LARGE: &str = "state-too-large";

@@ -21,7 +21,7 @@ use super::asked::{OfSession, admitted};
 use super::format::{Format, json_answer};
 use crate::app::App;
 use crate::bounds::{PAGE_EVENTS, PAGE_EVENTS_MAX, WAIT_MS_MAX};
-use crate::engine::PageAsk;
+use crate::engine::{PageAsk, Which};
 use crate::fault::Fault;
 use crate::store::Store;
 
@@ -36,6 +36,15 @@ pub(crate) struct Asked {
     limit: Option<u32>,
     #[serde(default)]
     wait: u64,
+    #[serde(default)]
+    kind: Option<Kind>,
+}
+
+/// Which events are wanted.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Patch,
 }
 
 impl OfSession for Asked {
@@ -67,12 +76,16 @@ async fn read<S: Store>(
 ) -> Result<LogPage, Fault> {
     let (caller, asked) = admitted(&app.guard, headers, asked)?;
     let limit = asked.limit.unwrap_or(PAGE_EVENTS).clamp(1, PAGE_EVENTS_MAX);
-    let ask = PageAsk {
+    let mut ask = PageAsk {
         tenant: caller.tenant,
         session: asked.session,
         epoch: asked.epoch,
         after: asked.after,
         limit,
+        which: match asked.kind {
+            Some(Kind::Patch) => Which::Patches,
+            None => Which::All,
+        },
     };
     if asked.wait == 0 {
         return app.store.page(ask).await;
@@ -85,6 +98,7 @@ async fn read<S: Store>(
         if !page.events.is_empty() || !matches!(timeout_at(until, watch.news()).await, Ok(true)) {
             return Ok(page);
         }
+        ask.after = page.through.unwrap_or(ask.after);
     }
 }
 
@@ -95,6 +109,8 @@ struct OpenPage<'a> {
     head: u64,
     floor: u64,
     more: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    through: Option<u64>,
 }
 
 /// An event as people read it. `stamp` is text, because it is larger than what JavaScript counts
@@ -133,6 +149,7 @@ fn opened(page: &LogPage) -> OpenPage<'_> {
         head: page.head,
         floor: page.floor,
         more: page.more,
+        through: page.through,
     }
 }
 

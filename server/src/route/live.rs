@@ -36,7 +36,7 @@ use crate::bounds::{
     COUNT_MAX, LIVE_ALIVE_MS, LIVE_LAG_MAX, LIVE_RETRY_MS_MAX, LIVE_RETRY_MS_MIN, LIVE_TAKE_MS_MAX,
     PAGE_EVENTS,
 };
-use crate::engine::PageAsk;
+use crate::engine::{PageAsk, Which};
 use crate::fault::Fault;
 use crate::live::Watch;
 use crate::store::{Store, entropy};
@@ -140,6 +140,7 @@ async fn begin<S: Store>(
         // From here on, unless the reader has something.
         after: after.unwrap_or(COUNT_MAX),
         limit: PAGE_EVENTS,
+        which: Which::All,
     };
     let page = app.store.page(ask.clone()).await?;
     ask.after = after.unwrap_or(page.head);

@@ -16,7 +16,7 @@ use crate::effect::{self, AcceptedEvent, Effect, EffectFault, EffectOutcome, Roo
 use crate::engine::{
     self, Appended, Archive, ArchivedEvent, ArchivedStream, Checked, Clerk, Ledger, Moment,
     NewStream, PageAsk, Parting, Place, Proof, Reader, SessionRow, StateAsk, StoreFault, StreamRow,
-    Taken, Wanted,
+    Taken, Wanted, Which,
 };
 use crate::fault::Fault;
 use crate::ticket::{Ticket, TicketKey};
@@ -115,6 +115,8 @@ struct Session {
     log: Vec<LogEvent>,
     /// The stream of each event of the log.
     streams: Vec<i64>,
+    /// The offsets of the patches among them.
+    patches: Vec<u64>,
     ids: BTreeMap<EventId, Taken>,
     values: BTreeMap<Box<str>, Vec<u8>>,
     document: BTreeMap<Box<str>, Vec<u8>>,
@@ -170,14 +172,25 @@ impl Reader for Tables {
     fn log(
         &self,
         session: &SessionRow,
+        which: Which,
         after: u64,
         limit: u32,
         each: &mut dyn FnMut(LogEvent) -> bool,
     ) -> Result<(), StoreFault> {
-        let log = self.session_at(session).map_or(&[][..], |session| &session.log);
-        let skip = usize::try_from(after).unwrap_or(usize::MAX);
-        let page = log.iter().skip(skip).take(usize::try_from(limit).unwrap_or(usize::MAX));
-        page.cloned().map(each).take_while(|more| *more).for_each(drop);
+        let Some(session) = self.session_at(session) else { return Ok(()) };
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let page: Vec<&LogEvent> = match which {
+            Which::All => {
+                let skip = usize::try_from(after).unwrap_or(usize::MAX);
+                session.log.iter().skip(skip).take(limit).collect()
+            }
+            Which::Patches => {
+                let known = session.patches.partition_point(|offset| *offset <= after);
+                let wanted = session.patches.iter().skip(known).take(limit);
+                wanted.filter_map(|offset| session.log.get(index(*offset))).collect()
+            }
+        };
+        page.into_iter().cloned().map(each).take_while(|more| *more).for_each(drop);
         Ok(())
     }
 
@@ -224,7 +237,8 @@ impl Archive for Tables {
         let Some(session) = self.session_at(session) else { return Ok(()) };
         let skip = usize::try_from(after).unwrap_or(usize::MAX);
         for (event, stream) in session.log.iter().zip(&session.streams).skip(skip) {
-            let place = self.streams.get(at(*stream)).and_then(|s| s.places.get(place(event.seq)));
+            let place =
+                self.streams.get(at(*stream)).and_then(|s| s.places.get(index(event.seq.0)));
             let opened = wire::decode::<Event<'_>>(&event.sealed).ok();
             let taken = opened.and_then(|opened| session.ids.get(&opened.id));
             let archived = ArchivedEvent {
@@ -276,6 +290,7 @@ impl Ledger for Tables {
             row: row.clone(),
             log: Vec::new(),
             streams: Vec::new(),
+            patches: Vec::new(),
             ids: BTreeMap::new(),
             values: BTreeMap::new(),
             document: BTreeMap::new(),
@@ -343,6 +358,9 @@ impl Ledger for Tables {
         let session = self.session_mut(session)?;
         session.ids.insert(event.id.clone(), event.taken.clone());
         session.streams.push(event.stream.key);
+        if event.is_patch {
+            session.patches.push(event.taken.offset);
+        }
         session.log.push(LogEvent {
             offset: event.taken.offset,
             device: id.device,
@@ -414,9 +432,9 @@ fn at(key: i64) -> usize {
     usize::try_from(key - 1).unwrap_or(usize::MAX)
 }
 
-// Place 0 is none.
-fn place(seq: Seq) -> usize {
-    seq.0.checked_sub(1).and_then(|place| usize::try_from(place).ok()).unwrap_or(usize::MAX)
+// Places and offsets begin with 1; 0 is none.
+fn index(place: u64) -> usize {
+    place.checked_sub(1).and_then(|place| usize::try_from(place).ok()).unwrap_or(usize::MAX)
 }
 
 fn key(rows: usize) -> i64 {

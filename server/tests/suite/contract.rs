@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bellwether_server::Fault;
 use bellwether_server::audit::Export;
-use bellwether_server::engine::{Checked, PageAsk, Parting, Signatures, StateAsk, Wanted};
+use bellwether_server::engine::{Checked, PageAsk, Parting, Signatures, StateAsk, Wanted, Which};
 use bellwether_server::store::{Embedded, Memory, Opening, Store};
 use bellwether_server::ticket::TicketKey;
 use bellwether_shared::base::{EventId, LogEpoch, Seq};
@@ -721,7 +721,8 @@ pub(crate) async fn read<S: Store>(
 }
 
 fn ask(tenant: &str, session: &str, after: u64, limit: u32) -> PageAsk {
-    PageAsk { tenant: tenant.into(), session: session.into(), epoch: None, after, limit }
+    let (tenant, session) = (tenant.into(), session.into());
+    PageAsk { tenant, session, epoch: None, after, limit, which: Which::All }
 }
 
 /// The ids of a page's events.

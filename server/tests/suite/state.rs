@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use bellwether_server::Fault;
-use bellwether_server::engine::StateAsk;
+use bellwether_server::engine::{PageAsk, StateAsk, Which};
 use bellwether_server::store::Store;
 use bellwether_shared::base::{EventId, LogEpoch};
 use bellwether_shared::rules::document::{Author, Entry, fold};
 use bellwether_shared::rules::patch::{Base, Patch, Write};
-use bellwether_shared::wire::{self, Event, EventKind, PATCH_TYPE, Snapshot};
+use bellwether_shared::wire::{self, Event, EventKind, LogPage, PATCH_TYPE, Snapshot};
 use serde_json::json;
 
-use crate::contract::{contract, push, read, told};
+use crate::contract::{Directory, contract, ids, push, read, told};
 use crate::device::{Device, event_with, patch, plain, unsealed, write};
 use crate::http::{Setup, get, push as post, send};
 
@@ -22,6 +22,7 @@ contract! {
     documents_of_sessions_and_tenants_do_not_meet,
     a_large_document_is_read_in_parts,
     a_document_has_a_bound,
+    patches_are_found_among_many_events,
 }
 
 async fn patches_change_the_document_in_the_order_of_the_log<S: Store>(store: S) {
@@ -85,6 +86,51 @@ async fn a_patch_on_a_stale_base_is_refused_and_changes_nothing<S: Store>(store:
     assert_eq!(document.keys().map(|key| &**key).collect::<Vec<_>>(), ["seat"]);
     assert_eq!(shown(&document["seat"]), [(String::new(), Some("\"ben\"".into()))]);
     assert_eq!(document, of_log(&store, "s").await);
+}
+
+async fn patches_are_found_among_many_events<S: Store>(store: S) {
+    let mut ann = Device::new(1, "s", "ann");
+    let change = |id: &str| patch(id, 1, 0, vec![write(id, &[], Some("1"))]);
+    let mut events = plain(["a", "b"]);
+    events.push(change("p3"));
+    events.extend(plain(["c", "d"]));
+    events.extend([change("p6"), change("p7")]);
+    events.extend(plain(["e", "f"]));
+    push(&store, &ann.batch(&events)).await;
+    #[rustfmt::skip]
+    let cases: [(u64, u32, &[&str], u64, bool); 8] = [
+        // after, limit, expected,          through, more
+        (0,  100, &["p3", "p6", "p7"],      9,       false),
+        (0,  3,   &["p3", "p6", "p7"],      9,       false),
+        (0,  2,   &["p3", "p6"],            6,       true),
+        (0,  1,   &["p3"],                  5,       true),
+        (3,  1,   &["p6"],                  6,       true),
+        (5,  9,   &["p6", "p7"],            9,       false),
+        (7,  9,   &[],                      9,       false),
+        (99, 9,   &[],                      99,      false),
+    ];
+    for (after, limit, expected, through, more) in cases {
+        let page = patches(&store, "s", after, limit).await;
+        assert_eq!(ids(&page), expected, "{after} {limit}");
+        assert_eq!((page.through, page.more), (Some(through), more), "{after} {limit}");
+        assert_eq!(page.head, 9);
+    }
+    let nowhere = patches(&store, "t", 0, 9).await;
+    assert_eq!((nowhere.events.len(), nowhere.through), (0, Some(0)));
+    assert_eq!(read(&store, "", "s", 0, 9).await.through, None, "a page of all events needs none");
+
+    // Twelve patches of a fifth of a megabyte do not fit one page.
+    let large = format!("\"{}\"", "x".repeat(200_000));
+    for number in 0..12 {
+        let id = format!("large-{number}");
+        let writes = vec![write("large", &[], Some(&large))];
+        let events = [plain([&format!("x{number}")]), vec![patch(&id, 1, number, writes)]];
+        push(&store, &ann.batch(&events.concat())).await;
+    }
+    let page = patches(&store, "s", 9, 100).await;
+    assert_eq!((page.events.len(), page.through, page.more), (10, Some(30), true));
+    let page = patches(&store, "s", 30, 100).await;
+    assert_eq!((page.events.len(), page.through, page.more), (2, Some(33), false));
 }
 
 async fn what_is_no_patch_is_refused<S: Store>(store: S) {
@@ -212,6 +258,61 @@ async fn a_document_is_shown_as_json_and_a_patch_in_the_log_is_too() {
 }
 
 #[tokio::test]
+async fn a_page_of_patches_tells_how_far_the_log_was_looked_at() {
+    let router = Setup::default().router();
+    let mut ann = Device::new(1, "s", "ann");
+    let events =
+        [plain(["a"]), vec![patch("p", 1, 0, vec![write("k", &[], Some("1"))])], plain(["b"])];
+    post(&router, &ann.batch(&events.concat())).await.answer();
+    let page = get(&router, "/v1/events?session=s&kind=patch").await.json();
+    assert_eq!((&page["events"][0]["id"], &page["events"][1]), (&json!("p"), &json!(null)));
+    assert_eq!((&page["through"], &page["more"]), (&json!(3), &json!(false)));
+    let all = get(&router, "/v1/events?session=s").await.json();
+    assert_eq!(all.get("through"), None);
+    let headers = [("accept", "application/cbor")];
+    let path = "/v1/events?session=s&kind=patch&after=2";
+    let reply = send(&router, "GET", path, &headers, "").await;
+    let page: LogPage = wire::from_cbor(&reply.body, usize::MAX).expect("a page in CBOR");
+    assert_eq!((page.events.len(), page.through), (0, Some(3)));
+    for unknown in ["app", "", "Patch"] {
+        let reply = get(&router, &format!("/v1/events?session=s&kind={unknown}")).await;
+        assert_eq!(reply.problem(), (400, "malformed".into()), "{unknown}");
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_a_patch_is_not_woken_by_other_events() {
+    let router = Setup::default().router();
+    let waiting = tokio::spawn({
+        let router = router.clone();
+        async move { get(&router, "/v1/events?session=s&kind=patch&wait=50000").await.json() }
+    });
+    let mut ann = Device::new(1, "s", "ann");
+    for id in ["a", "b"] {
+        post(&router, &ann.batch(&plain([id]))).await.answer();
+        tokio::task::yield_now().await;
+    }
+    let change = patch("p", 1, 0, vec![write("k", &[], Some("1"))]);
+    post(&router, &ann.batch(&[change])).await.answer();
+    let page = waiting.await.expect("it does not panic");
+    assert_eq!((&page["events"][0]["id"], &page["through"]), (&json!("p"), &json!(3)));
+}
+
+#[tokio::test]
+async fn patches_of_before_are_found_too() {
+    let directory = Directory::new();
+    let mut ann = Device::new(1, "s", "ann");
+    let events = [plain(["a"]), vec![patch("p", 1, 0, vec![write("k", &[], Some("1"))])]];
+    push(&directory.open(), &ann.batch(&events.concat())).await;
+    let sql = rusqlite::Connection::open(directory.0.join("bellwether.sqlite")).expect("SQLite's");
+    sql.execute_batch("DROP TABLE bw_patch; PRAGMA user_version = 4;").expect("it was added after");
+    drop(sql);
+    let store = directory.open();
+    push(&store, &ann.batch(&[patch("q", 1, 1, vec![write("k", &[], Some("2"))])])).await;
+    assert_eq!(ids(&patches(&store, "s", 0, 9).await), ["p", "q"]);
+}
+
+#[tokio::test]
 async fn a_patch_needs_no_effect_and_an_event_changes_no_document() {
     let router = Setup::default().router();
     let mut ann = Device::new(1, "s", "ann");
@@ -222,6 +323,12 @@ async fn a_patch_needs_no_effect_and_an_event_changes_no_document() {
 
 fn ask(session: &str) -> StateAsk {
     StateAsk { tenant: "".into(), session: session.into(), epoch: None, after: "".into() }
+}
+
+async fn patches<S: Store>(store: &S, session: &str, after: u64, limit: u32) -> LogPage {
+    let (tenant, session, which) = ("".into(), session.into(), Which::Patches);
+    let ask = PageAsk { tenant, session, epoch: None, after, limit, which };
+    store.page(ask).await.expect("the store works")
 }
 
 async fn document<S: Store>(store: &S, session: &str) -> BTreeMap<Box<str>, Entry> {

@@ -53,6 +53,11 @@ impl Hlc {
         self.last
     }
 
+    /// Takes note of a stamp that was bounded by somebody whose clock counts more than ours.
+    pub fn trust(&mut self, seen: Stamp) {
+        self.last = self.last.max(seen);
+    }
+
     /// Takes note of a peer's stamp.
     pub fn observe(&mut self, seen: Stamp, wall: Wall) {
         self.last = self.last.max(seen.bounded(wall));

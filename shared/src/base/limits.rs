@@ -33,7 +33,8 @@ pub const PATH_DEPTH_MAX: usize = 32;
 pub const PATCH_WRITES_MAX: usize = 1_000;
 /// Places of one key that were written to on their own, or deleted.
 pub const LEAVES_MAX: usize = 10_000;
-
+/// After this the disk is asked what has become of a patch that another page has told of.
+pub const TENTATIVE_MS_MAX: u64 = 5_000;
 /// One key of the document as it is stored, with all its places.
 pub const ENTRY_BYTES_MAX: usize = 1024 * 1024;
 

@@ -17,7 +17,7 @@ pub use fault::{Culprit, Fault};
 pub use hlc::{Hlc, Stamp};
 pub use ids::{DeviceId, EventId, IdUnfit, Incarnation, LogEpoch, PageId, RequestId, uuid_v7};
 pub use rng::Rng;
-pub use seq::{Epoch, Generation, Position, Seq};
+pub use seq::{Epoch, Generation, Position, Seq, Ticket};
 pub use sorted::SortedMap;
 pub use text::{decimal, joined};
 pub use time::{Mono, Now, Wall};

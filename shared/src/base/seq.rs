@@ -43,3 +43,7 @@ counter! {
     /// Raised by a wipe; rows of an older generation are leftovers.
     Generation
 }
+counter! {
+    /// Names something asked for, so that its answer finds back.
+    Ticket
+}

@@ -6,7 +6,7 @@ use super::request::Identity;
 use crate::base::codec::{
     Decode, Encode, Fields, Reader, array, begin_array, index, read_one, write_uint,
 };
-use crate::base::{Epoch, Fault, LogEpoch, PageId, RequestId, Wall, limits};
+use crate::base::{Epoch, EventId, Fault, LogEpoch, PageId, RequestId, Wall, limits};
 use crate::rows::{HostKind, Reason};
 use crate::wire::to_cbor;
 
@@ -236,6 +236,40 @@ pub enum Notice {
     Trouble(Fault),
     /// The page is of a build too far apart to be understood.
     ReloadNeeded,
+    /// See [`Changed`].
+    Changed(Changed),
+}
+
+/// What is on disk of a session's document has changed (STATE-8).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Changed {
+    /// The session.
+    pub session: Box<str>,
+    /// Which keys.
+    pub keys: Vec<Box<str>>,
+    /// Patches that are a part of it now, or never will be.
+    pub over: Vec<Over>,
+}
+
+array!(Changed { 0: session, 1: keys, 2: over });
+
+/// A patch that has come to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Over {
+    /// Its event.
+    pub id: EventId,
+    /// Why it was refused; absent if it was taken.
+    pub refused: Option<Reason>,
+}
+
+array!(Over { 0: id, 1: refused });
+
+impl Over {
+    /// One that was taken.
+    #[must_use]
+    pub fn taken(id: EventId) -> Self {
+        Self { id, refused: None }
+    }
 }
 
 struct Buried {
@@ -266,8 +300,9 @@ impl Notice {
     const HOSTED_BY: u8 = 7;
     const TROUBLE: u8 = 8;
     const RELOAD_NEEDED: u8 = 9;
+    const CHANGED: u8 = 10;
     /// The last kind that this build knows. One that carries a body, a result or a token needs a path in `tape`.
-    pub(crate) const LAST: u8 = Self::RELOAD_NEEDED;
+    pub(crate) const LAST: u8 = Self::CHANGED;
 
     /// What a message of this kind is called in a log.
     #[must_use]
@@ -282,6 +317,7 @@ impl Notice {
             "hosted-by",
             "trouble",
             "reload-needed",
+            "changed",
         ];
         NAMES.get(usize::from(kind).wrapping_sub(1)).copied().unwrap_or("unknown")
     }
@@ -305,6 +341,7 @@ impl Notice {
             Self::HostedBy { kind } => (Self::HOSTED_BY, to_cbor(kind)),
             Self::Trouble(fault) => (Self::TROUBLE, to_cbor(fault)),
             Self::ReloadNeeded => (Self::RELOAD_NEEDED, Vec::new()),
+            Self::Changed(changed) => (Self::CHANGED, to_cbor(changed)),
         };
         Envelope { kind, body: &body, ..Envelope::blank(build, sender, request, epoch) }.seal()
     }
@@ -332,6 +369,7 @@ impl Notice {
             Self::HOSTED_BY => Self::HostedBy { kind: read_one(from) },
             Self::TROUBLE => Self::Trouble(read_one(from)),
             Self::RELOAD_NEEDED => Self::ReloadNeeded,
+            Self::CHANGED => Self::Changed(read_one(from)),
             _ => return Ok(None),
         };
         from.finish().map(|()| Some(read)).map_err(|_| BusFault::Malformed)

@@ -36,9 +36,19 @@ pub struct Hello {
     pub visible: bool,
     /// What the browser says of the network; absent where it says nothing (OUT-10).
     pub network: Option<Network>,
+    /// Whether the page shows the session's document; absent where it is of a build that cannot.
+    pub shows_state: Option<bool>,
 }
 
-array!(Hello { 0: identity, 1: server, 2: options, 3: has_token, 4: visible, 5: network });
+array!(Hello {
+    0: identity,
+    1: server,
+    2: options,
+    3: has_token,
+    4: visible,
+    5: network,
+    6: shows_state,
+});
 
 /// What a browser says of the network (the Network Information API).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -149,6 +159,13 @@ pub enum Request {
     Edit(Change),
     /// See [`Wipe`].
     Wipe(Wipe),
+    /// Ask the server for what is new in the session's document; done once it is on disk (STATE-6).
+    Pull,
+    /// Somebody has made one of two of a patch that was refused for a conflict, and of what it lost against (STATE-4).
+    Resolved {
+        /// The refused patch's event.
+        id: EventId,
+    },
 }
 
 struct Switch {
@@ -182,8 +199,10 @@ impl Request {
     pub(crate) const REPLACE: u8 = 10;
     pub(crate) const EDIT: u8 = 11;
     const WIPE: u8 = 12;
+    const PULL: u8 = 13;
+    const RESOLVED: u8 = 14;
     /// The last kind that this build knows. One that carries a body or a token needs a path in `tape`, and is private.
-    pub(crate) const LAST: u8 = Self::WIPE;
+    pub(crate) const LAST: u8 = Self::RESOLVED;
 
     /// Whether a message of this kind may have a body or a token in it.
     pub(crate) fn is_private(kind: u8) -> bool {
@@ -195,7 +214,7 @@ impl Request {
     pub fn name(kind: u8) -> &'static str {
         const NAMES: &[&str] = &[
             "hello", "nudge", "farewell", "token", "retry", "discard", "pause", "flush", "record",
-            "replace", "edit", "wipe",
+            "replace", "edit", "wipe", "pull", "resolved",
         ];
         NAMES.get(usize::from(kind).wrapping_sub(1)).copied().unwrap_or("unknown")
     }
@@ -218,6 +237,8 @@ impl Request {
             Self::Replace(change) => (Self::REPLACE, to_cbor(change)),
             Self::Edit(change) => (Self::EDIT, to_cbor(change)),
             Self::Wipe(wipe) => (Self::WIPE, to_cbor(wipe)),
+            Self::Pull => (Self::PULL, Vec::new()),
+            Self::Resolved { id } => (Self::RESOLVED, to_cbor(&Letter { id: Some(id.clone()) })),
         };
         Envelope { kind, body: &body, ..Envelope::blank(build, sender, request, epoch) }.seal()
     }
@@ -244,6 +265,10 @@ impl Request {
             Self::REPLACE => Self::Replace(read_one(from)),
             Self::EDIT => Self::Edit(read_one(from)),
             Self::WIPE => Self::Wipe(read_one(from)),
+            Self::PULL => Self::Pull,
+            Self::RESOLVED => {
+                Self::Resolved { id: read_one::<Letter>(from).id.ok_or(BusFault::Malformed)? }
+            }
             _ => return Ok(None),
         };
         from.finish().map(|()| Some(read)).map_err(|_| BusFault::Malformed)

@@ -57,6 +57,15 @@ pub enum Effect {
         /// Whether that is worth compressing, if it can be.
         compress: bool,
     },
+    /// Ask the server; answered by `Pulled`.
+    Pull {
+        /// Names it.
+        ticket: Ticket,
+        /// Where.
+        url: Box<str>,
+        /// Under which token.
+        token: Option<Token>,
+    },
     /// Send a plain request; answered by `Response` (OUT-14).
     Request {
         /// Names it.
@@ -108,6 +117,14 @@ pub enum Effect {
         after: u64,
         /// How many at the most.
         limit: u32,
+    },
+    /// Read the rows of a session's document: those whose keys begin with this; answered by `Document` or
+    /// `RetainedFailed`.
+    ReadDocument {
+        /// Names it.
+        ticket: Ticket,
+        /// What their keys begin with.
+        prefix: Box<str>,
     },
     /// Read the oldest rows of a store; answered by `Old`.
     ReadOld {

@@ -2,7 +2,7 @@
 
 use crate::base::Fault;
 use crate::outbox::{Response, Ticket};
-use crate::rows::{DeviceRow, Store};
+use crate::rows::{DeviceRow, Key, Store};
 
 /// A page as the browser names it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,7 +55,14 @@ pub enum Input {
         /// Keys and rows, in order.
         rows: Vec<(u64, Vec<u8>)>,
     },
-    /// They could not be read.
+    /// The rows of a session's document have been read.
+    Document {
+        /// For whom.
+        ticket: Ticket,
+        /// Keys and rows, in order.
+        rows: Vec<(Key, Vec<u8>)>,
+    },
+    /// They could not be read, or those of a document.
     RetainedFailed {
         /// For whom.
         ticket: Ticket,
@@ -86,6 +93,13 @@ pub enum Input {
         ticket: Ticket,
         /// The signature.
         signature: Option<Vec<u8>>,
+    },
+    /// Something came back for a pull, or did not.
+    Pulled {
+        /// For whom.
+        ticket: Ticket,
+        /// What.
+        response: Response,
     },
     /// Something came back for a push, or did not.
     Response {

@@ -12,6 +12,7 @@
 //! Not here: who may boot (`host::succession`), what a stream does (`outbox`), the browser (the driver).
 
 mod asks;
+mod documents;
 mod effect;
 mod housekeeping;
 mod input;
@@ -44,6 +45,7 @@ use crate::bus::{
 };
 use crate::outbox::{self, Outbox, Ticket, letter_unknown};
 use crate::rows::{Config, HostKind, JournalRow, Op, ROW_VERSION, Store, WriteBatch, read};
+use crate::state::State;
 use crate::wire::to_cbor;
 
 /// See the module.
@@ -54,11 +56,16 @@ pub struct Coordinator {
     build: Box<str>,
     epoch: Epoch,
     outbox: Outbox,
+    state: State,
+    /// The app has said what it wants: before that there is no telling where events go.
+    configured: bool,
     roster: Roster,
     reader: Reader,
     asks: Asks,
     housekeeping: Housekeeping,
     tokens: Tokens,
+    /// Whose token each pull under way was sent with.
+    pulls: SortedMap<Ticket, Identity>,
     /// Appends of our own, after which the journal has to be read again: what a closing page left, or nothing
     /// where the rows are safe elsewhere if the disk refuses.
     appends: SortedMap<Ticket, Vec<Vec<u8>>>,
@@ -118,8 +125,11 @@ impl Coordinator {
                 self.tell(Notice::Trouble(fault));
             }
             Input::Retained { ticket, rows } => self.outbox.on_retained(now, ticket, &rows),
+            Input::Document { ticket, rows } => self.state.on_loaded(ticket, &rows),
             Input::RetainedFailed { ticket, fault } => {
-                self.outbox.on_retained_failed(now, ticket);
+                if !self.state.on_load_failed(now, ticket) {
+                    self.outbox.on_retained_failed(now, ticket);
+                }
                 self.tell(Notice::Trouble(fault));
             }
             Input::Old { store, rows } => {
@@ -130,6 +140,7 @@ impl Coordinator {
                     self.reader.want();
                 }
                 self.outbox.on_committed(now, ticket);
+                self.state.on_committed(ticket);
                 self.asks.on_committed(ticket);
                 reborn |= self.rebirth.take_if(|rebirth| *rebirth == ticket).is_some();
             }
@@ -142,6 +153,7 @@ impl Coordinator {
                         .get_or_insert_with(|| (now.mono.after(SAVE_AGAIN), Vec::new()));
                     unsaved.extend(rows);
                 }
+                self.state.on_commit_failed(now, ticket);
                 self.outbox.on_commit_failed(now, ticket, fault);
             }
             Input::Fenced => {
@@ -154,6 +166,7 @@ impl Coordinator {
                 self.outbox.on_response(now, ticket, response);
                 answered = Some(ticket);
             }
+            Input::Pulled { ticket, response } => self.on_pulled(now, ticket, response),
             Input::Trigger(trigger) => self.on_trigger(now, trigger),
             Input::Timeout => {}
         }
@@ -181,7 +194,8 @@ impl Coordinator {
         }
         let unsaved = self.unsaved.as_ref().map(|(again, _)| *again);
         let wiper = self.wiper.as_ref().and_then(Wiper::due);
-        let next = [self.outbox.poll_timeout(now), self.reader.poll_timeout(now), unsaved, wiper];
+        let (outbox, state) = (self.outbox.poll_timeout(now), self.state.poll_timeout(now));
+        let next = [outbox, state, self.reader.poll_timeout(now), unsaved, wiper];
         next.into_iter().flatten().min()
     }
 
@@ -199,7 +213,7 @@ impl Coordinator {
         if self.outbox.is_frozen() {
             return self.wiper.as_ref().is_none_or(|wiper| wiper.due().is_some());
         }
-        !self.outbox.is_busy() && self.reader.is_quiet() && self.asks.is_quiet()
+        !self.outbox.is_busy() && self.has_read() && self.state.is_quiet() && self.asks.is_quiet()
     }
 
     /// Whether anything is still to be sent, so that the browser should wake us when it can.
@@ -219,6 +233,11 @@ impl Coordinator {
     #[must_use]
     pub fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    // Until the app has said where events go nothing is read.
+    fn has_read(&self) -> bool {
+        !self.configured || self.reader.is_quiet()
     }
 
     fn may_send(&self) -> bool {
@@ -332,6 +351,8 @@ impl Coordinator {
                 Err(fault) => self.asks.fail(page, id, fault),
             },
             Request::Wipe(wipe) => self.on_wipe(page, id, wipe),
+            Request::Pull => self.on_pull_wanted(page, id),
+            Request::Resolved { id: event } => self.on_resolved(page, id, &event),
         }
     }
 
@@ -360,9 +381,21 @@ impl Coordinator {
             breaker: self.outbox.config().breaker.filter(|_| is_same),
             wiping: self.outbox.config().wiping.clone(),
         };
+        let moves = self.configured && config.is_served() != self.outbox.config().is_served();
         if config != *self.outbox.config() {
             let build = self.build.clone();
-            self.store_config(now, Config { build, ..config });
+            let ticket = self.store_config(now, Config { build, ..config });
+            // Who orders the documents is another: as after a death, what lies there is taken up anew.
+            if moves {
+                self.rebirth = Some(ticket);
+            }
+        }
+        if !moves {
+            self.state.set_served(self.outbox.config().is_served());
+        }
+        self.configured = true;
+        if hello.shows_state == Some(true) {
+            self.state.on_wanted(now, &hello.identity);
         }
         self.reader.want();
         let identity = hello.identity;
@@ -374,6 +407,7 @@ impl Coordinator {
         if !hello.has_token {
             // Plain requests of this user need none.
             self.outbox.on_token(now, &identity);
+            self.state.on_token(&identity);
         }
         let welcome = Notice::Welcome(Welcome { status: self.status(now) });
         self.send(To::Client(from.clone()), id, &welcome);
@@ -409,6 +443,7 @@ impl Coordinator {
         let token = token.filter(|token| token.len() <= limits::TOKEN_BYTES_MAX);
         if self.tokens.on_given(&identity, token) {
             self.outbox.on_token(now, &identity);
+            self.state.on_token(&identity);
         }
     }
 
@@ -436,14 +471,12 @@ impl Coordinator {
         }
         self.make_changes(now);
         self.go_wipe(now);
-        while let Some(effect) = self.outbox.poll_effect() {
-            self.on_outbox(now, effect);
-        }
+        self.go_on(now);
         // Behind what is written: transactions come one after the other.
-        if !self.outbox.is_frozen() {
+        if !self.outbox.is_frozen() && self.configured {
             self.reader.go(now, &self.outbox, &mut self.effects);
         }
-        let quiet = !self.outbox.is_busy() && self.reader.is_quiet();
+        let quiet = !self.outbox.is_busy() && self.has_read() && self.state.is_quiet();
         if quiet {
             self.housekeeping.go(&self.outbox, &mut self.effects);
         }
@@ -525,7 +558,16 @@ impl Coordinator {
                 }
                 return;
             }
-            outbox::Effect::Tell(notice) => return self.tell(notice),
+            outbox::Effect::Tell(notice) => {
+                if let Notice::StateLost { session, to, .. } = &notice {
+                    self.state.on_renewed(session, *to);
+                }
+                return self.tell(notice);
+            }
+            outbox::Effect::Local { stream, position, sealed } => {
+                return self.state.on_row(stream, position, &sealed);
+            }
+            outbox::Effect::Verdicts(verdicts) => return self.on_verdicts(now, verdicts),
         };
         self.effects.push_back(effect);
     }

@@ -11,6 +11,7 @@ use super::tokens::Tokens;
 use crate::base::{Now, SortedMap};
 use crate::outbox::{Outbox, OutboxRows};
 use crate::rows::{Config, LeaseRow, read};
+use crate::state::State;
 
 /// What the transaction of a boot has read, and the lease that it wrote.
 #[derive(Debug, Clone)]
@@ -29,20 +30,24 @@ impl Coordinator {
     pub fn restore(now: Now, restored: &Restored, seed: u64) -> Self {
         let Restored { lease, config, outbox } = restored;
         let config = config.as_deref().and_then(|bytes| read::<Config>(bytes).ok());
+        let configured = config.is_some();
         let config = config.unwrap_or_default();
         let config = Config { options: config.options.clone().bounded(), ..config };
-        let wiping = config.wiping.clone();
+        let (wiping, served) = (config.wiping.clone(), config.is_served());
         let mut coordinator = Self {
             realm: lease.holder,
             kind: lease.kind,
             build: lease.build.clone(),
             epoch: lease.epoch,
             outbox: Outbox::restore(now, outbox, config, lease.epoch, &lease.build, seed),
+            state: State::new(served, seed.rotate_left(1)),
+            configured,
             roster: Roster::default(),
             reader: Reader::new(),
             asks: Asks::default(),
             housekeeping: Housekeeping::default(),
             tokens: Tokens::default(),
+            pulls: SortedMap::new(),
             appends: SortedMap::new(),
             unsaved: None,
             untold: VecDeque::new(),

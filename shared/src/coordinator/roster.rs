@@ -80,6 +80,11 @@ impl Roster {
         self.pages.get(&page).map(|entry| entry.client.clone())
     }
 
+    /// Whose events a page makes, once it has said so.
+    pub(super) fn identity(&self, page: PageId) -> Option<Identity> {
+        self.pages.get(&page)?.identity.clone()
+    }
+
     /// A page that can be asked for this identity's token, one in sight before the others.
     pub(super) fn token_giver(&self, identity: &Identity) -> Option<Client> {
         let gives = |entry: &&Entry| entry.has_token && entry.identity.as_ref() == Some(identity);

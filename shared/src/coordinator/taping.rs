@@ -224,7 +224,7 @@ impl Input {
             Self::Response { ticket, response } => {
                 to.kind(14, 2);
                 to.number(ticket.0);
-                response.write(to);
+                response.write(to, false);
             }
             Self::Trigger(trigger) => {
                 to.kind(15, 1);
@@ -241,12 +241,27 @@ impl Input {
                 to.number(ticket.0);
                 to.value(fault);
             }
+            Self::Document { ticket, rows } => {
+                to.kind(18, 2);
+                to.number(ticket.0);
+                to.list(rows.len());
+                for (key, row) in rows {
+                    to.list(2);
+                    key.write(to);
+                    to.document(key, row);
+                }
+            }
+            Self::Pulled { ticket, response } => {
+                to.kind(19, 2);
+                to.number(ticket.0);
+                response.write(to, true);
+            }
         }
     }
 }
 
 impl Response {
-    fn write(&self, to: &mut Scribe<'_>) {
+    fn write(&self, to: &mut Scribe<'_>, pulled: bool) {
         match self {
             // What has not left comes from no driver.
             Self::Unreachable | Self::Withheld => to.list(0),
@@ -258,6 +273,8 @@ impl Response {
                 // A problem tells what went wrong; any other body that is no answer is nobody's business.
                 if content_type.starts_with(PROBLEM_CBOR) {
                     to.value(&&body[..]);
+                } else if pulled {
+                    to.pulled(body);
                 } else {
                     to.answer(body);
                 }
@@ -336,6 +353,17 @@ impl Effect {
                 to.value(&page.as_ref().map(|page| &*page.0));
                 12
             }
+            Self::Pull { ticket, url, token } => {
+                to.number(ticket.0);
+                to.value(url);
+                to.value(&token.is_some());
+                14
+            }
+            Self::ReadDocument { ticket, prefix } => {
+                to.number(ticket.0);
+                to.value(prefix);
+                15
+            }
             // Of the reason its code: the words may be a server's.
             Self::TellHook { id, reason, .. } => {
                 to.value(id);
@@ -357,8 +385,8 @@ impl Op {
                     Store::Retained => to.row(row, tape::RETAINED),
                     Store::Done => to.row(row, tape::DONE),
                     Store::Journal => to.row(row, tape::JOURNAL),
+                    Store::Document => to.document(key, row),
                     Store::Flight
-                    | Store::Document
                     | Store::Stream
                     | Store::Cursor
                     | Store::Lease

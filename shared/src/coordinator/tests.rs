@@ -86,6 +86,8 @@ fn until_pushed(coordinator: &mut Coordinator) -> Ticket {
                 | Effect::AskForSync
                 | Effect::Request { .. }
                 | Effect::WantToken { .. }
+                | Effect::Pull { .. }
+                | Effect::ReadDocument { .. }
                 | Effect::TellHook { .. }
                 | Effect::StartOver => {}
             }
@@ -131,6 +133,8 @@ fn no_push_leaves_before_its_seal_is_on_disk() {
             | Effect::AskForSync
             | Effect::Request { .. }
             | Effect::WantToken { .. }
+            | Effect::Pull { .. }
+            | Effect::ReadDocument { .. }
             | Effect::TellHook { .. }
             | Effect::StartOver => {}
         }
@@ -160,6 +164,7 @@ fn another_server_is_not_spared_for_what_befell_the_first() {
             has_token: false,
             visible: true,
             network: None,
+            shows_state: None,
         };
         let bytes = Request::Hello(hello).seal("test", PageId([3; 16]), RequestId(0), Epoch(1));
         coordinator.handle(at(1), Input::Message { from: Client("page".into()), bytes });
@@ -283,7 +288,7 @@ proptest! {
                     Effect::ReadRetained { ticket, .. } => Input::Retained { ticket, rows: Vec::new() },
                     Effect::ReadOld { store, .. } => Input::Old { store, rows: Vec::new() },
                     Effect::ListClients => Input::Clients(Vec::new()),
-                    Effect::Send { .. } | Effect::AskForSync | Effect::Request { .. } | Effect::WantToken { .. } | Effect::TellHook { .. } | Effect::StartOver => continue,
+                    Effect::Send { .. } | Effect::AskForSync | Effect::Request { .. } | Effect::WantToken { .. } | Effect::Pull { .. } | Effect::ReadDocument { .. } | Effect::TellHook { .. } | Effect::StartOver => continue,
                 };
                 coordinator.handle(at(ms), fact);
             }
@@ -351,6 +356,8 @@ fn a_refused_part_ends_the_recording_and_nothing_else() {
                 | Effect::AskForSync
                 | Effect::Request { .. }
                 | Effect::WantToken { .. }
+                | Effect::Pull { .. }
+                | Effect::ReadDocument { .. }
                 | Effect::TellHook { .. }
                 | Effect::StartOver => continue,
             };

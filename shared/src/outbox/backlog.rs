@@ -366,7 +366,18 @@ mod tests {
     fn held(position: u64) -> Held {
         let id = EventId::new(&format!("e{position}")).expect("short and visible");
         let sealed = vec![position as u8; 10];
-        Held { id, sealed, position, run_start: false, after: None, release: false, fold: 0 }
+        let (is_patch, resolve) = (false, false);
+        Held {
+            id,
+            sealed,
+            position,
+            run_start: false,
+            after: None,
+            release: false,
+            is_patch,
+            resolve,
+            fold: 0,
+        }
     }
 
     fn run(backlog: &mut Backlog, rows_max: usize) -> Vec<Held> {

@@ -21,6 +21,10 @@ pub(super) struct Held {
     pub(super) after: Option<EventId>,
     /// It goes even if its prerequisite failed.
     pub(super) release: bool,
+    /// It is a change of the session's document.
+    pub(super) is_patch: bool,
+    /// If it loses against another, it waits for somebody who makes one of two.
+    pub(super) resolve: bool,
     /// What events that may supersede each other have in common, and few others; 0 for one that supersedes none.
     pub(super) fold: u64,
 }
@@ -28,11 +32,15 @@ pub(super) struct Held {
 impl Held {
     /// Reads what has to be known of an event. `None` if it is none.
     pub(super) fn read(sealed: &[u8], position: u64, run_start: bool) -> Option<Self> {
-        let EventHead { id, type_, key, after, flags, .. } = decode(sealed).ok()?;
+        let head: EventHead<'_> = decode(sealed).ok()?;
+        let is_patch = head.is_patch();
+        let EventHead { id, type_, key, after, flags, .. } = head;
         let flags = flags.unwrap_or_default();
         let fold = if flags.has(EventFlags::COLLAPSE) { fold(type_, key) } else { 0 };
         let release = flags.has(EventFlags::RELEASE);
-        Some(Self { id, sealed: sealed.to_vec(), position, run_start, after, release, fold })
+        let resolve = flags.has(EventFlags::RESOLVE);
+        let sealed = sealed.to_vec();
+        Some(Self { id, sealed, position, run_start, after, release, is_patch, resolve, fold })
     }
 }
 
@@ -163,6 +171,8 @@ mod tests {
             run_start,
             after: None,
             release: false,
+            is_patch: false,
+            resolve: false,
             fold: 0,
         };
         let span = |from, through| Span { from, through };

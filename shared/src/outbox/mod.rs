@@ -26,18 +26,15 @@ use self::pace::Pace;
 pub use self::retry::Response;
 use self::retry::clamp_due;
 use self::stream::{HURRY_MIN, News, Shared, Stream};
-use crate::base::{Epoch, EventId, Fault, LogEpoch, Mono, Now, Rng, SortedMap};
-use crate::bus::{self, Identity, Network, Notice, Sync};
+pub use crate::base::Ticket;
+use crate::base::{Epoch, EventId, Fault, LogEpoch, Mono, Now, Rng, SortedMap, Wall};
+use crate::bus::{self, Identity, Network, Notice, Over, Sync};
 use crate::rows::{
-    Config, CursorRow, DeviceRow, FlightRow, Key, Op, ROW_VERSION, Store, StreamKey, StreamRow,
-    read,
+    Config, CursorRow, DeviceRow, DoneEntry, FlightRow, Key, Op, ROW_VERSION, Store, StreamKey,
+    StreamRow, read,
 };
 use crate::rules::breaker::{Breaker, BreakerRow, Stand};
 use crate::wire::to_cbor;
-
-/// Names something asked for, so that its answer finds back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Ticket(pub u64);
 
 /// What the outbox asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +95,36 @@ pub enum Effect {
     },
     /// Tell all pages.
     Tell(Notice),
+    /// A change of a document, where there is no server: it is not sent.
+    Local {
+        /// Its stream.
+        stream: StreamKey,
+        /// Its place in the journal.
+        position: u64,
+        /// The sealed event.
+        sealed: Vec<u8>,
+    },
+    /// Events were taken, or patches have come to another end. What of it belongs on disk is asked for before the journal lets go of them.
+    Verdicts(Verdicts),
+}
+
+/// What the server has said of events of one stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdicts {
+    /// Whose.
+    pub identity: Identity,
+    /// Which life of the log.
+    pub epoch: LogEpoch,
+    /// Their offsets, if all were new and follow one another without a gap.
+    pub span: Option<(u64, u64)>,
+    /// The patches among them, each with its offset.
+    pub patches: Vec<(u64, Vec<u8>)>,
+    /// When, by the server's clock.
+    pub at: Wall,
+    /// Patches that will never be a part of the document as they are.
+    pub over: Vec<Over>,
+    /// Of those the events that wait for somebody who makes one of two.
+    pub losers: Vec<Vec<u8>>,
 }
 
 /// What the disk holds for the outbox.
@@ -220,6 +247,12 @@ impl Outbox {
     /// A row of the journal, as it is read forward for the first time. Rows come in the order of their positions.
     pub fn on_row(&mut self, now: Now, position: u64, bytes: &[u8]) {
         match find(position, bytes) {
+            Found::Event(stream, batch::Held { is_patch: true, sealed, .. })
+                if !self.shared.config.is_served() =>
+            {
+                self.read_last = None;
+                self.shared.effects.push_back(Effect::Local { stream, position, sealed });
+            }
             Found::Event(key, mut held) => {
                 held.run_start = self.read_last.as_ref() != Some(&key);
                 let new = || Stream::new(key.clone(), None);
@@ -297,7 +330,7 @@ impl Outbox {
                 last = None;
                 continue;
             };
-            if of != *key {
+            if of != *key || held.is_patch && !self.shared.config.is_served() {
                 last = None;
                 continue;
             }
@@ -619,6 +652,34 @@ impl Outbox {
 
     fn leave_unread(&mut self, position: u64) {
         self.unread = Some(self.unread.map_or(position, |from| from.min(position)));
+    }
+
+    /// What another machine writes, with these outcomes filed; and whether the disk must have it.
+    pub fn filed(
+        &mut self,
+        mut ops: Vec<Op>,
+        outcomes: Vec<(StreamKey, DoneEntry)>,
+        now: Now,
+    ) -> (Vec<Op>, bool) {
+        for (stream, entry) in outcomes {
+            self.shared.file_into(&mut ops, &stream, vec![entry], now);
+        }
+        // What only the server has said can be asked for again.
+        let strict = ops.iter().any(|op| op.store() == Store::Journal);
+        (ops, strict)
+    }
+
+    /// Whether something is asked for.
+    #[must_use]
+    pub fn has_effects(&self) -> bool {
+        !self.shared.effects.is_empty()
+    }
+
+    /// The log of a session lives another life, as somebody else has heard.
+    pub fn on_renewed(&mut self, now: Now, session: &str, epoch: LogEpoch) {
+        if self.shared.cursors.get(session).is_some_and(|cursor| cursor.epoch != epoch) {
+            self.on_epoch_changed(now, session, epoch);
+        }
     }
 
     // A write that no stream waits for. If the disk refuses it, the next boot finds the cause again.

@@ -20,8 +20,8 @@ use crate::base::{
     Culprit, Epoch, Fault, LogEpoch, Mono, Now, PageId, RequestId, SortedMap, limits,
 };
 use crate::bus::{
-    BusFault, Envelope, Farewell, Hello, Identity, Network, Notice, Reply, Request, Status, Sync,
-    TokenGiven,
+    BusFault, Changed, Envelope, Farewell, Hello, Identity, Network, Notice, Reply, Request,
+    Status, Sync, TokenGiven,
 };
 use crate::rows::Reason;
 
@@ -105,6 +105,8 @@ pub enum Effect {
     TokenWanted(Identity),
     /// Something went wrong that the developer should know.
     Trouble(Fault),
+    /// What is on disk of a document has changed.
+    Changed(Changed),
     /// The coordinator is of another build, too far apart.
     ReloadNeeded(Box<str>),
 }
@@ -251,6 +253,16 @@ impl Page {
         self.hello.has_token = has_token;
         self.say_hello(now);
         self.taped(before);
+    }
+
+    /// From here on the page shows the session's document.
+    pub fn show_state(&mut self, now: Now) {
+        if self.hello.shows_state != Some(true) {
+            let before = self.tape(now, &|_| taping::shows_state());
+            self.hello.shows_state = Some(true);
+            self.say_hello(now);
+            self.taped(before);
+        }
     }
 
     /// The app has answered what [`Effect::TokenWanted`] asked.
@@ -426,6 +438,7 @@ impl Page {
             Notice::HostedBy { .. } => {}
             Notice::Trouble(fault) => self.effects.push_back(Effect::Trouble(fault)),
             Notice::ReloadNeeded => self.part(build),
+            Notice::Changed(changed) => self.effects.push_back(Effect::Changed(changed)),
         }
     }
 

@@ -173,6 +173,11 @@ pub(super) fn identified(identity: &Identity, has_token: bool) -> Vec<u8> {
     written(11, &[identity, &has_token])
 }
 
+/// [`Page::show_state`] as a tape has it.
+pub(super) fn shows_state() -> Vec<u8> {
+    written(14, &[])
+}
+
 /// [`Page::give_token`] as a tape has it: the token by its length.
 pub(super) fn token_given(identity: &Identity, token: Option<&str>) -> Vec<u8> {
     written(12, &[identity, &token.map(|token| token.len() as u64)])
@@ -199,6 +204,7 @@ impl Effect {
             Self::TokenWanted(_) => 7,
             Self::Trouble(_) => 8,
             Self::ReloadNeeded(_) => 9,
+            Self::Changed(_) => 10,
         };
         let mut digest = hash.to_be_bytes();
         digest[0] = kind;
@@ -253,6 +259,8 @@ mod played {
         Identify(Identity, bool),
         /// [`Page::give_token`], with the token's length.
         Token(Identity, Option<u64>),
+        /// [`Page::show_state`].
+        ShowsState,
     }
 
     struct Known {

@@ -14,7 +14,15 @@ fn at(ms: u64) -> Now {
 fn page() -> Page {
     let identity = Identity { session: "s".into(), user: "".into() };
     let (server, options) = ("https://server.test".into(), Options::default());
-    let hello = Hello { identity, server, options, has_token: false, visible: true, network: None };
+    let hello = Hello {
+        identity,
+        server,
+        options,
+        has_token: false,
+        visible: true,
+        network: None,
+        shows_state: None,
+    };
     Page::new(ME, "test", hello, Duration::from_millis(50))
 }
 
@@ -65,6 +73,7 @@ fn shown(page: &mut Page) -> Vec<String> {
             Effect::Buried { .. }
             | Effect::StateLost { .. }
             | Effect::TokenWanted(_)
+            | Effect::Changed(_)
             | Effect::ReloadNeeded(_) => "other".to_owned(),
         });
     }

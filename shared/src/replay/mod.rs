@@ -172,6 +172,7 @@ fn tell(
                 let zeros = |bytes: u64| "\0".repeat(limits::TOKEN_BYTES_MAX.min(bytes as usize));
                 page.give_token(identity, bytes.map(|bytes| zeros(bytes).into()));
             }
+            Asked::ShowsState => page.show_state(now),
         },
         (Fact::Coordinator(_), Some(Machine::Page(_)))
         | (Fact::Page(_) | Fact::Asked(_), Some(Machine::Coordinator(_)))

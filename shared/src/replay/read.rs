@@ -282,6 +282,12 @@ fn of_coordinator(bytes: &[u8]) -> Option<Fact> {
         }),
         16 => Input::Timeout,
         17 => Input::RetainedFailed { ticket: parts.ticket(), fault: parts.next() },
+        18 => {
+            let ticket = parts.ticket();
+            let rows = parts.next::<Vec<(RowKey, &[u8])>>().into_iter();
+            Input::Document { ticket, rows: rows.map(|(key, row)| (key.0, row.to_vec())).collect() }
+        }
+        19 => Input::Pulled { ticket: parts.ticket(), response: parts.next::<Answer>().0 },
         _ => return None,
     };
     parts.end(Fact::Coordinator(input))
@@ -307,6 +313,7 @@ fn of_page(bytes: &[u8]) -> Option<Fact> {
         11 => Fact::Asked(Asked::Identify(parts.next(), parts.next())),
         12 => Fact::Asked(Asked::Token(parts.next(), parts.next())),
         13 => Fact::Page(page::Input::Network(parts.next())),
+        14 => Fact::Asked(Asked::ShowsState),
         _ => return None,
     };
     parts.end(fact)

@@ -3,13 +3,13 @@
 use core::fmt::{self, Write};
 
 use super::{Did, Fact, Life, Recorded, Step};
-use crate::bus::{Change, Envelope, Identity, Notice, Request};
+use crate::bus::{Change, Changed, Envelope, Identity, Notice, Request};
 use crate::coordinator::{self, Input, To};
 use crate::outbox::Response;
 use crate::page::{self, Asked};
 use crate::rows::{DeadRow, JournalRow, Key, Op, RetainedRow, Store, read};
 use crate::tape::{Machine, Recording};
-use crate::wire::{Answer, Event, Push, decode};
+use crate::wire::{Answer, Event, LogPage, Push, Snapshot, decode};
 
 /// What an effect of this kind is called.
 pub(super) fn kind_name(of_page: bool, kind: u8) -> &'static str {
@@ -24,6 +24,7 @@ pub(super) fn kind_name(of_page: bool, kind: u8) -> &'static str {
             "token-wanted",
             "trouble",
             "reload-needed",
+            "changed",
         ]
     } else {
         &[
@@ -39,6 +40,9 @@ pub(super) fn kind_name(of_page: bool, kind: u8) -> &'static str {
             "start over",
             "request",
             "want a token",
+            "tell the hook",
+            "pull",
+            "read document",
         ]
     };
     names.get(usize::from(kind).wrapping_sub(1)).copied().unwrap_or("something unknown")
@@ -103,6 +107,7 @@ impl fmt::Display for Fact {
                 identity.user,
                 if *has_token { "with a" } else { "without" }
             ),
+            Self::Asked(Asked::ShowsState) => f.write_str("app looks at the state"),
             Self::Asked(Asked::Token(identity, token)) => {
                 write!(f, "app answers: {}", token_for(identity, token.is_some()))
             }
@@ -141,6 +146,12 @@ impl fmt::Display for Input {
             }
             Self::RetainedFailed { ticket, fault } => {
                 write!(f, "retained for #{} failed: {}", ticket.0, fault.code)
+            }
+            Self::Document { ticket, rows } => {
+                write!(f, "document for #{}: {} rows", ticket.0, rows.len())
+            }
+            Self::Pulled { ticket, response } => {
+                write!(f, "pulled #{}: {}", ticket.0, pulled(response))
             }
             Self::Old { store, rows } => write!(f, "old of {}: {} rows", store.name(), rows.len()),
             Self::Committed(ticket) if *ticket == coordinator::TAPE => {
@@ -213,6 +224,13 @@ impl fmt::Display for coordinator::Effect {
                 let packed = if *compress { ", compressed" } else { "" };
                 write!(f, "push #{} to {url}{token}{packed}: {}", ticket.0, push(body))
             }
+            Self::Pull { ticket, url, token } => {
+                let token = if token.is_some() { ", with a token" } else { "" };
+                write!(f, "pull #{} {url}{token}", ticket.0)
+            }
+            Self::ReadDocument { ticket, prefix } => {
+                write!(f, "read document #{} of {prefix:?}", ticket.0)
+            }
             Self::Request { ticket, token, id, .. } => {
                 let token = if token.is_some() { ", with a token" } else { "" };
                 write!(f, "request #{} of {}{token}", ticket.0, short(id.as_str()))
@@ -264,6 +282,10 @@ impl fmt::Display for page::Effect {
                 write!(f, "token wanted for {}/{}", identity.session, identity.user)
             }
             Self::Trouble(fault) => write!(f, "trouble: {}", fault.code),
+            Self::Changed(changed) => {
+                let Changed { session, keys, over } = changed;
+                write!(f, "{} keys of {session} have changed, {} are over", keys.len(), over.len())
+            }
             Self::ReloadNeeded(build) => write!(f, "reload needed: {build}"),
         }
     }
@@ -317,6 +339,8 @@ fn request(asked: &Request) -> String {
         Request::Replace(Change { id, sealed: None }) => format!("cancel {}", short(id.as_str())),
         Request::Replace(Change { id, .. }) => format!("replace {}", short(id.as_str())),
         Request::Edit(Change { id, .. }) => format!("edit {}", short(id.as_str())),
+        Request::Pull => "pull".into(),
+        Request::Resolved { id } => format!("resolved {}", short(id.as_str())),
         Request::Wipe(wipe) => {
             let of = wipe.session.as_deref().unwrap_or("every session");
             format!("wipe {of}{}", if wipe.undelivered { ", undelivered events, too" } else { "" })
@@ -350,6 +374,18 @@ fn heard(response: &Response) -> String {
             Err(_) => "200, but no answer".into(),
         },
         Response::Http { status, .. } => status.to_string(),
+    }
+}
+
+fn pulled(response: &Response) -> String {
+    let Response::Http { status: 200, body, .. } = response else { return heard(response) };
+    if let Ok(page) = decode::<LogPage>(body) {
+        let more = if page.more { ", and more" } else { "" };
+        return format!("{} patches, head {}{more}", page.events.len(), page.head);
+    }
+    match decode::<Snapshot>(body) {
+        Ok(part) => format!("{} keys, head {}", part.entries.len(), part.head),
+        Err(_) => "200, but nothing of ours".into(),
     }
 }
 

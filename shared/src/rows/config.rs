@@ -166,6 +166,12 @@ impl Config {
         self.is_plain() || !self.server.is_empty()
     }
 
+    /// Whether there is a server that speaks the protocol, and so keeps the sessions' documents.
+    #[must_use]
+    pub fn is_served(&self) -> bool {
+        !self.is_plain() && !self.server.is_empty()
+    }
+
     /// Whether events are plain requests.
     #[must_use]
     pub fn is_plain(&self) -> bool {

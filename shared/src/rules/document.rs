@@ -84,6 +84,9 @@ pub struct Author<'a> {
     pub version: u64,
 }
 
+/// The code of a patch that was refused because a key is not what its writer knew.
+pub const STATE_CONFLICT: &str = "state-conflict";
+
 /// A patch was refused: a key is not what its writer knew.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {

@@ -80,6 +80,22 @@ pub enum PatchUnfit {
     },
 }
 
+impl PatchUnfit {
+    /// The same without numbers, for where every formatted text weighs.
+    #[must_use]
+    pub fn words(&self) -> &'static str {
+        match self {
+            Self::Empty => "there is nothing to write",
+            Self::TooManyWrites { .. } => {
+                "more than 1,000 places are written at once: write in parts"
+            }
+            Self::KeyLength { .. } => "a key is empty, or longer than 200 bytes",
+            Self::TooDeep { .. } => "a value is changed more than 32 members deep",
+            Self::NameLength { .. } => "a member's name is longer than 200 bytes",
+        }
+    }
+}
+
 impl Patch<'_> {
     /// Checks every bound, but for the size of the whole, which is that of an event's data.
     ///

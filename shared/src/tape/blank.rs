@@ -8,6 +8,7 @@
 use core::ops::Range;
 
 use crate::base::codec::{Fields, Reader};
+use crate::wire::{EventHead, decode};
 
 /// Tells events apart that differ in their bodies alone.
 pub type Mark = [u8; 8];
@@ -33,6 +34,20 @@ pub const DEAD: Path = JOURNAL;
 pub const RETAINED: Path = &[MAP | 5, EACH, INSIDE, BODY];
 /// The results of answered events.
 pub const DONE: Path = &[MAP | 2, EACH, ARRAY | 3];
+/// The values of a document's key.
+pub(super) const ENTRY_ROW: Path = &[MAP | 1, MAP | 2, EACH, ARRAY | 2];
+/// The body of a patch that was taken ahead of what is known.
+pub(super) const AHEAD_ROW: Path = &[MAP | 3, INSIDE, BODY];
+/// The body of a patch that was refused.
+pub(super) const LOSER_ROW: Path = &[MAP | 2, INSIDE, BODY];
+/// The bodies in a page of the log.
+pub(super) const PAGE: Path = &[ARRAY | 1, EACH, ARRAY | 7, INSIDE, BODY];
+/// Those that took something of a result.
+pub(super) const PAGE_BOUND: Path = &[ARRAY | 1, EACH, ARRAY | 8];
+/// The values in a document.
+pub(super) const SNAPSHOT: Path = &[ARRAY | 2, EACH, ARRAY | 1, INSIDE, MAP | 2, EACH, ARRAY | 2];
+/// The values in a patch, in whose places nothing is read into.
+const VALUES: Path = &[MAP, EACH, MAP | 2];
 /// The bodies of pushed events.
 pub(super) const PUSH: Path = &[ARRAY | 11, EACH, INSIDE, BODY];
 /// The results in an answer.
@@ -59,8 +74,18 @@ pub(super) fn blank(bytes: &mut [u8], path: Path, leave_out: &mut dyn FnMut(&[u8
     let mut ranges: Vec<(Range<usize>, Mark)> = Vec::new();
     for (part, event) in found {
         let is_event = path.ends_with(&[BODY]) && !event.is_empty();
+        let mut values = Vec::new();
+        if is_event && decode::<EventHead<'_>>(event).is_ok_and(|head| head.is_patch()) {
+            // Which keys a patch is about decides something.
+            walk(part, VALUES, &mut values);
+            if values.is_empty() {
+                continue;
+            }
+        } else {
+            values.push((part, event));
+        }
         let mark = if is_event { leave_out(event) } else { Mark::default() };
-        ranges.push((range(part), mark));
+        ranges.extend(values.into_iter().map(|(part, _)| (range(part), mark)));
     }
     for (range, mark) in ranges {
         let part = bytes.get_mut(range).unwrap_or_default();

@@ -3,9 +3,14 @@
 use core::fmt;
 
 use super::Recording;
-use super::blank::{ANSWER, CHANGE, FAREWELL, MESSAGE, Mark, PUSH, Path, TOKEN, blank};
+use super::blank::{
+    AHEAD_ROW, ANSWER, CHANGE, ENTRY_ROW, FAREWELL, LOSER_ROW, MESSAGE, Mark, PAGE, PAGE_BOUND,
+    PUSH, Path, SNAPSHOT, TOKEN, blank,
+};
 use crate::base::codec::{Encode, begin_array, write_uint};
 use crate::bus::{Envelope, Notice, Request};
+use crate::rows::{Key, Place};
+use crate::wire::{LogPage, decode};
 
 /// Who has said a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +83,29 @@ impl<'a> Scribe<'a> {
             self.list(2);
             self.number(*number);
             self.row(row, path);
+        }
+    }
+
+    /// A row of a session's document.
+    pub fn document(&mut self, key: &Key, row: &[u8]) {
+        match Place::named(key) {
+            Some(Place::Fold) => self.value(&row),
+            Some(Place::Key(_)) => self.row(row, ENTRY_ROW),
+            Some(Place::Ahead(_)) => self.row(row, AHEAD_ROW),
+            Some(Place::Loser(_)) => self.row(row, LOSER_ROW),
+            None => self.row(row, MESSAGE),
+        }
+    }
+
+    /// What came back for a pull.
+    pub fn pulled(&mut self, bytes: &[u8]) {
+        if decode::<LogPage>(bytes).is_ok() {
+            self.row(bytes, PAGE);
+            if self.recording == Recording::WithoutBodies {
+                self.blank(bytes.len(), PAGE_BOUND);
+            }
+        } else {
+            self.row(bytes, SNAPSHOT);
         }
     }
 

@@ -65,6 +65,8 @@ map!(Event<'b> {
 pub struct EventHead<'b> {
     /// Its name.
     pub id: EventId,
+    /// The number of its [`EventKind`]; those of builds to come are passed on like any.
+    pub kind: Option<u32>,
     /// What happened.
     pub type_: &'b str,
     /// Its ordering key.
@@ -79,7 +81,15 @@ pub struct EventHead<'b> {
     pub flags: Option<EventFlags>,
 }
 
-map!(EventHead<'b> { 0: id, 2: type_, 3: key, 4: data, 6: stamp, 10: after, 12: flags });
+impl EventHead<'_> {
+    /// Whether it is a change of the session's document.
+    #[must_use]
+    pub fn is_patch(&self) -> bool {
+        self.kind == Some(EventKind::Patch as u32)
+    }
+}
+
+map!(EventHead<'b> { 0: id, 1: kind, 2: type_, 3: key, 4: data, 6: stamp, 10: after, 12: flags });
 
 /// Choices of the app about one event, as bits. Those that are not known are kept, and change nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -92,6 +102,9 @@ impl EventFlags {
     pub const RELEASE: Self = Self(1);
     /// A later event of the same type and key takes its place, until it is sealed (OUT-11).
     pub const COLLAPSE: Self = Self(2);
+
+    /// A patch that is refused for a conflict waits on its device for somebody who makes one of two (STATE-4).
+    pub const RESOLVE: Self = Self(4);
 
     /// Whether all of `flags` are set.
     #[must_use]

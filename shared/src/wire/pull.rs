@@ -17,11 +17,13 @@ pub struct LogPage {
     pub head: u64,
     /// Offsets up to this one are no longer kept.
     pub floor: u64,
-    /// Whether there are events after the last one here.
+    /// Whether there are events after the last one here, or after `through`.
     pub more: bool,
+    /// Where only some kind of events is wanted: up to which offset the log was looked at. Who reads on goes on from there.
+    pub through: Option<u64>,
 }
 
-array!(LogPage { 0: epoch, 1: events, 2: head, 3: floor, 4: more });
+array!(LogPage { 0: epoch, 1: events, 2: head, 3: floor, 4: more, 5: through });
 
 /// One event of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]

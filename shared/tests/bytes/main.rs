@@ -10,13 +10,13 @@ use bellwether_shared::base::{
     Seq, Stamp, Wall,
 };
 use bellwether_shared::bus::{
-    Breaker, Change, Envelope, Farewell, Hello, Identity, Network, Notice, Reply, Request, Status,
-    Sync, TokenGiven, Welcome, Wipe,
+    Breaker, Change, Changed, Envelope, Farewell, Hello, Identity, Network, Notice, Over, Reply,
+    Request, Status, Sync, TokenGiven, Welcome, Wipe,
 };
 use bellwether_shared::rows::{
-    Ahead, Config, CursorRow, DeadRow, Deliver, DeviceRow, DoneEntry, DoneRow, FlightRow, HostKind,
-    JournalRow, LeaseRow, Options, Overflow, Reason, Replay, RetainedRow, Source, Span, StreamRow,
-    Wiping,
+    Ahead, AheadRow, Config, CursorRow, DeadRow, Deliver, DeviceRow, DoneEntry, DoneRow, EntryRow,
+    FlightRow, FoldRow, HostKind, JournalRow, LeaseRow, LoserRow, Options, Overflow, Reason,
+    Replay, RetainedRow, Source, Span, StreamRow, Wiping,
 };
 use bellwether_shared::rules::breaker::BreakerRow;
 use bellwether_shared::rules::document::{self, Leaf, Mark};
@@ -126,6 +126,12 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
         "stream-row-former": StreamRow = stream(Some(former()), None),
         "stream-row-sealed": StreamRow = StreamRow { sealed_through: Some(1 << 33), ..stream(None, None) },
         "stream-row-replay": StreamRow = stream(None, Some(Replay { from: 1, through: 2, skip: 0 })),
+        "entry-row": EntryRow = EntryRow { version: 1, entry: document::Entry { version: 3,
+            writer: Some(id()), leaves: Vec::new() } },
+        "fold-row": FoldRow = FoldRow { version: 1, epoch: LogEpoch([8; 16]), offset: 300, alone: false },
+        "ahead-row": AheadRow = AheadRow { version: 1, offset: 301, taken_at: WALL,
+            sealed: vec![1].into(), epoch: LogEpoch([8; 16]) },
+        "loser-row": LoserRow = LoserRow { version: 1, at: WALL, sealed: vec![1].into() },
         "cursor-row": CursorRow = CursorRow { version: 1, session: "s".into(),
             epoch: LogEpoch([6; 16]), offset: 1_000_000 },
         "event": Event<'_> = Event { id: id(), kind: EventKind::App, type_: "added", key: Some("k"),
@@ -154,12 +160,14 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
         "log-page": LogPage = LogPage { epoch: LogEpoch([8; 16]), events: vec![LogEvent { offset: 1,
             device: DeviceId([4; 16]), incarnation: Incarnation([2; 16]), user: "u".into(),
             lane: Lane::Normal, seq: Seq(1), taken_at: WALL, sealed: vec![1].into(), bound: None }],
-            head: 5, floor: 0, more: true },
+            head: 5, floor: 0, more: true, through: None },
         "log-page-bound": LogPage = LogPage { epoch: LogEpoch([8; 16]), events: vec![LogEvent {
             offset: 1, device: DeviceId([4; 16]), incarnation: Incarnation([2; 16]),
             user: "u".into(), lane: Lane::Normal, seq: Seq(1), taken_at: WALL,
             sealed: vec![1].into(), bound: Some(b"{}".to_vec().into()) }], head: 1, floor: 0,
-            more: false },
+            more: false, through: None },
+        "log-page-through": LogPage = LogPage { epoch: LogEpoch([8; 16]), events: Vec::new(), head: 300,
+            floor: 7, more: false, through: Some(300) },
         "patch": Patch<'_> = Patch { writes: vec![
             Write { key: "theme", path: vec![], value: Some(b"\"dark\""), base: None },
             Write { key: "profile", path: vec!["home", "town"], value: None,
@@ -229,6 +237,7 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
                 has_token: true,
                 visible: false,
                 network: None,
+                shows_state: None,
             }),
         ),
         ("request-nudge", Request::Nudge { hurry: true }),
@@ -269,8 +278,23 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
                 has_token: false,
                 visible: true,
                 network: Some(Network::Slow),
+                shows_state: None,
             }),
         ),
+        (
+            "request-hello-state",
+            Request::Hello(Hello {
+                identity: identity(),
+                server: "".into(),
+                options: Options::default(),
+                has_token: false,
+                visible: true,
+                network: None,
+                shows_state: Some(true),
+            }),
+        ),
+        ("request-pull", Request::Pull),
+        ("request-resolved", Request::Resolved { id: id() }),
     ];
     for (name, request) in requests {
         let bytes = request.seal("build", PageId([1; 16]), RequestId(7), Epoch(40));
@@ -317,6 +341,14 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
         ("notice-hosted-by", Notice::HostedBy { kind: HostKind::Page }),
         ("notice-trouble", Notice::Trouble(fault())),
         ("notice-reload-needed", Notice::ReloadNeeded),
+        (
+            "notice-changed",
+            Notice::Changed(Changed {
+                session: "s".into(),
+                keys: vec!["theme".into()],
+                over: vec![Over::taken(id()), Over { id: id(), refused: Some(reason()) }],
+            }),
+        ),
         (
             "notice-status-breaker",
             Notice::Status(Status { breaker: Some(Breaker::HalfOpen), ..status() }),

@@ -24,8 +24,15 @@ impl Stage {
     fn new(title: &str) -> Self {
         let identity = Identity { session: "s".into(), user: "ann".into() };
         let (server, options) = ("https://server.test".into(), Options::default());
-        let hello =
-            Hello { identity, server, options, has_token: false, visible: true, network: None };
+        let hello = Hello {
+            identity,
+            server,
+            options,
+            has_token: false,
+            visible: true,
+            network: None,
+            shows_state: None,
+        };
         let page = Page::new(ME, "test", hello, Duration::from_millis(50));
         Self { told: format!("# {title}\n"), names: Names::default(), page, at_ms: 0 }
     }
@@ -80,6 +87,7 @@ impl Stage {
                 Effect::Buried { id, .. } => format!("buried: {id}"),
                 Effect::StateLost { what, .. } => format!("state lost: {what}"),
                 Effect::TokenWanted(identity) => format!("a token for {} is wanted", identity.user),
+                Effect::Changed(changed) => format!("{} keys have changed", changed.keys.len()),
                 Effect::ReloadNeeded(_) => "reload needed".to_owned(),
             };
             self.told.push_str(&format!("          effect  {line}\n"));

@@ -135,6 +135,7 @@ impl Stage {
             has_token,
             visible: true,
             network: None,
+            shows_state: None,
         }));
     }
 
@@ -320,6 +321,8 @@ impl Stage {
                 Effect::Send { .. }
                 | Effect::AskForSync
                 | Effect::WantToken { .. }
+                | Effect::Pull { .. }
+                | Effect::ReadDocument { .. }
                 | Effect::TellHook { .. }
                 | Effect::StartOver => {}
                 Effect::Request { ticket, .. } => self.requested.push_back(ticket),
@@ -378,6 +381,8 @@ impl Stage {
             | Effect::AskForSync
             | Effect::Request { .. }
             | Effect::WantToken { .. }
+            | Effect::Pull { .. }
+            | Effect::ReadDocument { .. }
             | Effect::TellHook { .. }
             | Effect::StartOver => {
                 unreachable!("nobody waits for these")

@@ -52,6 +52,10 @@ pub(crate) fn effect(names: &mut Names, begun: Wall, effect: &Effect) -> Vec<Str
         Effect::TellHook { id, reason, .. } => {
             vec![format!("tell the hook that {id} is buried: {}", reason.code)]
         }
+        Effect::Pull { ticket, url, .. } => vec![format!("pull #{} {url}", ticket.0)],
+        Effect::ReadDocument { ticket, prefix } => {
+            vec![format!("read document #{} of {prefix:?}", ticket.0)]
+        }
         Effect::AskForSync => vec!["ask the browser for a background sync".to_owned()],
     }
 }
@@ -193,6 +197,11 @@ pub(crate) fn notice(names: &mut Names, begun: Wall, message: &[u8]) -> String {
         Notice::HostedBy { kind } => format!("hosted by {kind:?}").to_lowercase(),
         Notice::Trouble(fault) => format!("trouble: {}", self::fault(&fault)),
         Notice::ReloadNeeded => "reload needed".to_owned(),
+        Notice::Changed(changed) => {
+            let over = changed.over.iter().map(|over| over.id.as_str());
+            let over: Vec<&str> = over.collect();
+            format!("{} changed, over: {}", changed.keys.join(" "), over.join(" "))
+        }
     }
 }
 
@@ -241,6 +250,8 @@ pub(crate) fn request(message: &[u8]) -> String {
         | Request::Retry { .. }
         | Request::Discard { .. }
         | Request::Record { .. }
+        | Request::Pull
+        | Request::Resolved { .. }
         | Request::Flush => format!("{name}{id}"),
     }
 }

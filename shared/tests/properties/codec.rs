@@ -49,7 +49,7 @@ messages! {
     push: Push, draw::push(), 12;
     answer: Answer, draw::answer(), 9;
     problem: Problem, draw::problem(), 6;
-    log_page: LogPage, draw::log_page(), 5;
+    log_page: LogPage, draw::log_page(), 6;
     stream_id: StreamId, draw::stream_id(), 5;
     audit_record: Record, draw::audit_record(), 2;
     tickets_wanted: TicketsWanted, draw::tickets_wanted(), 5;
@@ -133,7 +133,7 @@ proptest! {
         prop_assert_eq!(Request::open(&envelope), Ok(Some(request.clone())));
         prop_assert_eq!(request_again(&with_more(&sealed, 9, &more)), Some(sealed.clone()));
         if !envelope.body.is_empty() {
-            let body = with_more(envelope.body, 6, &more);
+            let body = with_more(envelope.body, 7, &more);
             let longer = Envelope { body: &body, ..envelope.clone() };
             prop_assert_eq!(Request::open(&longer), Ok(Some(request)));
         }

@@ -5,8 +5,8 @@ use bellwether_shared::base::{
     Seq, Stamp, Wall,
 };
 use bellwether_shared::bus::{
-    Change, Farewell, Hello, Identity, Network, Notice, Reply, Request, Status, Sync, TokenGiven,
-    Welcome, Wipe,
+    Change, Changed, Farewell, Hello, Identity, Network, Notice, Over, Reply, Request, Status,
+    Sync, TokenGiven, Welcome, Wipe,
 };
 use bellwether_shared::rows::{
     Ahead, Config, CursorRow, DeadRow, Deliver, DeviceRow, DoneEntry, DoneRow, FlightRow, HostKind,
@@ -388,8 +388,17 @@ pub(crate) fn log_page() -> impl Strategy<Value = LogPage> {
             LogEvent { offset, device, incarnation, user, lane, seq, taken_at, sealed, bound }
         },
     );
-    (log_epoch(), prop::collection::vec(event, 0..3), number(), number(), any::<bool>())
-        .prop_map(|(epoch, events, head, floor, more)| LogPage { epoch, events, head, floor, more })
+    let events = prop::collection::vec(event, 0..3);
+    (log_epoch(), events, number(), number(), any::<bool>(), of(number())).prop_map(
+        |(epoch, events, head, floor, more, through)| LogPage {
+            epoch,
+            events,
+            head,
+            floor,
+            more,
+            through,
+        },
+    )
 }
 
 fn identity() -> impl Strategy<Value = Identity> {
@@ -398,14 +407,16 @@ fn identity() -> impl Strategy<Value = Identity> {
 
 pub(crate) fn request() -> impl Strategy<Value = Request> {
     let network = of(select(vec![Network::Fast, Network::Medium, Network::Slow]));
-    let hello = (identity(), text(), options(), any::<bool>(), any::<bool>(), network).prop_map(
-        |(identity, server, options, has_token, visible, network)| Hello {
+    let flags = (any::<bool>(), any::<bool>(), any::<Option<bool>>());
+    let hello = (identity(), text(), options(), flags, network).prop_map(
+        |(identity, server, options, (has_token, visible, shows_state), network)| Hello {
             identity,
             server,
             options,
             has_token,
             visible,
             network,
+            shows_state,
         },
     );
     let farewell = (prop::collection::vec(bytes(), 0..4), any::<bool>())
@@ -428,6 +439,8 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
         change().prop_map(Request::Replace),
         change().prop_map(Request::Edit),
         wipe.prop_map(Request::Wipe),
+        Just(Request::Pull),
+        id().prop_map(|id| Request::Resolved { id }),
     ]
 }
 
@@ -458,7 +471,12 @@ pub(crate) fn notice() -> impl Strategy<Value = Notice> {
         .prop_map(|(id, type_, reason, tries)| Notice::Buried { id, type_, reason, tries });
     let lost = (text(), text(), of(log_epoch()), of(log_epoch()))
         .prop_map(|(what, session, from, to)| Notice::StateLost { what, session, from, to });
+    let over = (id(), of(reason())).prop_map(|(id, refused)| Over { id, refused });
+    let over = prop::collection::vec(over, 0..4);
+    let changed = (text(), prop::collection::vec(text(), 0..4), over)
+        .prop_map(|(session, keys, over)| Changed { session, keys, over });
     prop_oneof![
+        changed.prop_map(Notice::Changed),
         status().prop_map(|status| Notice::Welcome(Welcome { status })),
         status().prop_map(Notice::Status),
         reply.prop_map(Notice::Reply),

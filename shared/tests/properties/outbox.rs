@@ -261,6 +261,8 @@ impl World {
                     | Effect::AskForSync
                     | Effect::Request { .. }
                     | Effect::WantToken { .. }
+                    | Effect::Pull { .. }
+                    | Effect::ReadDocument { .. }
                     | Effect::TellHook { .. }
                     | Effect::StartOver
             ) {
@@ -354,6 +356,8 @@ impl World {
             | Effect::AskForSync
             | Effect::Request { .. }
             | Effect::WantToken { .. }
+            | Effect::Pull { .. }
+            | Effect::ReadDocument { .. }
             | Effect::TellHook { .. }
             | Effect::StartOver => {
                 unreachable!("nobody waits for these")

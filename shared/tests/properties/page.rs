@@ -53,8 +53,15 @@ impl World {
     fn new() -> Self {
         let identity = Identity { session: "s".into(), user: "".into() };
         let (server, options) = ("https://server.test".into(), Options::default());
-        let hello =
-            Hello { identity, server, options, has_token: false, visible: true, network: None };
+        let hello = Hello {
+            identity,
+            server,
+            options,
+            has_token: false,
+            visible: true,
+            network: None,
+            shows_state: None,
+        };
         let page = Page::new(PageId([7; 16]), "test", hello, Duration::from_millis(50));
         Self { page, at_ms: 0, newest: Epoch(0), answered: BTreeMap::new() }
     }
@@ -117,6 +124,7 @@ impl World {
                 }
                 Effect::Status(epoch, ..) => assert_eq!(epoch, self.newest),
                 Effect::Welcomed
+                | Effect::Changed(_)
                 | Effect::Buried { .. }
                 | Effect::StateLost { .. }
                 | Effect::TokenWanted(_)

@@ -187,6 +187,8 @@ impl Host {
             }
             Effect::Send { .. }
             | Effect::WantToken { .. }
+            | Effect::Pull { .. }
+            | Effect::ReadDocument { .. }
             | Effect::TellHook { .. }
             | Effect::AskForSync => return None,
         })
@@ -269,7 +271,15 @@ pub(super) fn page(bytes: &[u8]) {
     let Ok(pieces) = decode::<Vec<(u8, &[u8])>>(bytes) else { return };
     let identity = Identity { session: "s".into(), user: "".into() };
     let (server, options) = ("https://server.test".into(), Options::default());
-    let hello = Hello { identity, server, options, has_token: true, visible: true, network: None };
+    let hello = Hello {
+        identity,
+        server,
+        options,
+        has_token: true,
+        visible: true,
+        network: None,
+        shows_state: None,
+    };
     let mut page = Page::new(PageId([7; 16]), "fuzz", hello, Duration::from_millis(50));
     let mut at_ms = 0;
     page.handle(at(0), page::Input::Linked);

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use bellwether_server::audit::{AuditAsk, Export};
 use bellwether_server::bounds::{CBOR_BODY_BYTES_MAX, JSON_BODY_BYTES_MAX};
 use bellwether_server::engine::{
-    Checked, PREREQUISITE_UNKNOWN, PageAsk, Parting, Signatures, check_frame,
+    Checked, PREREQUISITE_UNKNOWN, PageAsk, Parting, Signatures, Which, check_frame,
 };
 use bellwether_server::store::{Memory, Store as _};
 use bellwether_server::ticket::{Ticket, TicketKey};
@@ -56,7 +56,7 @@ pub(super) fn events(bytes: &[u8]) {
         assert_eq!((other.outcome, other.offset), (expected, one.offset));
     }
     let (tenant, session) = ("".into(), "s".into());
-    let ask = PageAsk { tenant, session, epoch: None, after: 0, limit: 1_000 };
+    let ask = PageAsk { tenant, session, epoch: None, after: 0, limit: 1_000, which: Which::All };
     let page: LogPage = at_once(store.page(ask)).expect("the log can be read");
     assert_eq!(page.head, page.events.len() as u64, "each is in the log once");
 }

@@ -12,6 +12,7 @@ mod commit;
 
 use core::time::Duration;
 
+use bellwether_shared::base::joined;
 use bellwether_shared::rows::{self, Key, WriteBatch};
 use wasm_bindgen::JsValue;
 use web_sys::IdbKeyRange;
@@ -113,6 +114,18 @@ impl Store {
         self.rows(store, None, limit).await
     }
 
+    /// Rows whose keys are texts that begin with this, in their order.
+    pub async fn read_texts(
+        &self,
+        store: rows::Store,
+        prefix: &str,
+    ) -> Result<Vec<(Key, Vec<u8>)>, StoreFault> {
+        // No text that begins so comes after this one.
+        let upper = joined(&[prefix, "\u{ffff}"]);
+        let range = IdbKeyRange::bound(&JsValue::from_str(prefix), &JsValue::from_str(&upper))?;
+        self.ranged(store, &range.into(), &JsValue::UNDEFINED).await
+    }
+
     /// One row.
     pub async fn read_one(
         &self,
@@ -154,11 +167,19 @@ impl Store {
             return Ok(Vec::new());
         }
         let range = after.map(beyond).transpose()?.map_or(JsValue::UNDEFINED, JsValue::from);
-        let limit = JsValue::from(limit);
+        self.ranged(store, &range, &JsValue::from(limit)).await
+    }
+
+    async fn ranged(
+        &self,
+        store: rows::Store,
+        range: &JsValue,
+        limit: &JsValue,
+    ) -> Result<Vec<(Key, Vec<u8>)>, StoreFault> {
         let requests = Requests::default();
         // Both at once: one after the other takes twice as long.
-        requests.keys(store.name(), &range, &limit);
-        requests.all(store, &range, &limit);
+        requests.keys(store.name(), range, limit);
+        requests.all(store, range, limit);
         Ok(self.0.run(&requests, Mode::Read, None).await?.pairs(0))
     }
 }

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use crate::effect::{self, AcceptedEvent, Effect, EffectFault, EffectOutcome, Room};
 use crate::engine::{
     Appended, Clerk, Filled, Ledger, Moment, NewStream, Place, Proof, Reader, SessionRow,
-    StoreFault, StreamRow, Taken,
+    StoreFault, StreamRow, Taken, Which,
 };
 use crate::ticket::Ticket;
 
@@ -99,16 +99,28 @@ impl Reader for SqlLedger<'_> {
     fn log(
         &self,
         session: &SessionRow,
+        which: Which,
         after: u64,
         limit: u32,
         each: &mut dyn FnMut(LogEvent) -> bool,
     ) -> Result<(), StoreFault> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT log.offset, stream.device, stream.incarnation, stream.user, stream.lane,
-                    log.seq, log.taken_at, log.sealed
-             FROM bw_log log JOIN bw_stream stream ON stream.stream = log.stream
-             WHERE log.session = ?1 AND log.offset > ?2 ORDER BY log.offset LIMIT ?3",
-        )?;
+        let mut statement = self.connection.prepare_cached(match which {
+            Which::All => {
+                "SELECT log.offset, stream.device, stream.incarnation, stream.user, stream.lane,
+                        log.seq, log.taken_at, log.sealed
+                 FROM bw_log log JOIN bw_stream stream ON stream.stream = log.stream
+                 WHERE log.session = ?1 AND log.offset > ?2 ORDER BY log.offset LIMIT ?3"
+            }
+            // Joined in this order, so that only patches are looked at.
+            Which::Patches => {
+                "SELECT log.offset, stream.device, stream.incarnation, stream.user, stream.lane,
+                        log.seq, log.taken_at, log.sealed
+                 FROM bw_patch patch
+                 CROSS JOIN bw_log log ON log.session = patch.session AND log.offset = patch.offset
+                 JOIN bw_stream stream ON stream.stream = log.stream
+                 WHERE patch.session = ?1 AND patch.offset > ?2 ORDER BY patch.offset LIMIT ?3"
+            }
+        })?;
         let mut rows = statement.query(params![session.key, int(after), limit])?;
         while let Some(row) = rows.next()? {
             let event = LogEvent {
@@ -257,6 +269,11 @@ impl Ledger for SqlLedger<'_> {
             event.sealed,
             event.taken.result,
         ])?;
+        if event.is_patch {
+            let mut statement =
+                self.connection.prepare_cached("INSERT INTO bw_patch VALUES (?1, ?2)")?;
+            statement.execute([session.key, int(event.taken.offset)])?;
+        }
         Ok(())
     }
 

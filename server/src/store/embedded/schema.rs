@@ -6,7 +6,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use bellwether_shared::wire::{self, Event, EventKind};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::ticket::TicketKey;
 
@@ -43,11 +44,30 @@ pub(super) fn migrate(connection: &Connection) -> Result<(), String> {
         return Ok(());
     }
     let steps = missing.concat();
-    connection
-        .execute_batch(&format!(
-            "BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;"
-        ))
-        .map_err(describe)
+    let begin = Transaction::new_unchecked(connection, TransactionBehavior::Immediate);
+    let migrated = begin.and_then(|transaction| {
+        transaction.execute_batch(&steps)?;
+        if found < PATCHES_SINCE {
+            find_patches(&transaction)?;
+        }
+        transaction.pragma_update(None, "user_version", VERSION)?;
+        transaction.commit()
+    });
+    migrated.map_err(describe)
+}
+
+// SQL cannot look into what is sealed.
+fn find_patches(connection: &Connection) -> rusqlite::Result<()> {
+    let mut log = connection.prepare("SELECT session, offset, sealed FROM bw_log")?;
+    let mut insert = connection.prepare("INSERT INTO bw_patch VALUES (?1, ?2)")?;
+    let mut rows = log.query([])?;
+    while let Some(row) = rows.next()? {
+        let sealed: Vec<u8> = row.get(2)?;
+        if wire::decode::<Event<'_>>(&sealed).is_ok_and(|event| event.kind == EventKind::Patch) {
+            insert.execute([row.get::<_, i64>(0)?, row.get(1)?])?;
+        }
+    }
+    Ok(())
 }
 
 /// Sees that the tables are of [`VERSION`], for who only reads.
@@ -103,7 +123,9 @@ const CACHE_KIB: i64 = 16 * 1024;
 const CHECKPOINT_PAGES: i64 = 8_000;
 
 /// What makes each version of the one before. A step is never edited.
-const STEPS: &[&str] = &[TABLES, PROOFS, TICKETS, DOCUMENT];
+const STEPS: &[&str] = &[TABLES, PROOFS, TICKETS, DOCUMENT, PATCHES];
+/// The version from which on the offsets of patches are kept.
+const PATCHES_SINCE: i64 = 5;
 
 // A log is read by session and offset, and is small per event but for bodies: clustered, no rowid.
 const TABLES: &str = "
@@ -215,5 +237,14 @@ CREATE TABLE bw_document (
     key TEXT NOT NULL,
     entry BLOB NOT NULL,
     PRIMARY KEY (session, key)
+) STRICT, WITHOUT ROWID;
+";
+
+// Which events of the log are patches, so that few are found among many (STATE-1).
+const PATCHES: &str = "
+CREATE TABLE bw_patch (
+    session INTEGER NOT NULL,
+    offset INTEGER NOT NULL,
+    PRIMARY KEY (session, offset)
 ) STRICT, WITHOUT ROWID;
 ";

@@ -3,14 +3,14 @@
 //! What always holds: a row leaves the journal in the transaction that files its outcome or its letter, and the queue
 //! once that is on disk.
 
-use super::super::Effect;
-use super::super::Ticket;
 use super::super::backlog::{Backlog, Changing};
 use super::super::batch::Held;
 use super::super::change::{already_sealed, busy};
+use super::super::{Effect, Ticket, Verdicts};
 use super::{Change, Shared, Stream};
 use crate::base::{Fault, Now};
-use crate::rows::{DoneEntry, JournalRow, Key, Op, Reason, Store};
+use crate::bus::{Identity, Over};
+use crate::rows::{DoneEntry, JournalRow, Key, Op, Reason, Store, StreamKey};
 use crate::wire::{Outcome, to_cbor};
 
 impl Stream {
@@ -82,7 +82,11 @@ impl Stream {
     ) {
         let mut ops = Vec::new();
         let mut entries = Vec::new();
+        let mut over = Vec::new();
         for row in self.backlog.rows_at(&positions) {
+            if row.is_patch {
+                over.push(Over::taken(row.id.clone()));
+            }
             let at = row.position;
             match ops.last_mut() {
                 Some(Op::DeleteSpan { through, .. }) if *through + 1 == at => *through = at,
@@ -99,6 +103,18 @@ impl Stream {
         }
         let filed = shared.file_into(&mut ops, &self.key, entries, now);
         shared.effects.push_back(Effect::Commit { ticket, ops, strict });
+        if !over.is_empty() {
+            let StreamKey { session, user, .. } = self.key.clone();
+            shared.effects.push_back(Effect::Verdicts(Verdicts {
+                identity: Identity { session, user },
+                epoch: shared.log_epoch(&self.key.session).unwrap_or_default(),
+                span: None,
+                patches: Vec::new(),
+                at: now.wall,
+                over,
+                losers: Vec::new(),
+            }));
+        }
         self.backlog.change(Changing { ticket, positions, into: None, filed });
     }
 

@@ -1,16 +1,18 @@
 //! What the server has consumed: forgotten here, filed, buried, and followed by the next batch.
 
-use super::super::Ticket;
 use super::super::answer::{believed, refusal};
 use super::super::batch::{Batch, Held, advanced, seal, spans};
 use super::super::retry::{Failure, FailureKind, due};
+use super::super::{Effect, Ticket, Verdicts};
 use super::anew::source_of;
 use super::{Change, Shared, Stream, YIELD_MAX};
 use crate::base::{EventId, Now, limits};
+use crate::bus::{Identity, Over};
 use crate::rows::{
     CursorRow, DoneEntry, DoneRow, Op, ROW_VERSION, Reason, Replay, RetainedRow, Source, Store,
     StreamKey, StreamRow,
 };
+use crate::rules::document::STATE_CONFLICT;
 use crate::wire::{Answer, Lane, Outcome, to_cbor};
 
 impl Stream {
@@ -29,6 +31,7 @@ impl Stream {
         let mut change = Change::to(row, now);
         self.keep_within_room(&mut entries, shared);
         let consumed = entries.len();
+        self.tell_taken(&batch.events, &entries, answer, shared);
         self.consume_into(&mut change, &batch, entries, now, shared);
         self.learn_epoch(&mut change, answer, shared);
         let mut rest = batch.events[consumed..].to_vec();
@@ -89,6 +92,47 @@ impl Stream {
         self.sign(change, shared);
     }
 
+    // Where there are patches among them, or may have been: whoever keeps the document has to know how far the log goes.
+    fn tell_taken(
+        &self,
+        events: &[Held],
+        entries: &[DoneEntry],
+        answer: &Answer,
+        shared: &mut Shared,
+    ) {
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return };
+        let is_new = entries.iter().all(|entry| entry.outcome == Outcome::ACCEPTED);
+        let span = first.offset.zip(last.offset).filter(|(from, through)| {
+            is_new && through.checked_sub(*from) == Some(entries.len() as u64 - 1)
+        });
+        let (mut patches, mut over, mut losers) = (Vec::new(), Vec::new(), Vec::new());
+        for (event, entry) in events.iter().zip(entries).filter(|(event, _)| event.is_patch) {
+            match (refusal(entry), entry.offset) {
+                (Some((code, message)), _) => {
+                    if event.resolve && is_conflict(&code) {
+                        losers.push(event.sealed.clone());
+                    }
+                    over.push(Over {
+                        id: event.id.clone(),
+                        refused: Some(Reason { code, message }),
+                    });
+                }
+                (None, Some(offset)) => patches.push((offset, event.sealed.clone())),
+                (None, None) => {}
+            }
+        }
+        let StreamKey { session, user, .. } = self.key.clone();
+        shared.effects.push_back(Effect::Verdicts(Verdicts {
+            identity: Identity { session, user },
+            epoch: answer.log_epoch,
+            span,
+            patches,
+            at: answer.server_time,
+            over,
+            losers,
+        }));
+    }
+
     // After a batch that was taken whole comes the one that was sealed behind it, if it still fits, and leaves at
     // once: whatever becomes of this change, it is on disk, and the server will say again what the answer said.
     pub(super) fn follow_into(&mut self, change: &mut Change, now: Now, shared: &mut Shared) {
@@ -147,6 +191,10 @@ impl Stream {
         change.over.extend(events.iter().map(|event| event.id.clone()));
         for (event, entry) in events.iter().zip(&entries) {
             if let Some((code, message)) = refusal(entry) {
+                // Two have written, and that is all: it is told, and nobody has to mend it.
+                if event.is_patch && is_conflict(&code) {
+                    continue;
+                }
                 let options = shared.config.options.clone();
                 let reason = Reason { code, message };
                 let burial = shared.dead.bury(
@@ -224,7 +272,7 @@ impl Stream {
 
 impl Shared {
     /// Files outcomes. Gives how many, and the count of events answered that they are filed under.
-    pub(super) fn file_into(
+    pub(in crate::outbox) fn file_into(
         &mut self,
         ops: &mut Vec<Op>,
         stream: &StreamKey,
@@ -259,6 +307,10 @@ impl Shared {
             self.answered -= count;
         }
     }
+}
+
+fn is_conflict(code: &str) -> bool {
+    code == STATE_CONFLICT
 }
 
 // Whether the answer names the first event that is left, and as what.

@@ -1,0 +1,147 @@
+//! The document machine beside the outbox: what one says to the other, and to pages and the server (STATE-1).
+
+use super::{Coordinator, Effect, Refused, To};
+use crate::base::{Culprit, EventId, Fault, Now, PageId, RequestId, Ticket, limits};
+use crate::bus::{Changed, Notice};
+use crate::outbox::{Response, Verdicts};
+use crate::rows::document_prefix;
+use crate::state::{self, Pulled};
+use crate::wire::{CBOR, LogPage, PROBLEM_CBOR, Problem, Snapshot, from_cbor};
+
+impl Coordinator {
+    /// Hands on what both machines ask for, until neither asks for more.
+    pub(super) fn go_on(&mut self, now: Now) {
+        loop {
+            while let Some(effect) = self.outbox.poll_effect() {
+                self.on_outbox(now, effect);
+            }
+            if self.outbox.is_frozen() {
+                return;
+            }
+            self.go_state(now);
+            if !self.outbox.has_effects() {
+                return;
+            }
+        }
+    }
+
+    fn go_state(&mut self, now: Now) {
+        let Self { state, outbox, .. } = self;
+        state.go(now, &mut || outbox.ticket());
+        while let Some(effect) = self.state.poll_effect() {
+            self.on_state(now, effect);
+        }
+    }
+
+    // What lies ahead of the known log is written before the journal lets go of it.
+    pub(super) fn on_verdicts(&mut self, now: Now, verdicts: Verdicts) {
+        let Verdicts { identity, epoch, span, patches, at, over, losers } = verdicts;
+        self.state.on_taken(state::Taken { identity, epoch, span, patches, at, over, losers });
+        self.go_state(now);
+    }
+
+    fn on_state(&mut self, now: Now, effect: state::Effect) {
+        match effect {
+            state::Effect::Load { ticket, session } => {
+                let prefix = document_prefix(&session).into();
+                self.effects.push_back(Effect::ReadDocument { ticket, prefix });
+            }
+            state::Effect::Pull { ticket, identity, path } => {
+                let mut url = String::from(self.outbox.config().server.trim_end_matches('/'));
+                url.push_str(&path);
+                let token = self.tokens.for_push(&identity, ticket);
+                self.pulls.insert(ticket, identity);
+                self.effects.push_back(Effect::Pull { ticket, url: url.into(), token });
+            }
+            state::Effect::Commit { ticket, ops, outcomes } => {
+                // What it appends is read as what pages append.
+                let appends = ops.iter().any(|op| matches!(op, crate::rows::Op::Append { .. }));
+                if appends {
+                    self.appends.insert(ticket, Vec::new());
+                }
+                let (ops, strict) = self.outbox.filed(ops, outcomes, now);
+                let batch = self.batch(ops, strict);
+                self.effects.push_back(Effect::Commit { ticket, batch });
+            }
+            state::Effect::Changed { session, keys, over } => {
+                let notice = Notice::Changed(Changed { session, keys, over });
+                self.send(To::All, RequestId(0), &notice);
+            }
+            state::Effect::Renewed { session, epoch } => {
+                self.outbox.on_renewed(now, &session, epoch);
+            }
+            state::Effect::Settled(ticket, None) => self.asks.on_committed(ticket),
+            state::Effect::Settled(ticket, Some(fault)) => {
+                self.asks.on_commit_failed(ticket, &fault);
+            }
+        }
+    }
+
+    pub(super) fn on_pulled(&mut self, now: Now, ticket: Ticket, response: Response) {
+        let Some(identity) = self.pulls.remove(&ticket) else { return };
+        let pulled = read(&response);
+        if pulled == Pulled::Unauthorized {
+            let refused = self.tokens.on_refused(&identity, ticket, now.mono);
+            self.state.on_pulled(now, ticket, pulled);
+            match refused {
+                Refused::Ask => self.ask_for_token(identity),
+                Refused::Replaced => self.state.on_token(&identity),
+                Refused::Asked => {}
+            }
+        } else {
+            self.state.on_pulled(now, ticket, pulled);
+        }
+        self.tokens.on_response(ticket);
+    }
+
+    pub(super) fn on_pull_wanted(&mut self, page: PageId, id: RequestId) {
+        let Some(identity) = self.roster.identity(page) else { return };
+        let waiter = self.outbox.ticket();
+        self.state.on_news(&identity, (id != RequestId(0)).then_some(waiter));
+        if id != RequestId(0) {
+            self.asks.wait_for(page, id, vec![waiter]);
+        }
+    }
+
+    pub(super) fn on_resolved(&mut self, page: PageId, id: RequestId, event: &EventId) {
+        let Some(identity) = self.roster.identity(page) else { return };
+        self.state.on_resolved(&identity, event);
+        self.asks.wait_for(page, id, Vec::new());
+    }
+}
+
+// Whatever bytes came, it is one or the other.
+fn read(response: &Response) -> Pulled {
+    let failed = |code: &str, message: &str, retry_after_ms| Pulled::Failed {
+        fault: Fault::new(code, Culprit::Server, message),
+        retry_after_ms,
+    };
+    let Response::Http { status, content_type, retry_after_ms, body } = response else {
+        return failed("server-unreachable", "the server could not be reached", None);
+    };
+    let media = content_type.split(';').next().unwrap_or_default().trim();
+    let is = |known: &str| media.eq_ignore_ascii_case(known);
+    match status {
+        200 if is(CBOR) => {
+            if let Ok(page) = from_cbor::<LogPage>(body, limits::ANSWER_BYTES_MAX) {
+                return Pulled::Page(page);
+            }
+            if let Ok(part) = from_cbor::<Snapshot>(body, limits::ANSWER_BYTES_MAX) {
+                return Pulled::Snapshot(part);
+            }
+        }
+        401 => return Pulled::Unauthorized,
+        409 | 410 if is(PROBLEM_CBOR) => return Pulled::Anew,
+        _ => {}
+    }
+    match from_cbor::<Problem>(body, limits::ANSWER_BYTES_MAX) {
+        Ok(problem) if is(PROBLEM_CBOR) => {
+            failed(&problem.code, &problem.detail, problem.retry_after_ms.or(*retry_after_ms))
+        }
+        _ => failed(
+            "server-misbehaved",
+            "the answer did not come from a sync server",
+            *retry_after_ms,
+        ),
+    }
+}

@@ -1,0 +1,516 @@
+//! One session's document, as far as it is known, and what is to be written of it.
+
+use std::collections::VecDeque;
+
+use minicbor::bytes::ByteVec;
+
+use super::{Taken, page_path, snapshot_path};
+use crate::base::{EventId, LogEpoch, Mono, Now, SortedMap, Stamp, Ticket, Wall};
+use crate::bus::{Identity, Over};
+use crate::rows::{
+    AheadRow, DoneEntry, EntryRow, FoldRow, JournalRow, Key, LoserRow, Op, Place, ROW_VERSION,
+    Reason, Store, StreamKey, document_prefix, read,
+};
+use crate::rules::document::{
+    Author, Conflict, Entry, Leaf, Refusal, STATE_CONFLICT, apply, fold, keys,
+};
+use crate::rules::patch::{Patch, Write};
+use crate::wire::{
+    Event, EventFlags, EventKind, Lane, LogPage, Outcome, PATCH_TYPE, Snapshot, decode, to_cbor,
+};
+
+/// What pages are to be told.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    pub(super) keys: Vec<Box<str>>,
+    pub(super) over: Vec<Over>,
+}
+
+impl News {
+    fn change(&mut self, key: &str) {
+        if !self.keys.iter().any(|known| **known == *key) {
+            self.keys.push(key.into());
+        }
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Doc {
+    /// Whose token is used for it.
+    pub(super) identity: Identity,
+    /// A page shows it.
+    pub(super) wanted: bool,
+    /// What follows is what the disk says, and what is to be written of it.
+    pub(super) loaded: bool,
+    /// How far the log is known; not at all before the first snapshot.
+    fold: Option<Fold>,
+    /// The log cannot be read on from there.
+    stale: bool,
+    entries: SortedMap<Box<str>, Entry>,
+    ahead: SortedMap<u64, AheadRow>,
+    /// Parts of a snapshot that are there.
+    parts: Option<Snapshot>,
+    /// Patches to be ordered here.
+    pub(super) rows: VecDeque<LocalRow>,
+    pub(super) wants_pull: bool,
+    /// It waits for a token.
+    pub(super) withheld: bool,
+    pub(super) failures: u32,
+    pub(super) again: Option<Mono>,
+    pub(super) pulled: Option<Mono>,
+    pub(super) waiters: Vec<Ticket>,
+    /// To be written: the keys, whether how far the log is known, and other things.
+    changed: SortedMap<Box<str>, ()>,
+    moved: bool,
+    ops: Vec<Op>,
+    outcomes: Vec<(StreamKey, DoneEntry)>,
+    /// Rows that are removed from the journal with it.
+    ordered: VecDeque<LocalRow>,
+    news: News,
+}
+
+/// A row of the journal that is ordered here: its stream, its position, and the sealed event.
+pub(super) type LocalRow = (StreamKey, u64, Vec<u8>);
+
+/// What is to be written, and told once it is.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    pub(super) ops: Vec<Op>,
+    pub(super) outcomes: Vec<(StreamKey, DoneEntry)>,
+    pub(super) ordered: VecDeque<LocalRow>,
+    pub(super) news: News,
+}
+
+/// How far a log is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fold {
+    epoch: LogEpoch,
+    offset: u64,
+    /// This device alone keeps it.
+    alone: bool,
+}
+
+impl Doc {
+    pub(super) fn new(identity: Identity) -> Self {
+        Self {
+            identity,
+            wanted: false,
+            loaded: false,
+            fold: None,
+            stale: false,
+            entries: SortedMap::new(),
+            ahead: SortedMap::new(),
+            parts: None,
+            rows: VecDeque::new(),
+            wants_pull: false,
+            withheld: false,
+            failures: 0,
+            again: None,
+            pulled: None,
+            waiters: Vec::new(),
+            changed: SortedMap::new(),
+            moved: false,
+            ops: Vec::new(),
+            outcomes: Vec::new(),
+            ordered: VecDeque::new(),
+            news: News::default(),
+        }
+    }
+
+    pub(super) fn wants_load(&self) -> bool {
+        !self.loaded && (self.wanted || !self.ahead.is_empty() || !self.rows.is_empty())
+    }
+
+    /// Whether this device alone has kept it so far.
+    pub(super) fn is_alone(&self) -> bool {
+        self.fold.is_some_and(|fold| fold.alone)
+    }
+
+    /// Whether the document is not known as a whole.
+    pub(super) fn is_partial(&self) -> bool {
+        self.stale || self.fold.is_none() || self.parts.is_some()
+    }
+
+    /// From here on the document is read as a whole.
+    pub(super) fn read_anew(&mut self) {
+        self.stale = true;
+        self.parts = None;
+    }
+
+    /// Parts that are there are of no use.
+    pub(super) fn drop_parts(&mut self) {
+        self.parts = None;
+    }
+
+    /// Whether something was taken beyond what is known.
+    pub(super) fn is_behind(&self) -> bool {
+        !self.ahead.is_empty()
+    }
+
+    /// Which life of the log is known.
+    pub(super) fn epoch(&self) -> Option<LogEpoch> {
+        self.fold.filter(|fold| !fold.alone).map(|fold| fold.epoch)
+    }
+
+    /// What to ask the server for.
+    pub(super) fn path(&self, session: &str) -> String {
+        match (&self.fold, &self.parts) {
+            (Some(fold), None) if !self.stale => page_path(session, fold.epoch, fold.offset),
+            (_, parts) => {
+                let last = parts.as_ref().and_then(|parts| parts.entries.last());
+                snapshot_path(session, last.map_or("", |(key, _)| key))
+            }
+        }
+    }
+
+    /// Takes up what the disk says. What has been taken meanwhile stays.
+    pub(super) fn load(&mut self, rows: &[(Key, Vec<u8>)]) {
+        let prefix = document_prefix(&self.identity.session);
+        self.loaded = true;
+        for (key, bytes) in rows {
+            match Place::of(key, &prefix) {
+                Some(Place::Fold) => {
+                    let fold = read::<FoldRow>(bytes).ok();
+                    self.fold = fold.map(|FoldRow { epoch, offset, alone, .. }| Fold {
+                        epoch,
+                        offset,
+                        alone,
+                    });
+                }
+                Some(Place::Key(key)) => {
+                    // One that cannot be read is asked for anew, with all the others.
+                    if let Ok(EntryRow { entry, .. }) = read(bytes) {
+                        self.entries.insert(key.into(), entry);
+                    } else {
+                        self.fold = None;
+                    }
+                }
+                Some(Place::Ahead(offset)) => {
+                    if let Ok(row) = read::<AheadRow>(bytes) {
+                        self.ahead.get_or_insert_with(offset, || row);
+                    }
+                }
+                Some(Place::Loser(_)) | None => {}
+            }
+        }
+        self.catch_up();
+        self.wants_pull |= !self.ahead.is_empty();
+    }
+
+    /// The disk may say something else than this; `rows` are still in the journal.
+    pub(super) fn forget(&mut self, again: Mono, mut rows: VecDeque<LocalRow>) {
+        let new = Self::new(self.identity.clone());
+        let before = core::mem::replace(self, new);
+        rows.extend(before.rows);
+        self.wanted = true;
+        self.wants_pull = true;
+        self.again = Some(again);
+        self.waiters = before.waiters;
+        self.rows = rows;
+    }
+
+    /// Events of ours were taken.
+    pub(super) fn on_taken(&mut self, taken: Taken) {
+        let Taken { epoch, span, patches, at, over, losers, .. } = taken;
+        let known = self.fold.filter(|fold| fold.epoch == epoch && self.follows(*fold));
+        let follows = known.zip(span).filter(|(fold, (from, _))| fold.offset + 1 == *from);
+        if let Some((_, (_, through))) = follows {
+            for (offset, sealed) in patches {
+                self.take(offset, at, &sealed);
+            }
+            self.advance(through);
+        } else {
+            for (offset, sealed) in patches {
+                self.news.over.extend(event(&sealed).map(|(event, _)| Over::taken(event.id)));
+                let sealed = ByteVec::from(sealed);
+                let row = AheadRow { version: ROW_VERSION, offset, taken_at: at, sealed, epoch };
+                let key = Place::Ahead(offset).key(&self.identity.session);
+                self.ops.push(Op::Put { store: Store::Document, key, row: to_cbor(&row) });
+                self.ahead.insert(offset, row);
+                self.wants_pull = true;
+            }
+        }
+        self.news.over.extend(over);
+        losers.iter().for_each(|sealed| self.lose(at, sealed));
+    }
+
+    /// What was refused is done with.
+    pub(super) fn resolve(&mut self, id: &EventId) {
+        let key = Place::Loser(id.as_str()).key(&self.identity.session);
+        self.ops.push(Op::Delete { store: Store::Document, key });
+    }
+
+    /// A page of the log's patches.
+    pub(super) fn on_page(&mut self, page: LogPage) {
+        let known = self.fold.filter(|fold| fold.epoch == page.epoch && self.follows(*fold));
+        // What is no longer in the log is told by the document alone.
+        let Some(fold) = known.filter(|fold| page.floor <= fold.offset) else {
+            return self.read_anew();
+        };
+        let last = page.events.last().map_or(fold.offset, |event| event.offset);
+        for event in page.events {
+            self.take(event.offset, event.taken_at, &event.sealed);
+        }
+        let through = page.through.unwrap_or(last).max(last);
+        self.advance(if page.more { through } else { through.max(page.head) });
+        self.wants_pull |= page.more;
+    }
+
+    /// A part of the document. Gives the log's life, if it is another than the one that was known.
+    pub(super) fn on_snapshot(&mut self, part: Snapshot) -> Option<LogEpoch> {
+        let mut parts = match self.parts.take() {
+            Some(parts) if parts.epoch == part.epoch => parts,
+            // Each part is of another document: begun anew.
+            Some(_) => {
+                self.wants_pull = true;
+                return None;
+            }
+            // Of all parts the first tells from where the log goes on.
+            None => Snapshot { entries: Vec::new(), ..part.clone() },
+        };
+        parts.entries.extend(part.entries);
+        if part.more {
+            self.parts = Some(parts);
+            return None;
+        }
+        let Snapshot { epoch, head, entries, .. } = parts;
+        let before = core::mem::take(&mut self.entries);
+        for (key, bytes) in entries {
+            // One that cannot be read is of a build to come.
+            if let Ok(entry) = decode::<Entry>(&bytes) {
+                self.entries.insert(key, entry);
+            }
+        }
+        for (key, entry) in self.entries.iter() {
+            if before.get(&**key) != Some(entry) {
+                self.changed.insert(key.clone(), ());
+            }
+        }
+        for (key, _) in before.iter() {
+            if !self.entries.contains_key(key) {
+                self.changed.insert(key.clone(), ());
+            }
+        }
+        let known = self.epoch();
+        self.fold = Some(Fold { epoch, offset: head, alone: false });
+        self.stale = false;
+        self.moved = true;
+        // Patches of another life are sent again by whoever keeps them.
+        let session = &self.identity.session;
+        let ops = &mut self.ops;
+        self.ahead.retain(|offset, row| {
+            if row.epoch != epoch {
+                let key = Place::Ahead(*offset).key(session);
+                ops.push(Op::Delete { store: Store::Document, key });
+            }
+            row.epoch == epoch
+        });
+        self.catch_up();
+        known.filter(|known| *known != epoch).map(|_| epoch)
+    }
+
+    /// Orders what the journal has, where there is no server.
+    pub(super) fn confirm(&mut self, now: Now) {
+        if !self.loaded || self.fold.is_some_and(|fold| !fold.alone) {
+            return;
+        }
+        while let Some((stream, position, sealed)) = self.rows.pop_front() {
+            let Some((event, patch)) = event(&sealed) else { continue };
+            let fold =
+                self.fold.unwrap_or(Fold { epoch: LogEpoch::default(), offset: 0, alone: true });
+            let version = fold.offset + 1;
+            let (id, made, page) = (&event.id, event.stamp, event.page);
+            let author = Author { id, made, page, taken_at: now.wall, version };
+            let before = |key: &str| self.entries.get(key).cloned();
+            let is_repeat = keys(&patch).any(|key| {
+                self.entries.get(key).is_some_and(|entry| entry.writer.as_ref() == Some(id))
+            });
+            let checked = patch.check().map_err(|why| refused("patch-malformed", why.words()));
+            let applied = checked.and_then(|()| match apply(before, &patch, author) {
+                _ if is_repeat => Ok(SortedMap::new()),
+                Ok(changed) => Ok(changed),
+                Err(Refusal::Conflict(Conflict { .. })) => {
+                    Err(refused(STATE_CONFLICT, "the key was changed meanwhile"))
+                }
+                Err(Refusal::TooManyLeaves { .. }) => {
+                    Err(refused("state-too-large", "the key would have too many places"))
+                }
+            });
+            let id = event.id.clone();
+            if event.flags.is_some_and(|flags| flags.has(EventFlags::RESOLVE))
+                && applied.as_ref().is_err_and(|reason| &*reason.code == STATE_CONFLICT)
+            {
+                self.lose(now.wall, &sealed);
+            }
+            let (outcome, reason) = match applied {
+                Ok(changed) => {
+                    self.fold = Some(Fold { offset: version, ..fold });
+                    self.moved = true;
+                    self.keep(changed);
+                    let known = if is_repeat { Outcome::DUPLICATE } else { Outcome::ACCEPTED };
+                    (known, None)
+                }
+                Err(reason) => (Outcome::REFUSED, Some(reason)),
+            };
+            let (code, message) = reason.clone().map(|it| (it.code, it.message)).unzip();
+            let offset = reason.is_none().then_some(version);
+            let result = None;
+            let entry = DoneEntry { id: id.clone(), outcome, offset, result, code, message };
+            self.outcomes.push((stream.clone(), entry));
+            let (from, through) = (position, position);
+            self.ops.push(Op::DeleteSpan { store: Store::Journal, from, through });
+            self.news.over.push(Over { id, refused: reason });
+            self.ordered.push_back((stream, position, sealed));
+        }
+    }
+
+    /// There is a server now: what this device has kept alone becomes patches for it, as old as what they hold.
+    pub(super) fn hand_over(&mut self, now: Now, id: &mut dyn FnMut() -> EventId) {
+        let Identity { session, user } = self.identity.clone();
+        let stream = StreamKey { session: session.clone(), user, lane: Lane::default() };
+        for (key, entry) in self.entries.iter() {
+            if let Some(sealed) = whole(key, entry, now.wall, id()) {
+                let row = to_cbor(&JournalRow::new(&stream, &sealed, now.wall));
+                self.ops.push(Op::Append { row });
+            }
+            let key = Place::Key(key).key(&session);
+            self.ops.push(Op::Delete { store: Store::Document, key });
+        }
+        let key = Place::Fold.key(&session);
+        self.ops.push(Op::Delete { store: Store::Document, key });
+        self.entries = SortedMap::new();
+        self.fold = None;
+        self.wants_pull = true;
+    }
+
+    /// What is to be written, and told once it is.
+    pub(super) fn take_written(&mut self, session: &str) -> Written {
+        let mut ops = core::mem::take(&mut self.ops);
+        let store = Store::Document;
+        let changed = core::mem::take(&mut self.changed);
+        for key in changed.keys() {
+            self.news.change(key);
+            let at = Place::Key(key).key(session);
+            ops.push(match self.entries.get(key) {
+                Some(entry) => {
+                    let row = to_cbor(&EntryRow { version: ROW_VERSION, entry: entry.clone() });
+                    Op::Put { store, key: at, row }
+                }
+                None => Op::Delete { store, key: at },
+            });
+        }
+        if let (true, Some(fold)) = (core::mem::take(&mut self.moved), self.fold) {
+            let Fold { epoch, offset, alone } = fold;
+            let row = to_cbor(&FoldRow { version: ROW_VERSION, epoch, offset, alone });
+            ops.push(Op::Put { store, key: Place::Fold.key(session), row });
+        }
+        Written {
+            ops,
+            outcomes: core::mem::take(&mut self.outcomes),
+            ordered: core::mem::take(&mut self.ordered),
+            news: core::mem::take(&mut self.news),
+        }
+    }
+
+    // It waits for somebody who makes one of two.
+    fn lose(&mut self, at: Wall, sealed: &[u8]) {
+        if let Some((event, patch)) = event(sealed) {
+            let key = Place::Loser(event.id.as_str()).key(&self.identity.session);
+            let row = LoserRow { version: ROW_VERSION, at, sealed: sealed.to_vec().into() };
+            self.ops.push(Op::Put { store: Store::Document, key, row: to_cbor(&row) });
+            keys(&patch).for_each(|key| self.news.change(key));
+        }
+    }
+
+    // Whether the log's patches can be folded from here on.
+    fn follows(&self, fold: Fold) -> bool {
+        self.loaded && !self.stale && !fold.alone
+    }
+
+    // The log is known up to here, as far as there are patches in it.
+    fn advance(&mut self, through: u64) {
+        let first = |doc: &Self| doc.ahead.keys().next().copied().filter(|it| *it <= through);
+        while let Some(offset) = first(self) {
+            let Some(row) = self.ahead.remove(&offset) else { return };
+            self.take(offset, row.taken_at, &row.sealed);
+            let key = Place::Ahead(offset).key(&self.identity.session);
+            self.ops.push(Op::Delete { store: Store::Document, key });
+        }
+        if let Some(fold) = self.fold.as_mut().filter(|fold| fold.offset < through) {
+            fold.offset = through;
+            self.moved = true;
+        }
+        self.catch_up();
+    }
+
+    // What lay ahead may follow now.
+    fn catch_up(&mut self) {
+        let Some(fold) = self.fold.filter(|fold| self.follows(*fold)) else { return };
+        let first = self.ahead.iter().next();
+        if let Some((offset, _)) = first.filter(|(offset, _)| **offset <= fold.offset + 1) {
+            let through = (*offset).max(fold.offset);
+            self.advance(through);
+        }
+    }
+
+    // A patch of the log, in its order.
+    fn take(&mut self, offset: u64, taken_at: Wall, sealed: &[u8]) {
+        let Some((event, patch)) = event(sealed) else { return };
+        let (id, made, page) = (&event.id, event.stamp, event.page);
+        let author = Author { id, made, page, taken_at, version: offset };
+        let changed = fold(|key| self.entries.get(key).cloned(), &patch, author);
+        self.keep(changed);
+        self.news.over.push(Over::taken(event.id));
+    }
+
+    fn keep(&mut self, mut changed: SortedMap<Box<str>, Entry>) {
+        while let Some((key, entry)) = changed.pop_first() {
+            self.changed.insert(key.clone(), ());
+            self.entries.insert(key, entry);
+        }
+    }
+}
+
+/// The patch that an event is.
+fn event(sealed: &[u8]) -> Option<(Event<'_>, Patch<'_>)> {
+    let event: Event<'_> =
+        decode(sealed).ok().filter(|it: &Event<'_>| it.kind == EventKind::Patch)?;
+    let patch = decode(event.data?).ok()?;
+    Some((event, patch))
+}
+
+// A patch that writes all of a key; none if there is nothing to write.
+fn whole(key: &str, entry: &Entry, at: Wall, id: EventId) -> Option<Vec<u8>> {
+    let newest = entry.leaves.iter().map(|leaf| leaf.mark).max()?;
+    let write = |leaf: &'_ Leaf| -> (Vec<Box<str>>, Option<ByteVec>) {
+        (leaf.path.clone(), leaf.value.clone())
+    };
+    let leaves: Vec<_> = entry.leaves.iter().map(write).collect();
+    let writes = leaves.iter().map(|(path, value)| Write {
+        key,
+        path: path.iter().map(|name| &**name).collect(),
+        value: value.as_ref().map(|value| &***value),
+        base: None,
+    });
+    let data = to_cbor(&Patch { writes: writes.collect() });
+    Some(to_cbor(&Event {
+        id,
+        kind: EventKind::Patch,
+        type_: PATCH_TYPE,
+        key: None,
+        data: Some(&data),
+        schema: 0,
+        stamp: Stamp(newest.stamp.0),
+        page: newest.page,
+        at,
+        correlation: None,
+        after: None,
+        binds: None,
+        flags: None,
+    }))
+}
+
+fn refused(code: &str, message: &str) -> Reason {
+    Reason { code: code.into(), message: message.into() }
+}

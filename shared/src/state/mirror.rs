@@ -1,0 +1,395 @@
+//! The page's copy of a session's document: what is confirmed, and on top of it what was written since (STATE-1, STATE-8).
+//!
+//! ```text
+//!  shown  =  confirmed (rows of `document`)  ⊕  taken ahead of them  ⊕  in the journal  ⊕  tentative (heard of other pages)
+//! ```
+//!
+//! What always holds:
+//! - what is shown is recomputed from its parts, never changed in place; so a patch that comes to its end in whatever way
+//!   leaves nothing behind;
+//! - a patch is shown from when this page hears of it until the coordinator names it, or until the disk, read after
+//!   [`TENTATIVE_MS_MAX`](limits::TENTATIVE_MS_MAX), has nothing of it;
+//! - a patch that whoever orders them would refuse is not shown.
+//!
+//! Not here: reading the disk, and telling other pages.
+
+use core::time::Duration;
+
+use crate::base::{EventId, Mono, Now, PageId, SortedMap, Stamp, limits};
+use crate::bus::Over;
+use crate::rows::{
+    AheadRow, EntryRow, FoldRow, JournalRow, Key, LoserRow, Place, document_prefix, read,
+};
+use crate::rules::document::{Author, Entry, Leaf, apply, keys};
+use crate::rules::patch::{Base, Patch};
+use crate::wire::{Event, EventKind, decode};
+
+/// Where a patch that is not confirmed stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stand {
+    /// The log has it, further on than is known.
+    Ahead(u64),
+    /// The journal has it.
+    Queued(u64),
+    /// A page has said so, at this time.
+    Tentative(Mono),
+}
+
+#[derive(Debug, Clone)]
+struct Pending {
+    stand: Stand,
+    id: EventId,
+    sealed: Vec<u8>,
+    /// Reads of the disk that had begun when it came to stand there.
+    reads: u64,
+}
+
+/// A write of this device that did not count, or not alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clash {
+    /// The key.
+    pub key: Box<str>,
+    /// What was confirmed when it was written.
+    pub base: Entry,
+    /// What was shown of it.
+    pub local: Entry,
+    /// What is confirmed now.
+    pub remote: Entry,
+}
+
+/// What a change has come to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct News {
+    /// Keys that are shown differently.
+    pub keys: Vec<Box<str>>,
+    /// Writes that have met others.
+    pub clashes: Vec<Clash>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Mirror {
+    session: Box<str>,
+    /// How far the log is known.
+    version: u64,
+    confirmed: SortedMap<Box<str>, Entry>,
+    pending: Vec<Pending>,
+    /// Of keys with something pending what is shown.
+    shown: SortedMap<Box<str>, Entry>,
+    losers: Vec<(EventId, Vec<u8>)>,
+    /// The greatest stamp of what is confirmed.
+    newest: Stamp,
+    /// Reads of the whole disk that have begun.
+    reads: u64,
+}
+
+impl Mirror {
+    /// Of a document of which nothing is known.
+    #[must_use]
+    pub fn new(session: &str) -> Self {
+        Self { session: session.into(), ..Self::default() }
+    }
+
+    /// Whose document it is.
+    #[must_use]
+    pub fn session(&self) -> &str {
+        &self.session
+    }
+
+    /// How far the log is known.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The keys that have a value.
+    pub fn keys(&self) -> Vec<Box<str>> {
+        let mut keys: Vec<Box<str>> = self.confirmed.keys().cloned().collect();
+        keys.extend(self.shown.keys().filter(|key| !self.confirmed.contains_key(*key)).cloned());
+        keys.retain(|key| self.get(key).is_some_and(|entry| !entry.is_deleted()));
+        keys
+    }
+
+    /// What is shown of a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Entry> {
+        self.shown.get(key).or_else(|| self.confirmed.get(key))
+    }
+
+    /// The greatest stamp of what is confirmed: a write of this page has to be later.
+    #[must_use]
+    pub fn newest(&self) -> Stamp {
+        self.newest
+    }
+
+    /// What a write to this key is built on.
+    #[must_use]
+    pub fn base(&self, key: &str) -> Base {
+        let version = self.confirmed.get(key).map_or(0, |entry| entry.version);
+        let shown = self.shown.get(key).and_then(|entry| entry.writer.clone());
+        Base { version, after: shown }
+    }
+
+    /// Patches that were refused for a conflict, and wait for somebody who makes one of two.
+    #[must_use]
+    pub fn losers(&self) -> &[(EventId, Vec<u8>)] {
+        &self.losers
+    }
+
+    /// When the disk is to be asked about a patch that was heard of, and of which nothing has come.
+    #[must_use]
+    pub fn due(&self) -> Option<Mono> {
+        let since = self.pending.iter().filter_map(|it| match it.stand {
+            Stand::Tentative(since) => Some(since),
+            Stand::Ahead(_) | Stand::Queued(_) => None,
+        });
+        since.min().map(|since| since.after(Duration::from_millis(limits::TENTATIVE_MS_MAX)))
+    }
+
+    /// A page has written, this one or another. What is no patch is none.
+    pub fn on_patch(&mut self, now: Now, sealed: &[u8]) -> News {
+        let Some((event, _)) = opened(sealed) else { return News::default() };
+        if self.pending.iter().any(|it| it.id == event.id) {
+            return News::default();
+        }
+        let stand = Stand::Tentative(now.mono);
+        let (sealed, reads) = (sealed.to_vec(), self.reads);
+        let pending = Pending { stand, id: event.id, sealed, reads };
+        let news = self.show(now, &pending);
+        self.pending.push(pending);
+        news
+    }
+
+    /// It is durable, at this place in the journal. Whether this page has heard of it before.
+    pub fn on_durable(&mut self, id: &EventId, position: u64) -> bool {
+        let Some(at) = self.pending.iter().position(|it| it.id == *id) else { return false };
+        if let Some(pending) = self.pending.get_mut(at)
+            && matches!(pending.stand, Stand::Tentative(_))
+        {
+            pending.stand = Stand::Queued(position);
+            pending.reads = self.reads;
+        }
+        true
+    }
+
+    /// It will never be durable.
+    pub fn on_withdrawn(&mut self, now: Now, id: &EventId) -> News {
+        self.end(now, |it| it.id == *id)
+    }
+
+    /// The coordinator names patches that have come to their end, and the rows of the document are these.
+    pub fn on_changed(&mut self, now: Now, over: &[Over], rows: &[(Key, Vec<u8>)]) -> News {
+        let ends = |it: &Pending| over.iter().any(|over| over.id == it.id);
+        let ended: Vec<Pending> = self.pending.iter().filter(|it| ends(it)).cloned().collect();
+        let keep = |it: &Pending| !ends(it);
+        self.renew(now, rows, None, &keep, &ended)
+    }
+
+    /// All of the disk is about to be read. Gives the number of the read.
+    pub fn begin_read(&mut self) -> u64 {
+        self.reads += 1;
+        self.reads
+    }
+
+    /// All of the disk was this when one transaction of that number has read it. What was durable before and is not there
+    /// any more is over; what was not, and was heard of long ago, will never be.
+    pub fn on_read(
+        &mut self,
+        now: Now,
+        read: u64,
+        rows: &[(Key, Vec<u8>)],
+        journal: &[(u64, Vec<u8>)],
+    ) -> News {
+        let patience = Duration::from_millis(limits::TENTATIVE_MS_MAX);
+        let keep = |it: &Pending| match it.stand {
+            Stand::Tentative(since) => now.mono.since(since) < patience,
+            Stand::Queued(_) => it.reads >= read,
+            Stand::Ahead(_) => false,
+        };
+        self.renew(now, rows, Some(journal), &keep, &[])
+    }
+
+    fn renew(
+        &mut self,
+        now: Now,
+        rows: &[(Key, Vec<u8>)],
+        journal: Option<&[(u64, Vec<u8>)]>,
+        keep: &dyn Fn(&Pending) -> bool,
+        ended: &[Pending],
+    ) -> News {
+        let prefix = document_prefix(&self.session);
+        let mut confirmed = SortedMap::new();
+        let mut pending: Vec<Pending> = Vec::new();
+        self.losers.clear();
+        let reads = self.reads;
+        let add = |pending: &mut Vec<Pending>, stand, sealed: &[u8]| {
+            if let Some((event, _)) = opened(sealed)
+                && !pending.iter().any(|it| it.id == event.id)
+            {
+                pending.push(Pending { stand, id: event.id, sealed: sealed.to_vec(), reads });
+            }
+        };
+        for (key, row) in rows {
+            match Place::of(key, &prefix) {
+                Some(Place::Fold) => {
+                    self.version = read::<FoldRow>(row).map_or(0, |row| row.offset);
+                }
+                Some(Place::Key(key)) => {
+                    if let Ok(row) = read::<EntryRow>(row) {
+                        confirmed.insert(key.into(), row.entry);
+                    }
+                }
+                Some(Place::Ahead(offset)) => {
+                    if let Ok(row) = read::<AheadRow>(row) {
+                        add(&mut pending, Stand::Ahead(offset), &row.sealed);
+                    }
+                }
+                Some(Place::Loser(_)) => {
+                    if let Ok(row) = read::<LoserRow>(row)
+                        && let Some((event, _)) = opened(&row.sealed)
+                    {
+                        self.losers.push((event.id, row.sealed.to_vec()));
+                    }
+                }
+                None => {}
+            }
+        }
+        for (position, row) in journal.unwrap_or_default() {
+            if let Ok(row) = read::<JournalRow<'_>>(row)
+                && *row.session == *self.session
+            {
+                add(&mut pending, Stand::Queued(*position), row.sealed);
+            }
+        }
+        // One that is ahead is read again each time.
+        let kept = |it: &&Pending| keep(it) && !matches!(it.stand, Stand::Ahead(_));
+        for before in self.pending.iter().filter(kept) {
+            if !pending.iter().any(|it| it.id == before.id) {
+                pending.push(before.clone());
+            }
+        }
+        pending.sort_by(|one, other| one.stand.cmp(&other.stand));
+        let entries = confirmed.values().flat_map(|entry: &Entry| &entry.leaves);
+        self.newest = entries.map(|leaf| leaf.mark.stamp).max().unwrap_or_default();
+        let clashes = self.clashes(now, &confirmed, ended);
+        let before = core::mem::replace(&mut self.confirmed, confirmed);
+        self.pending = pending;
+        let shown = self.compute(now);
+        let mut keys = Vec::new();
+        for key in
+            before.keys().chain(shown.keys()).chain(self.confirmed.keys()).chain(self.shown.keys())
+        {
+            let was = shown.get(key).or_else(|| before.get(key));
+            if !looks(was, self.get(key)) && !keys.contains(key) {
+                keys.push(key.clone());
+            }
+        }
+        News { keys, clashes }
+    }
+
+    // Keys to which this device has written, and that are confirmed as something else than it would have made of them.
+    fn clashes(
+        &self,
+        now: Now,
+        confirmed: &SortedMap<Box<str>, Entry>,
+        ended: &[Pending],
+    ) -> Vec<Clash> {
+        let mut expected: SortedMap<Box<str>, Entry> = SortedMap::new();
+        let mut clashes = Vec::new();
+        for pending in ended {
+            let known = |key: &str| expected.get(key).or_else(|| self.confirmed.get(key)).cloned();
+            let changed = applied(now, pending, &known);
+            changed
+                .iter()
+                .for_each(|(key, entry)| drop(expected.insert(key.clone(), entry.clone())));
+        }
+        for (key, local) in self.shown.iter() {
+            let base = self.confirmed.get(key).cloned().unwrap_or_default();
+            let remote = confirmed.get(key).cloned().unwrap_or_default();
+            let foreseen = expected.get(key).unwrap_or(&base);
+            if !looks(Some(foreseen), Some(&remote)) {
+                clashes.push(Clash { key: key.clone(), base, local: local.clone(), remote });
+            }
+        }
+        clashes
+    }
+
+    fn end(&mut self, now: Now, ends: impl Fn(&Pending) -> bool) -> News {
+        self.pending.retain(|it| !ends(it));
+        let before = self.compute(now);
+        let mut keys: Vec<Box<str>> = Vec::new();
+        for key in before.keys().chain(self.shown.keys()) {
+            let was = before.get(key).or_else(|| self.confirmed.get(key));
+            if !looks(was, self.get(key)) && !keys.contains(key) {
+                keys.push(key.clone());
+            }
+        }
+        News { keys, clashes: Vec::new() }
+    }
+
+    // Computes all that is shown; gives what was before.
+    fn compute(&mut self, now: Now) -> SortedMap<Box<str>, Entry> {
+        let before = core::mem::take(&mut self.shown);
+        let pending = core::mem::take(&mut self.pending);
+        for it in &pending {
+            self.show(now, it);
+        }
+        self.pending = pending;
+        before
+    }
+
+    // Puts one more on top.
+    fn show(&mut self, now: Now, pending: &Pending) -> News {
+        let known = |key: &str| self.get(key).cloned();
+        let changed = applied(now, pending, &known);
+        let keys = changed.iter().filter(|(key, entry)| !looks(self.get(key), Some(entry)));
+        let keys = keys.map(|(key, _)| key.clone()).collect();
+        changed.iter().for_each(|(key, entry)| drop(self.shown.insert(key.clone(), entry.clone())));
+        News { keys, clashes: Vec::new() }
+    }
+}
+
+/// The page that wrote what is shown of a key last.
+#[must_use]
+pub fn writer(entry: &Entry) -> PageId {
+    entry.leaves.iter().map(|leaf| leaf.mark).max().map_or(PageId::default(), |mark| mark.page)
+}
+
+fn applied(
+    now: Now,
+    pending: &Pending,
+    known: &dyn Fn(&str) -> Option<Entry>,
+) -> SortedMap<Box<str>, Entry> {
+    let Some((event, patch)) = opened(&pending.sealed) else { return SortedMap::new() };
+    let (made, page) = (event.stamp, event.page);
+    // A write that names a version does not mean one that is not confirmed.
+    let author = Author { id: &pending.id, made, page, taken_at: now.wall, version: u64::MAX };
+    // What would be refused is not shown.
+    apply(known, &patch, author).unwrap_or_default()
+}
+
+// Whether two come to the same value.
+fn looks(one: Option<&Entry>, other: Option<&Entry>) -> bool {
+    let (one, other) = (visible(one), visible(other));
+    one.len() == other.len()
+        && one
+            .iter()
+            .zip(other)
+            .all(|(one, other)| one.path == other.path && one.value == other.value)
+}
+
+fn visible(entry: Option<&Entry>) -> &[Leaf] {
+    entry.filter(|entry| !entry.is_deleted()).map_or(&[], |entry| &entry.leaves)
+}
+
+fn opened(sealed: &[u8]) -> Option<(Event<'_>, Patch<'_>)> {
+    let event: Event<'_> =
+        decode(sealed).ok().filter(|it: &Event<'_>| it.kind == EventKind::Patch)?;
+    let patch: Patch<'_> = decode(event.data?).ok()?;
+    patch.check().ok()?;
+    keys(&patch).next()?;
+    Some((event, patch))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! The page's copy, shown rows, rows of the journal and what other pages say.
+
+use super::*;
+use crate::base::{LogEpoch, Stamp, Wall};
+use crate::rows::{ROW_VERSION, StreamKey};
+use crate::rules::document::fold;
+use crate::rules::patch::Write;
+use crate::wire::{Lane, PATCH_TYPE, to_cbor};
+
+fn at(ms: u64) -> Now {
+    Now { mono: Mono(ms), wall: Wall(1_000_000 + ms) }
+}
+
+fn id(name: &str) -> EventId {
+    EventId::new(name).expect("tests use fit ids")
+}
+
+fn sealed(name: &str, stamp: u64, key: &str, value: &str, base: Option<Base>) -> Vec<u8> {
+    let write = Write { key, path: Vec::new(), value: Some(value.as_bytes()), base };
+    let data = to_cbor(&Patch { writes: vec![write] });
+    to_cbor(&Event {
+        id: id(name),
+        kind: EventKind::Patch,
+        type_: PATCH_TYPE,
+        key: None,
+        data: Some(&data),
+        schema: 0,
+        stamp: Stamp(stamp),
+        page: PageId([stamp as u8; 16]),
+        at: Wall(0),
+        correlation: None,
+        after: None,
+        binds: None,
+        flags: None,
+    })
+}
+
+/// The rows of a document that these patches have made, one after the other.
+fn rows(log: &[Vec<u8>]) -> Vec<(Key, Vec<u8>)> {
+    let mut entries: SortedMap<Box<str>, Entry> = SortedMap::new();
+    for (version, sealed) in (1..).zip(log) {
+        let (event, patch) = opened(sealed).expect("our own patch");
+        let (made, page) = (event.stamp, event.page);
+        let author = Author { id: &event.id, made, page, taken_at: Wall(1_000_000), version };
+        let changed = fold(|key| entries.get(key).cloned(), &patch, author);
+        changed.iter().for_each(|(key, entry)| drop(entries.insert(key.clone(), entry.clone())));
+    }
+    let entry = |(key, entry): (&Box<str>, &Entry)| {
+        let row = EntryRow { version: ROW_VERSION, entry: entry.clone() };
+        (Place::Key(key).key("s"), to_cbor(&row))
+    };
+    let mut rows: Vec<_> = entries.iter().map(entry).collect();
+    let (epoch, offset) = (LogEpoch([1; 16]), log.len() as u64);
+    let fold = FoldRow { version: ROW_VERSION, epoch, offset, alone: false };
+    rows.push((Place::Fold.key("s"), to_cbor(&fold)));
+    rows
+}
+
+fn queued(position: u64, sealed: &[u8]) -> (u64, Vec<u8>) {
+    let (session, user) = ("s".into(), "".into());
+    let stream = StreamKey { session, user, lane: Lane::Normal };
+    (position, to_cbor(&JournalRow::new(&stream, sealed, Wall(0))))
+}
+
+fn shown(mirror: &Mirror, key: &str) -> Option<String> {
+    let value = mirror.get(key)?.leaves.first()?.value.clone()?;
+    Some(String::from_utf8_lossy(&value).into())
+}
+
+fn names(news: &News) -> Vec<&str> {
+    news.keys.iter().map(|key| &**key).collect()
+}
+
+#[test]
+fn a_patch_is_shown_until_it_is_named() {
+    let mut mirror = Mirror::new("s");
+    let patch = sealed("e1", 5, "k", "1", None);
+    assert_eq!(names(&mirror.on_patch(at(1), &patch)), ["k"]);
+    assert_eq!(mirror.on_patch(at(1), &patch), News::default(), "it is heard of again");
+    assert_eq!(shown(&mirror, "k").as_deref(), Some("1"));
+    assert!(mirror.on_durable(&id("e1"), 3));
+    assert!(!mirror.on_durable(&id("e2"), 4));
+
+    let news = mirror.on_changed(at(2), &[Over::taken(id("e1"))], &rows(&[patch]));
+    assert_eq!(news, News::default(), "it looks as before");
+    assert_eq!((mirror.version(), mirror.keys(), mirror.due()), (1, vec!["k".into()], None));
+}
+
+#[test]
+fn one_that_is_withdrawn_or_refused_leaves_what_was_there() {
+    let mut mirror = Mirror::new("s");
+    let before = sealed("e1", 5, "k", "1", None);
+    mirror.on_changed(at(1), &[], &rows(std::slice::from_ref(&before)));
+    mirror.on_patch(at(2), &sealed("e2", 6, "k", "2", None));
+    assert_eq!(names(&mirror.on_withdrawn(at(3), &id("e2"))), ["k"]);
+    assert_eq!(shown(&mirror, "k").as_deref(), Some("1"));
+
+    mirror.on_patch(at(4), &sealed("e3", 7, "k", "3", None));
+    let refused = [Over { id: id("e3"), refused: None }];
+    assert_eq!(names(&mirror.on_changed(at(5), &refused, &rows(&[before]))), ["k"]);
+    assert_eq!(shown(&mirror, "k").as_deref(), Some("1"));
+}
+
+#[test]
+fn what_the_disk_has_is_shown_in_its_order_and_what_it_lacks_ends() {
+    let base = |version, after: Option<&str>| Some(Base { version, after: after.map(id) });
+    let (one, two) =
+        (sealed("e1", 5, "k", "1", base(0, None)), sealed("e2", 6, "k", "2", base(0, Some("e1"))));
+    let mut mirror = Mirror::new("s");
+    mirror.on_patch(at(1), &sealed("e3", 7, "l", "3", None));
+    mirror.on_durable(&id("e3"), 1);
+    mirror.on_patch(at(1), &sealed("e4", 8, "m", "4", None));
+    let read = mirror.begin_read();
+    mirror.on_patch(at(2), &sealed("e5", 9, "n", "5", None));
+    mirror.on_durable(&id("e5"), 9);
+    let news = mirror.on_read(at(3), read, &[], &[queued(2, &one), queued(7, &two)]);
+    assert_eq!(names(&news), ["l", "k"], "e3 was durable before, and is over");
+    assert_eq!(shown(&mirror, "k").as_deref(), Some("2"));
+    assert_eq!(shown(&mirror, "m").as_deref(), Some("4"), "it may be durable soon");
+    assert_eq!(shown(&mirror, "n").as_deref(), Some("5"), "it became durable behind the read");
+
+    assert_eq!(mirror.due(), Some(Mono(1 + limits::TENTATIVE_MS_MAX)));
+    let read = mirror.begin_read();
+    let news = mirror.on_read(at(1 + limits::TENTATIVE_MS_MAX), read, &[], &[queued(9, &one)]);
+    assert_eq!(names(&news), ["k", "m", "n"]);
+    assert_eq!(shown(&mirror, "m"), None);
+}
+
+#[test]
+fn one_that_would_be_refused_is_not_shown() {
+    let mut mirror = Mirror::new("s");
+    mirror.on_changed(at(1), &[], &rows(&[sealed("e1", 5, "k", "1", None)]));
+    assert_eq!(mirror.base("k"), Base { version: 1, after: None });
+    let late = sealed("e2", 6, "k", "2", Some(Base { version: 0, after: None }));
+    assert_eq!(mirror.on_patch(at(2), &late), News::default());
+    let fit = sealed("e3", 6, "k", "3", Some(mirror.base("k")));
+    assert_eq!(names(&mirror.on_patch(at(2), &fit)), ["k"]);
+    assert_eq!(mirror.base("k"), Base { version: 1, after: Some(id("e3")) });
+}
+
+#[test]
+fn a_write_that_meets_another_is_told_with_both() {
+    let mut mirror = Mirror::new("s");
+    let (first, mine, theirs) = (
+        sealed("e1", 5, "k", "1", None),
+        sealed("mine", 7, "k", "2", None),
+        sealed("theirs", 9, "k", "3", None),
+    );
+    mirror.on_changed(at(1), &[], &rows(std::slice::from_ref(&first)));
+    mirror.on_patch(at(2), &mine);
+    let log = [first, theirs, mine];
+    let news = mirror.on_changed(at(3), &[Over::taken(id("mine"))], &rows(&log));
+    let values = news.clashes.iter().map(|clash| {
+        let value = |entry: &Entry| {
+            String::from_utf8_lossy(entry.leaves[0].value.as_ref().expect("a value")).into_owned()
+        };
+        (&*clash.key, value(&clash.base), value(&clash.local), value(&clash.remote))
+    });
+    let values: Vec<_> = values.collect();
+    assert_eq!(values, [("k", "1".into(), "2".into(), "3".into())]);
+    assert_eq!(names(&news), ["k"]);
+}
+
+#[test]
+fn rows_of_another_session_and_bytes_that_are_none_change_nothing() {
+    let mut mirror = Mirror::new("t");
+    let patch = sealed("e1", 5, "k", "1", None);
+    let read = mirror.begin_read();
+    let journal = [queued(1, &patch), (2, vec![1, 2, 3])];
+    let news = mirror.on_read(at(1), read, &rows(&[patch]), &journal);
+    assert_eq!((news, mirror.on_patch(at(1), b"no patch")), (News::default(), News::default()));
+}

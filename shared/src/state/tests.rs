@@ -1,0 +1,418 @@
+//! The document machine against a server that is told in a few lines, and a disk that is a map.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::base::{PageId, Stamp};
+use crate::rows::{EntryRow, FoldRow, Place, Store, document_prefix, read};
+use crate::rules::document::{self, Author, Entry};
+use crate::rules::patch::{Base, Patch, Write};
+use crate::wire::{
+    Event, EventFlags, EventKind, Lane, LogEvent, Outcome, PATCH_TYPE, decode, to_cbor,
+};
+
+fn at(ms: u64) -> Now {
+    Now { mono: Mono(ms), wall: Wall(1_000_000 + ms) }
+}
+
+fn identity() -> Identity {
+    Identity { session: "s".into(), user: "ann".into() }
+}
+
+fn stream() -> StreamKey {
+    StreamKey { session: "s".into(), user: "ann".into(), lane: Lane::Normal }
+}
+
+fn id(name: &str) -> EventId {
+    EventId::new(name).expect("tests use fit ids")
+}
+
+fn sealed(name: &str, stamp: u64, key: &str, value: &str, base: Option<Base>) -> Vec<u8> {
+    let write = Write { key, path: Vec::new(), value: Some(value.as_bytes()), base };
+    let data = to_cbor(&Patch { writes: vec![write] });
+    to_cbor(&Event {
+        id: id(name),
+        kind: EventKind::Patch,
+        type_: PATCH_TYPE,
+        key: None,
+        data: Some(&data),
+        schema: 0,
+        stamp: Stamp(stamp),
+        page: PageId([1; 16]),
+        at: Wall(0),
+        correlation: None,
+        after: None,
+        binds: None,
+        flags: Some(EventFlags::RESOLVE),
+    })
+}
+
+/// A server's log of patches alone, its document, and the device beside it.
+struct World {
+    state: State,
+    rows: BTreeMap<Key, Vec<u8>>,
+    epoch: LogEpoch,
+    log: Vec<Vec<u8>>,
+    floor: u64,
+    entries: BTreeMap<Box<str>, Entry>,
+    refuses: bool,
+    last: u64,
+    told: Vec<String>,
+    ms: u64,
+}
+
+impl World {
+    fn new(served: bool) -> Self {
+        Self {
+            state: State::new(served, 7),
+            rows: BTreeMap::new(),
+            epoch: LogEpoch([1; 16]),
+            log: Vec::new(),
+            floor: 0,
+            entries: BTreeMap::new(),
+            refuses: false,
+            last: 0,
+            told: Vec::new(),
+            ms: 0,
+        }
+    }
+
+    /// Somebody writes at the server. Gives the offset.
+    fn write(&mut self, sealed: Vec<u8>) -> u64 {
+        let event: Event<'_> = decode(&sealed).expect("our own event");
+        let patch: Patch<'_> = decode(event.data.expect("it is a patch")).expect("our own patch");
+        let version = self.log.len() as u64 + 1;
+        let (made, page) = (event.stamp, event.page);
+        let author = Author { id: &event.id, made, page, taken_at: Wall(version), version };
+        let changed = document::fold(|key| self.entries.get(key).cloned(), &patch, author);
+        self.entries.extend(changed.iter().map(|(key, entry)| (key.clone(), entry.clone())));
+        self.log.push(sealed);
+        version
+    }
+
+    /// The server takes a patch of this device.
+    fn take(&mut self, sealed: Vec<u8>) {
+        let offset = self.write(sealed.clone());
+        let (identity, epoch, span) = (identity(), self.epoch, Some((offset, offset)));
+        let (patches, at) = (vec![(offset, sealed)], Wall(offset));
+        let (over, losers) = (Vec::new(), Vec::new());
+        self.state.on_taken(Taken { identity, epoch, span, patches, at, over, losers });
+        self.go();
+    }
+
+    fn answer(&self, path: &str) -> Pulled {
+        let argument = |name: &str| {
+            path.split(['?', '&']).find_map(|part| part.strip_prefix(name)).map(str::to_owned)
+        };
+        if path.starts_with("/v1/state") {
+            let after = argument("after=").unwrap_or_default();
+            let rest = self.entries.iter().filter(|(key, _)| ***key > *after);
+            let mut entries = rest.map(|(key, entry)| (key.clone(), to_cbor(entry).into()));
+            let entries: Vec<_> = entries.by_ref().take(2).collect();
+            let last = entries.last().map(|(key, _): &(Box<str>, _)| key.clone());
+            let more = last.is_some_and(|last| self.entries.keys().any(|key| *key > last));
+            let (epoch, head) = (self.epoch, self.log.len() as u64);
+            return Pulled::Snapshot(Snapshot { epoch, head, entries, more });
+        }
+        if argument("epoch=") != Some(self.epoch.text()) {
+            return Pulled::Anew;
+        }
+        let after: u64 = argument("after=").and_then(|it| it.parse().ok()).expect("it is asked");
+        let events = (1..).zip(&self.log).filter(|(offset, _)| *offset > after);
+        let events = events.take(2).map(|(offset, sealed)| LogEvent {
+            offset,
+            device: crate::base::DeviceId([0; 16]),
+            incarnation: crate::base::Incarnation([0; 16]),
+            user: "".into(),
+            lane: Lane::Normal,
+            seq: crate::base::Seq(1),
+            taken_at: Wall(offset),
+            sealed: sealed.clone().into(),
+            bound: None,
+        });
+        let events: Vec<_> = events.collect();
+        let head = self.log.len() as u64;
+        let more = events.last().is_some_and(|event| event.offset < head);
+        let (epoch, floor) = (self.epoch, self.floor);
+        Pulled::Page(LogPage { epoch, events, head, floor, more, through: None })
+    }
+
+    fn go(&mut self) {
+        loop {
+            self.ms += 1;
+            let now = at(self.ms);
+            let last = &mut self.last;
+            self.state.go(now, &mut || {
+                *last += 1;
+                Ticket(*last)
+            });
+            let Some(effect) = self.state.poll_effect() else { return };
+            match effect {
+                Effect::Load { ticket, session } => {
+                    let prefix = document_prefix(&session);
+                    let of = |(key, row): (&Key, &Vec<u8>)| (key.clone(), row.clone());
+                    let rows = self.rows.iter().map(of).filter(
+                        |(key, _)| matches!(key, Key::Text(text) if text.starts_with(&prefix)),
+                    );
+                    let rows: Vec<_> = rows.collect();
+                    self.state.on_loaded(ticket, &rows);
+                }
+                Effect::Pull { ticket, path, .. } => {
+                    let answer = self.answer(&path);
+                    self.state.on_pulled(now, ticket, answer);
+                }
+                Effect::Commit { ticket, .. } if core::mem::take(&mut self.refuses) => {
+                    self.told.push("refused".into());
+                    self.state.on_commit_failed(now, ticket);
+                    self.ms += 10_000;
+                }
+                Effect::Commit { ticket, ops, outcomes } => {
+                    self.told.extend(
+                        outcomes
+                            .iter()
+                            .map(|(_, entry)| format!("{} {:?}", entry.id, entry.outcome)),
+                    );
+                    for op in ops {
+                        match op {
+                            Op::Put { store: Store::Document, key, row } => {
+                                self.rows.insert(key, row);
+                            }
+                            Op::Delete { store: Store::Document, key } => {
+                                self.rows.remove(&key);
+                            }
+                            Op::Append { .. } => self.told.push("appended".into()),
+                            Op::DeleteSpan { from, .. } => self.told.push(format!("-{from}")),
+                            Op::Put { .. } | Op::Delete { .. } => panic!("of no other store"),
+                        }
+                    }
+                    self.state.on_committed(ticket);
+                }
+                Effect::Changed { mut keys, over, .. } => {
+                    keys.sort();
+                    let over = over.iter().map(|over| match &over.refused {
+                        Some(reason) => format!("{} {}", over.id, reason.code),
+                        None => over.id.to_string(),
+                    });
+                    let over: Vec<_> = over.collect();
+                    self.told.push(format!("{} changed, over: {}", keys.join(" "), over.join(" ")));
+                }
+                Effect::Renewed { .. } => self.told.push("renewed".into()),
+                Effect::Settled(ticket, fault) => {
+                    let code = fault.map_or("".into(), |fault| fault.code);
+                    self.told.push(format!("settled {} {code}", ticket.0));
+                }
+            }
+        }
+    }
+
+    fn told(&mut self) -> Vec<String> {
+        core::mem::take(&mut self.told)
+    }
+
+    /// What the disk has of a key, and how far it is known.
+    fn shown(&self) -> (BTreeMap<Box<str>, Entry>, u64, usize) {
+        let prefix = document_prefix("s");
+        let mut entries = BTreeMap::new();
+        let (mut offset, mut ahead) = (0, 0);
+        for (key, row) in &self.rows {
+            match Place::of(key, &prefix).expect("it is of the session") {
+                Place::Fold => offset = read::<FoldRow>(row).expect("our own row").offset,
+                Place::Key(key) => {
+                    let row = read::<EntryRow>(row).expect("our own row");
+                    entries.insert(key.into(), row.entry);
+                }
+                Place::Ahead(_) => ahead += 1,
+                Place::Loser(_) => {}
+            }
+        }
+        (entries, offset, ahead)
+    }
+
+    fn agrees(&self) {
+        assert_eq!(self.shown(), (self.entries.clone(), self.log.len() as u64, 0));
+    }
+}
+
+#[test]
+fn a_page_that_comes_has_all_of_the_document_in_parts() {
+    let mut world = World::new(true);
+    for key in ["a", "b", "c", "d", "e"] {
+        world.write(sealed(key, 5, key, "1", None));
+    }
+    world.state.on_wanted(at(0), &identity());
+    world.go();
+    world.agrees();
+    assert_eq!(world.told(), ["a b c d e changed, over: "]);
+}
+
+#[test]
+fn what_is_new_is_pulled_page_by_page_and_folded_in_its_order() {
+    let mut world = World::new(true);
+    world.state.on_wanted(at(0), &identity());
+    world.go();
+    for name in ["e1", "e2", "e3", "e4", "e5"] {
+        world.write(sealed(name, 5, "k", "1", None));
+    }
+    world.state.on_news(&identity(), Some(Ticket(99)));
+    world.go();
+    world.agrees();
+    let told = world.told().join("; ");
+    assert!(told.ends_with("settled 99 "), "{told}");
+}
+
+#[test]
+fn a_patch_of_ours_is_folded_without_asking_if_it_follows() {
+    let mut world = World::new(true);
+    world.state.on_wanted(at(0), &identity());
+    world.go();
+    world.take(sealed("mine", 5, "k", "1", None));
+    world.agrees();
+    assert_eq!(world.told(), ["k changed, over: mine"]);
+}
+
+#[test]
+fn one_that_does_not_follow_waits_as_a_row_until_what_lies_between_is_there() {
+    let mut world = World::new(true);
+    world.state.on_wanted(at(0), &identity());
+    world.go();
+    world.write(sealed("theirs", 9, "k", "2", None));
+    let offset = world.write(sealed("mine", 5, "k", "1", None));
+    let (identity, epoch, span) = (identity(), world.epoch, Some((offset, offset)));
+    let patches = vec![(offset, sealed("mine", 5, "k", "1", None))];
+    let (over, losers) = (Vec::new(), Vec::new());
+    world.state.on_taken(Taken { identity, epoch, span, patches, at: Wall(1), over, losers });
+    let now = at(5);
+    world.state.go(now, &mut || Ticket(50));
+    let Some(Effect::Commit { ops, .. }) = world.state.poll_effect() else { panic!("a row") };
+    assert!(matches!(&ops[..], [Op::Put { store: Store::Document, key, .. }]
+        if matches!(Place::named(key), Some(Place::Ahead(2)))));
+    world.state.on_committed(Ticket(50));
+    world.go();
+    world.agrees();
+}
+
+#[test]
+fn a_log_that_lives_another_life_or_keeps_too_little_is_read_from_its_document() {
+    let mut world = World::new(true);
+    world.write(sealed("e1", 5, "a", "1", None));
+    world.state.on_wanted(at(0), &identity());
+    world.go();
+
+    world.write(sealed("e2", 5, "b", "1", None));
+    world.floor = 2;
+    world.state.on_news(&identity(), None);
+    world.go();
+    world.agrees();
+
+    world.told();
+    (world.epoch, world.floor) = (LogEpoch([2; 16]), 0);
+    (world.log, world.entries) = (Vec::new(), BTreeMap::new());
+    world.write(sealed("e3", 5, "b", "3", None));
+    world.state.on_news(&identity(), None);
+    world.go();
+    world.agrees();
+    assert_eq!(world.told(), ["renewed", "a b changed, over: "]);
+}
+
+#[test]
+fn a_disk_that_refuses_is_read_again_and_loses_nothing() {
+    let mut world = World::new(true);
+    world.state.on_wanted(at(0), &identity());
+    world.go();
+    world.refuses = true;
+    world.take(sealed("mine", 5, "k", "1", None));
+    world.ms += 2_000;
+    world.go();
+    world.agrees();
+
+    let mut alone = World::new(false);
+    alone.refuses = true;
+    alone.state.on_row(stream(), 4, &sealed("mine", 5, "k", "1", None));
+    alone.go();
+    alone.ms += 2_000;
+    alone.go();
+    assert_eq!(alone.told().last().map(String::as_str), Some("k changed, over: mine"));
+    assert_eq!(alone.shown().0.len(), 1);
+}
+
+#[test]
+fn without_a_server_the_coordinator_takes_and_refuses_like_one() {
+    let mut world = World::new(false);
+    let base = |version, after| Some(Base { version, after });
+    world.state.on_row(stream(), 1, &sealed("e1", 5, "k", "1", base(0, None)));
+    world.state.on_row(stream(), 2, &sealed("e2", 6, "k", "2", base(0, None)));
+    world.state.on_row(stream(), 3, &sealed("e3", 7, "k", "3", base(0, Some(id("e1")))));
+    world.state.on_row(stream(), 4, &sealed("e3", 7, "k", "3", base(0, Some(id("e1")))));
+    world.go();
+    let told = world.told();
+    let outcomes: Vec<&str> =
+        told.iter().filter(|line| line.contains("Outcome")).map(|line| line.as_str()).collect();
+    let shown = |name: &str, outcome: Outcome| format!("{name} {outcome:?}");
+    assert_eq!(
+        outcomes,
+        [
+            shown("e1", Outcome::ACCEPTED),
+            shown("e2", Outcome::REFUSED),
+            shown("e3", Outcome::ACCEPTED),
+            shown("e3", Outcome::DUPLICATE),
+        ]
+    );
+    assert_eq!(
+        told.last().map(String::as_str),
+        Some("k changed, over: e1 e2 state-conflict e3 e3")
+    );
+    assert!(world.rows.keys().any(|key| Place::named(key) == Some(Place::Loser("e2"))));
+    world.state.on_resolved(&identity(), &id("e2"));
+    world.go();
+    assert!(!world.rows.keys().any(|key| Place::named(key) == Some(Place::Loser("e2"))));
+}
+
+#[test]
+fn what_a_device_has_kept_alone_is_handed_to_its_first_server() {
+    let mut world = World::new(false);
+    world.state.on_row(stream(), 1, &sealed("e1", 5, "k", "1", None));
+    world.state.on_row(stream(), 2, &sealed("e2", 5, "l", "1", None));
+    world.go();
+    world.told();
+    let mut after = World { state: State::new(true, 7), ..world };
+    after.state.on_wanted(at(0), &identity());
+    after.go();
+    assert_eq!(after.told()[..2], ["appended", "appended"]);
+    after.agrees();
+}
+
+#[test]
+fn a_server_that_cannot_be_reached_is_asked_later_and_later_and_a_token_is_waited_for() {
+    let mut state = State::new(true, 7);
+    let mut last = 0;
+    let mut pull = |state: &mut State, ms: u64| loop {
+        state.go(at(ms), &mut || {
+            last += 1;
+            Ticket(last)
+        });
+        match state.poll_effect() {
+            Some(Effect::Load { ticket, .. }) => state.on_loaded(ticket, &[]),
+            Some(Effect::Pull { ticket, .. }) => return Some(ticket),
+            Some(other) => panic!("{other:?} is not asked for"),
+            None => return None,
+        }
+    };
+    state.on_wanted(at(0), &identity());
+    let mut ms = 0;
+    let mut waits = Vec::new();
+    for _ in 0..9 {
+        let ticket = pull(&mut state, ms).expect("it asks");
+        let fault = Fault::new("server-unreachable", crate::base::Culprit::Server, "");
+        state.on_pulled(at(ms), ticket, Pulled::Failed { fault, retry_after_ms: None });
+        assert_eq!(pull(&mut state, ms), None);
+        let due = state.poll_timeout(at(ms)).expect("it asks again").0;
+        waits.push(due - ms);
+        ms = due;
+    }
+    assert!(waits[0] < 1_500 && waits[8] > 40_000 && waits[8] <= 75_000, "{waits:?}");
+    let ticket = pull(&mut state, ms).expect("it asks");
+    state.on_pulled(at(ms), ticket, Pulled::Unauthorized);
+    assert_eq!((pull(&mut state, ms), state.poll_timeout(at(ms))), (None, None));
+    state.on_token(&identity());
+    assert!(pull(&mut state, ms).is_some());
+}
