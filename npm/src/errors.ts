@@ -16,6 +16,8 @@ export type ErrorCode =
   | "channel-open"
   | "event-invalid"
   | "data-invalid"
+  | "state-invalid"
+  | "state-refused"
   | "request-invalid"
   | "seal-failed"
   | "open-failed"

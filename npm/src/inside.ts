@@ -3,7 +3,7 @@
 import type { appFault, named, settled } from "./errors.js";
 import type { Asked, refuseUnknown, text, unfit } from "./options.js";
 import type { PageOutbox, checked, decode, encode } from "./outbox.js";
-import type { Bellwether } from "./types.js";
+import type { Bellwether, BellwetherEventMap } from "./types.js";
 import type { Client, Fault } from "./wasm.js";
 
 /** The inside of one page. */
@@ -18,6 +18,8 @@ export interface Inside {
   token(user: string, session: string): Promise<string | undefined>;
   /** Calls `look` with each word of the coordinator, after which there may be something new on disk. */
   watch(look: () => void): void;
+  /** Fires an event of the page. */
+  fire<K extends keyof BellwetherEventMap>(type: K, detail: BellwetherEventMap[K]["detail"]): void;
   /** Tells the app of a fault that no call waits for. */
   report(fault: Fault): void;
   /** Takes note of what came of storing an event. */

@@ -11,6 +11,7 @@ import type {
   EnqueueOptions,
   Identity,
   OutboxOptions,
+  StateOptions,
   TokenSource,
 } from "./types.js";
 import type { RawOptions } from "./wasm.js";
@@ -23,6 +24,7 @@ export interface Asked {
   /** Which lines to log: `false` for none, `""` for all, else those with this text. */
   debug: string | false;
   guardUnload: boolean;
+  state: StateOptions | undefined;
   encrypt: EncryptHooks | undefined;
   migrate: OutboxOptions["migrate"];
 }
@@ -49,6 +51,7 @@ export function readOptions(options: ConnectOptions, build: string): Asked {
     dropOldest: oneOf("deadLetterOverflow", outbox.deadLetterOverflow, OVERFLOWS) === OVERFLOWS[1],
     requests: oneOf("deliver", outbox.deliver, DELIVERS) === DELIVERS[1],
     hasToken: token !== undefined,
+    state: options.state !== undefined,
     debug: debug !== false,
     ...counts(outbox),
   };
@@ -66,9 +69,31 @@ export function readOptions(options: ConnectOptions, build: string): Asked {
     wasm: isCompiled(wasm) ? wasm : url("wasm", wasm),
     debug,
     guardUnload: oneOf("guardUnload", options.guardUnload, [true, false]) ?? false,
+    state: options.state && readState(options.state),
     encrypt,
     migrate,
   };
+}
+
+function readState(state: StateOptions): StateOptions {
+  refuseUnknown(state, STATE_OPTIONS);
+  const { keyStrategies = {}, initial = {} } = state;
+  for (const name of ["throttleMs", "debounceMs"] as const) checkU32(name, state[name]);
+  for (const name of ["syncKeys", "excludeKeys"] as const) {
+    const keys: unknown = state[name] ?? [];
+    if (!Array.isArray(keys) || !keys.every((key) => typeof key === "string")) {
+      throw unfit(name, keys, "an array of keys");
+    }
+  }
+  for (const name of ["customResolver", "shouldSync", "validate"] as const) {
+    if (state[name] !== undefined) checkFunction(name, state[name]);
+  }
+  for (const [name, value] of Object.entries({ keyStrategies, initial })) {
+    if (typeof value !== "object" || value === null) throw unfit(name, value, "an object");
+  }
+  oneOf("conflictStrategy", state.conflictStrategy, STRATEGIES);
+  Object.values(keyStrategies).forEach((it) => oneOf("keyStrategies", it, STRATEGIES));
+  return { ...state };
 }
 
 /** Checks what `setIdentity` is given. */
@@ -224,6 +249,20 @@ const OUTBOX_OPTIONS: readonly (keyof OutboxOptions)[] = [
   "migrate",
 ];
 
+const STATE_OPTIONS: readonly (keyof StateOptions)[] = [
+  "syncKeys",
+  "excludeKeys",
+  "throttleMs",
+  "debounceMs",
+  "conflictStrategy",
+  "keyStrategies",
+  "customResolver",
+  "shouldSync",
+  "validate",
+  "initial",
+];
+const STRATEGIES = ["last-write-wins", "merge", "first-write-wins", "custom"] as const;
+
 const OVERFLOWS = ["block", "drop-oldest"] as const;
 const DELIVERS = ["protocol", "requests"] as const;
 
@@ -236,6 +275,7 @@ const OPTIONS: readonly (keyof ConnectOptions)[] = [
   "user",
   "token",
   "outbox",
+  "state",
   "guardUnload",
   "wasm",
   "debug",

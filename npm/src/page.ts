@@ -9,6 +9,7 @@ import { later } from "./load.js";
 import { checkIdentity, refuseUnknown, text, unfit } from "./options.js";
 import type { Asked } from "./options.js";
 import { PageOutbox, checked, decode, encode } from "./outbox.js";
+import { PageState } from "./state.js";
 import type {
   Bellwether,
   BellwetherEventMap,
@@ -28,6 +29,7 @@ export class Page extends EventTarget implements Bellwether {
   readonly #onClosing: (over: Promise<void>) => void;
   #client!: Client;
   #outbox!: PageOutbox;
+  #state: PageState | undefined;
   readonly #over = new AbortController();
   #raw = STARTING;
   #storage: Status["storage"] = "best-effort";
@@ -47,8 +49,12 @@ export class Page extends EventTarget implements Bellwether {
     onClosing: (over: Promise<void>) => void,
   ): Promise<Page> {
     const page = new Page(asked, onClosing);
-    const { raw, encrypt, migrate, guardUnload } = asked;
-    const isPlain = !encrypt && !migrate && !guardUnload && !raw.requests && !raw.maxPending;
+    const { raw, encrypt, migrate, guardUnload, state = {} } = asked;
+    // What becomes of a write that may be refused is found out there, and a page that is offline could not load it.
+    const strategies = [state.conflictStrategy, ...Object.values(state.keyStrategies ?? {})];
+    const decides = strategies.some((it) => it === "first-write-wins" || it === "custom");
+    const asksMore = encrypt || migrate || guardUnload || raw.requests || raw.maxPending || decides;
+    const isPlain = !asksMore;
     // What is not there yet is not waited for where nothing of it was asked for.
     const more = isPlain ? undefined : await later();
     await settled((opened) => {
@@ -62,6 +68,7 @@ export class Page extends EventTarget implements Bellwether {
     const inside = page.#inside();
     // Before the app can enqueue anything: it is older.
     if (hasLeft(raw.channel)) await later().then((it) => it.adopt(inside), page.#report);
+    page.#state = new PageState(inside);
     page.#outbox = more ? more.furnish(inside) : new PageOutbox(inside);
     // The app can listen once `connect` has resolved and its microtasks have run.
     setTimeout(() => page.#release());
@@ -88,6 +95,10 @@ export class Page extends EventTarget implements Bellwether {
 
   get outbox(): PageOutbox {
     return this.#outbox;
+  }
+
+  get state(): PageState {
+    return this.#state!;
   }
 
   flush(): Promise<FlushReport> {
@@ -156,6 +167,10 @@ export class Page extends EventTarget implements Bellwether {
         return this.#fire("error", named(told.detail));
       case "token":
         return this.#onTokenWanted(told.detail);
+      case "state":
+        return this.#state?.onChange(told.detail);
+      case "clash":
+        return this.#state?.onClash(told.detail);
       case "message":
         return this.#log(told.detail);
       default:
@@ -215,6 +230,7 @@ export class Page extends EventTarget implements Bellwether {
       token: (user, session) => this.#token(user, session),
       watch: (look) => (this.#look = look),
       report: this.#report,
+      fire: (type, detail) => this.#fire(type, detail),
       stored: this.#onStored,
       kit: KIT,
     };
@@ -236,7 +252,7 @@ export class Page extends EventTarget implements Bellwether {
   #log({ out, name }: Happenings["message"]): void {
     const { debug, raw } = this.#asked;
     if (debug !== false && name.includes(debug)) {
-      console.debug(`[bellwether ${raw.channel}] ${out ? "out" : "in"}: ${name}`);
+      console.debug(`[bellwether ${raw.channel} ${this.id}] ${out ? "out" : "in"}: ${name}`);
     }
   }
 

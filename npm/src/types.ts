@@ -4,8 +4,10 @@
 // Signatures may grow by optional fields, and never shrink.
 
 import type { BellwetherError } from "./errors.js";
+import type { Change, Conflict, SharedState, StateOptions } from "./shared-state.js";
 
 export type * from "./hooks.js";
+export type * from "./shared-state.js";
 
 /** What {@link connect} is told. Every field is optional; a name it does not know is refused. */
 export interface ConnectOptions {
@@ -38,6 +40,8 @@ export interface ConnectOptions {
   token?: TokenSource | undefined;
   /** How events are stored and sent. */
   outbox?: OutboxOptions | undefined;
+  /** How the shared state behaves in this page. */
+  state?: StateOptions | undefined;
   /**
    * Asks the user before the page is closed while something is undelivered. The listener is there
    * only as long as that, so that it does not keep the page out of the back/forward cache. Default
@@ -154,6 +158,8 @@ export interface Bellwether extends EventTarget {
   readonly status: Status;
   /** The queue of events to the server. */
   readonly outbox: Outbox;
+  /** What all pages and devices of the session share. */
+  readonly state: SharedState;
 
   /**
    * Tries to send all that is pending, without waiting for batches or delays to run out.
@@ -262,6 +268,10 @@ export interface Bellwether extends EventTarget {
 export interface BellwetherEventMap {
   /** `status` is another. */
   status: CustomEvent<Status>;
+  /** Keys of the shared state have a value from elsewhere. */
+  "remote-update": CustomEvent<Change>;
+  /** Two writes to a key of the shared state did not know of one another. */
+  conflict: CustomEvent<Conflict>;
   /** An event was given up, and waits for `retry` or `discard`. */
   "dead-letter": CustomEvent<DeadLetterNotice>;
   /** Something durable is gone or was replaced: by the browser, by a restored profile or server. */

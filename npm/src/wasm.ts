@@ -2,7 +2,7 @@
 //
 // What always holds: texts, numbers, flags and callbacks cross, never the app's own objects.
 
-import type { BellwetherEventMap, Status } from "./types.js";
+import type { BellwetherEventMap, Change, Status } from "./types.js";
 
 /** Starts the page's wasm, once per page. */
 export type Start = (input: { module_or_path: WebAssembly.Module | Response }) => Promise<unknown>;
@@ -38,6 +38,8 @@ export interface RawOptions {
   safetyNetMs: number | undefined;
   /** Not the wasm's affair; here because two calls of `connect` have to agree on it. */
   maxPending: number | undefined;
+  /** The page shows the shared state from the start. */
+  state: boolean;
   /** Events leave as plain requests. */
   requests: boolean;
 }
@@ -52,6 +54,8 @@ export interface Happenings {
   "state-lost": BellwetherEventMap["state-lost"]["detail"];
   "reload-needed": BellwetherEventMap["reload-needed"]["detail"];
   error: Fault;
+  state: Change;
+  clash: { key: string; base: Leaf[]; local: Leaf[]; remote: Leaf[] };
   /** To be answered by {@link Client.token}. */
   token: { user: string; session: string };
   /** Only with `debug`. */
@@ -105,6 +109,14 @@ export interface Client {
    * not. `of` is the event, or with `user` the session that is wiped; all of them if it is left out.
    */
   ask(what: What, of: string | undefined, user: string | undefined, settle: Settle<any>): void;
+  /**
+   * Writes to the session's document, and returns the event's id at once; settles with how far the log is known. `how`
+   * is 4 for a write that waits for a resolver if it loses.
+   */
+  set(writes: StateWrite[], how: number, settle: Settle<number>): string;
+  /** What is shown of a key; or the keys that have a value. */
+  state(key: string): Leaf[] | undefined;
+  state(key: undefined): string[];
   token(user: string, session: string, token: string | undefined): void;
   /** With a sink if there are tokens to be had. */
   identify(user: string, session: string, sink: Sink | undefined): void;
@@ -119,11 +131,23 @@ export type What =
   | "pause"
   | "resume"
   | "flush"
+  | "pull"
   | "wipe"
   | "wipe-undelivered"
   | "record"
   | "record-bodies"
   | "record-end";
+
+/** A write: the key, whether it counts only on what it is built on, its JSON, and the members on the way to the place. */
+export type StateWrite = [
+  key: string,
+  isBased: boolean,
+  json: string | undefined,
+  ...path: string[],
+];
+
+/** What stands at a place of a key: JSON, and the members on the way to it. */
+export type Leaf = [json: string | undefined, ...path: string[]];
 
 /** A row on disk, with its key. */
 export type Row = [key: string | number, row: Uint8Array];

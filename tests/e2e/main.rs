@@ -25,6 +25,7 @@ mod loss;
 mod offline;
 mod quota;
 mod requests;
+mod state;
 mod tokens;
 mod trouble;
 mod users;

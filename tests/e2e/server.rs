@@ -204,7 +204,7 @@ impl Server {
         self.home.path().join("server.log")
     }
 
-    async fn get(&self, path: &str) -> reqwest::Result<Value> {
+    pub(crate) async fn get(&self, path: &str) -> reqwest::Result<Value> {
         let mut request = self.http.get(self.near(path));
         if let Some(bearer) = &self.bearer {
             request = request.bearer_auth(bearer);

@@ -1,0 +1,219 @@
+//! One state for all tabs and devices: what one writes the others show, the disk has, and the server confirms.
+
+use serde_json::{Value, json};
+
+use crate::browser::Tab;
+use crate::server::Server;
+use crate::site::Site;
+use crate::stage::{brisk, play};
+use crate::wait::{holds, secs, until};
+
+/// Waits until every tab shows the same, and the server has just that; gives it.
+async fn agreed(server: &Server, tabs: &[&Tab], expected: Value) {
+    let mut all = vec![];
+    for (at, tab) in tabs.iter().enumerate() {
+        until(&format!("tab {at} shows {expected}"), secs(20), async || {
+            let shown = shown(tab).await;
+            holds(shown == expected, shown)
+        })
+        .await;
+        all.push(at);
+    }
+    until(&format!("the server has {expected}"), secs(20), async || {
+        let held = held(server).await;
+        holds(held == expected, held)
+    })
+    .await;
+}
+
+async fn shown(tab: &Tab) -> Value {
+    tab.run("return bw.state.get()", json!([])).await
+}
+
+/// The document as the server has it.
+async fn held(server: &Server) -> Value {
+    let page = server.get("/v1/state?session=e2e").await.expect("the server runs");
+    let entries = page["entries"].as_array().cloned().unwrap_or_default();
+    let pairs = entries.into_iter().filter(|entry| !entry["value"].is_null());
+    let pairs = pairs
+        .map(|entry| (entry["key"].as_str().expect("a key").to_owned(), entry["value"].clone()));
+    Value::Object(pairs.collect())
+}
+
+async fn set(tab: &Tab, patch: Value) -> Value {
+    tab.run("return bw.state.set(args)", patch).await
+}
+
+#[test]
+fn what_one_tab_writes_the_others_show_and_the_server_has() {
+    play(Site::bare(), async |stage| {
+        let one = stage.page(brisk()).await;
+        let two = stage.page(brisk()).await;
+        // Shown in the same task, before anything is written.
+        let same = "bw.state.set({ theme: 'dark' }); return bw.state.get('theme')";
+        assert_eq!(one.run(same, json!([])).await, "dark");
+        set(&two, json!({ "locale": "de", "form": { "name": "Ann", "towns": ["Ulm"] } })).await;
+        let all =
+            json!({ "theme": "dark", "locale": "de", "form": { "name": "Ann", "towns": ["Ulm"] } });
+        agreed(&stage.server, &[&one, &two], all.clone()).await;
+        one.status_is("status.pending === 0", secs(10)).await;
+
+        // A page that comes shows all of it when `connect` has resolved.
+        let three = stage.page(brisk()).await;
+        assert_eq!(shown(&three).await, all);
+        one.run("return bw.state.delete('locale')", json!([])).await;
+        let rest = json!({ "theme": "dark", "form": { "name": "Ann", "towns": ["Ulm"] } });
+        agreed(&stage.server, &[&one, &two, &three], rest).await;
+        assert_eq!(one.heard().await, [json!(null); 0]);
+    });
+}
+
+#[test]
+fn what_was_written_offline_outlives_the_browser_and_arrives() {
+    play(Site::demo(), async |stage| {
+        let origin = stage.server.origin();
+        let demo = stage.browser().await.tab(&origin).await;
+        crate::killing::settled(&demo).await;
+        stage.server.kill();
+        demo.run("return bw.state.set({ theme: 'dark', count: 1 })", json!([])).await;
+        demo.run("return bw.state.set({ count: 2 })", json!([])).await;
+        stage.kill_browser();
+
+        let demo = stage.browser().await.tab(&origin).await;
+        crate::killing::until_connected(&demo).await;
+        let shown = "return [bw.state.get('theme'), bw.state.get('count')]";
+        assert_eq!(demo.run(shown, json!([])).await, json!(["dark", 2]));
+        stage.server.start().await;
+        demo.status_is("status.pending === 0", secs(40)).await;
+        until("the server has it", secs(20), async || {
+            let page = stage.server.get("/v1/state?session=field-notes").await;
+            let page = page.map_err(|fault| fault.to_string())?;
+            let text = page.to_string();
+            holds(text.contains("\"dark\"") && text.contains("\"value\":2"), text)
+        })
+        .await;
+    });
+}
+
+#[test]
+fn of_two_devices_one_write_stands_or_both_where_they_merge_and_whoever_lost_is_told() {
+    play(Site::bare(), async |stage| {
+        let strategies = json!({ "merged": "merge", "seat": "first-write-wins" });
+        let options = json!({
+            "outbox": { "baseDelayMs": 100, "maxDelayMs": 1000 },
+            "state": { "keyStrategies": strategies },
+        });
+        let one = stage.page(options.clone()).await;
+        let profile = stage.path("second");
+        let url = stage.server.url("/page.html");
+        let two = stage.second_browser(&profile).await.tab(&url).await;
+        two.join(options).await;
+        set(&one, json!({ "merged": { "a": 1, "b": { "c": 1 } } })).await;
+        let first = json!({ "merged": { "a": 1, "b": { "c": 1 } } });
+        agreed(&stage.server, &[&one], first.clone()).await;
+        two.run("return bw.state.request()", json!([])).await;
+        agreed(&stage.server, &[&two], first).await;
+
+        stage.server.kill();
+        let write = "
+            window.conflicts = [];
+            bw.addEventListener('conflict', ({ detail }) => conflicts.push(detail));
+            await bw.state.set({ merged: { ...bw.state.get('merged'), ...args.merged } });
+            window.seated = bw.state.set({ seat: args.seat });
+            await bw.state.set({ theme: args.seat });
+        ";
+        one.run(write, json!({ "merged": { "a": 2 }, "seat": "one" })).await;
+        two.run(write, json!({ "merged": { "b": { "c": 3 } }, "seat": "two" })).await;
+        assert_eq!(shown(&two).await["seat"], "two");
+
+        stage.server.start().await;
+        one.run("await bw.flush(); return seated", json!([])).await;
+        one.status_is("status.pending === 0", secs(20)).await;
+        two.run("await bw.flush()", json!([])).await;
+        two.status_is("status.pending === 0", secs(20)).await;
+        one.run("return bw.state.request()", json!([])).await;
+        let last = json!({ "merged": { "a": 2, "b": { "c": 3 } }, "seat": "one", "theme": "two" });
+        agreed(&stage.server, &[&one, &two], last).await;
+        let commit = two.run("return seated", json!([])).await;
+        assert_eq!(commit["conflict"], true);
+        let told: Vec<Value> = two.ask("return conflicts", json!([])).await;
+        let seat = told.iter().find(|conflict| conflict["key"] == "seat").expect("it is told");
+        assert_eq!(
+            (&seat["local"], &seat["remote"], &seat["result"], &seat["strategy"]),
+            (&json!("two"), &json!("one"), &json!("one"), &json!("first-write-wins")),
+        );
+    });
+}
+
+#[test]
+fn ten_tabs_a_thousand_updates_and_a_killed_worker_come_to_one_state() {
+    play(Site::bare(), async |stage| {
+        let mut tabs = Vec::new();
+        for _ in 0..10 {
+            tabs.push(stage.page(brisk()).await);
+        }
+        let begin = "
+            window.writing = (async () => {
+                for (let at = 1; at <= 100; at += 1) {
+                    await bw.state.set({ [`of-${args}`]: at, [`shared-${at % 5}`]: `${args}-${at}` });
+                    if (at % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+                }
+            })();
+        ";
+        for (at, tab) in tabs.iter().enumerate() {
+            tab.run(begin, json!(at)).await;
+        }
+        for kill in 1..=6 {
+            until("the tabs have written on", secs(20), async || {
+                let written = tabs[0].run("return bw.state.get('of-0') ?? 0", json!([])).await;
+                holds(written.as_u64() >= Some(kill * 15), written)
+            })
+            .await;
+            tabs[0].stop_workers().await;
+        }
+        for tab in &tabs {
+            tab.run("await writing", json!([])).await;
+        }
+        tabs[0].run("await bw.flush()", json!([])).await;
+        tabs[0].status_is("status.pending === 0", secs(30)).await;
+        let expected = held(&stage.server).await;
+        for at in 0..10 {
+            assert_eq!(expected[format!("of-{at}")], 100, "{expected}");
+        }
+        let all: Vec<&Tab> = tabs.iter().collect();
+        agreed(&stage.server, &all, expected).await;
+    });
+}
+
+#[test]
+fn what_is_excluded_is_nowhere_but_in_its_page() {
+    play(Site::bare(), async |stage| {
+        let options = json!({
+            "outbox": { "baseDelayMs": 100, "maxDelayMs": 1000 },
+            "state": { "excludeKeys": ["secret"] },
+        });
+        let one = stage.page(options).await;
+        let two = stage.page(brisk()).await;
+        let heard = "
+            window.words = [];
+            new BroadcastChannel('bellwether:default').onmessage = ({ data }) =>
+                words.push(new TextDecoder().decode(data));
+        ";
+        two.run(heard, json!([])).await;
+        one.run("bw.record(true, { bodies: true })", json!([])).await;
+        set(&one, json!({ "secret": "rumpelstiltskin", "theme": "dark" })).await;
+        agreed(&stage.server, &[&two], json!({ "theme": "dark" })).await;
+        one.status_is("status.pending === 0", secs(10)).await;
+        assert_eq!(one.run("return bw.state.get('secret')", json!([])).await, "rumpelstiltskin");
+        let places: Vec<String> = one.ask("return placesOf(args)", json!("rumpelstiltskin")).await;
+        assert_eq!(places, [""; 0]);
+        let words: Vec<String> = two.ask("return words", json!([])).await;
+        assert!(words.iter().any(|word| word.contains("dark")), "{words:?}");
+        assert!(!words.iter().any(|word| word.contains("rumpelstiltskin")), "{words:?}");
+        let recorded = "return (await bw.recording()).text()";
+        let recording: String = one.ask(recorded, json!([])).await;
+        assert!(recording.contains("theme") && !recording.contains("rumpelstiltskin"));
+        let log = serde_json::to_string(&stage.server.get("/v1/events?session=e2e").await.ok());
+        assert!(!log.expect("it is JSON").contains("rumpelstiltskin"));
+    });
+}
