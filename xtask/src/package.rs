@@ -3,6 +3,7 @@
 //! ```text
 //! npm/src/*.ts, page's glue inside ──▶ index.js ────┐
 //!              ├─▶ later.js, loaded when first wanted ┤
+//!              ├─▶ a face for each library, on top ───┤
 //!              └─▶ *.d.ts ──────────────────────────┤
 //! the page's wasm ──────────────────────────────────┼──▶ npm/dist/
 //! worker.ts with the glue inside, and wasm ─────────┘      bellwether-sw.js, bellwether-sw.<hash>.wasm
@@ -35,6 +36,14 @@ const BUILD_PLACE: &str = "__BELLWETHER_BUILD__";
 
 /// The package's modules: the first, and the one that it loads when something of it is first wanted.
 pub(crate) const MODULES: [&str; 2] = ["index.js", "later.js"];
+
+/// What apps import for a library of theirs. Each is a module by itself, which takes the library from the app, and of this
+/// package the modules in [`BENEATH`] as they are: two copies of a class would be two classes.
+pub(crate) const FACES: [&str; 6] =
+    ["broadcast-sync.js", "react.js", "redux.js", "svelte.js", "vue.js", "zustand.js"];
+
+/// The modules that faces import.
+const BENEATH: [&str; 2] = ["index.js", "broadcast-sync.js"];
 
 /// The name of the worker's script, where apps look for it.
 pub(crate) const WORKER_SCRIPT: &str = "bellwether-sw.js";
@@ -99,6 +108,12 @@ impl Squeeze<'_> {
         self.run(module, &["--bundle", "--format=esm", "--external:./later.js"])
     }
 
+    /// A module for a library of the app's, and of what it imports only what is its own.
+    fn face(&self, module: &Path) -> Outcome<Vec<u8>> {
+        let [first, second] = BENEATH.map(|name| format!("--external:./{name}"));
+        self.run(module, &["--bundle", "--format=esm", "--packages=external", &first, &second])
+    }
+
     /// A classic script, with the worker's glue in the place of the global that stands for it.
     fn classic(&self, script: &Path, glue: &Path) -> Outcome<Vec<u8>> {
         let inject = glue.join("inject.js");
@@ -136,6 +151,9 @@ fn scripts(squeeze: &Squeeze<'_>, glue: &Path) -> Outcome<Vec<Built>> {
     let mut built = Vec::new();
     for name in MODULES {
         built.push((name.to_owned(), squeeze.bundle(&folder.join(name))?));
+    }
+    for name in FACES {
+        built.push((name.to_owned(), squeeze.face(&folder.join(name))?));
     }
     let is_declaration = |name: &str| !name.contains('.') || name.ends_with(".d.ts");
     for name in file::below(&folder, &is_declaration)? {

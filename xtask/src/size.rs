@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::fault::{Fault, Outcome};
 use crate::file;
-use crate::package::{self, MODULES, WORKER_SCRIPT};
+use crate::package::{self, FACES, MODULES, WORKER_SCRIPT};
 use crate::repo::{Repo, output_of};
 use crate::section::{self, Module};
 use crate::step::say;
@@ -26,6 +26,9 @@ const PAGE_BYTES_MAX: usize = 56 * KB;
 
 /// What may be loaded when it is first wanted, brotli 11.
 const LATER_BYTES_MAX: usize = 8 * KB;
+
+/// What the faces for libraries may weigh, all six of them; an app loads one or two. Brotli 11.
+const FACES_BYTES_MAX: usize = 8 * KB;
 
 /// How many functions `--what` lists for each runtime.
 const FUNCTIONS_SHOWN: usize = 30;
@@ -45,10 +48,12 @@ pub(crate) fn check(repo: &Repo) -> Outcome {
     let worker = weigh(repo, "worker", &worker_files(&dist)?)?;
     let page = weigh(repo, "page", &page_files(&dist)?)?;
     let later = weigh(repo, "page, when first wanted", &[dist.join(MODULES[1])])?;
+    let faces = weigh(repo, "faces for libraries", &FACES.map(|name| dist.join(name)))?;
     let budgets = [
         ("worker", worker, WORKER_BYTES_MAX),
         ("page", page, PAGE_BYTES_MAX),
         ("page's later module", later, LATER_BYTES_MAX),
+        ("faces for libraries", faces, FACES_BYTES_MAX),
     ];
     let over: Vec<String> = budgets
         .into_iter()
