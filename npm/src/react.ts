@@ -1,9 +1,10 @@
-"use client";
 // Hooks for React.
 //
 // What always holds: all of them read through `useSyncExternalStore`, so that one render never shows two versions, and begin
 // and end with the component; on a server, and in the first frame after it, they show what is there without a
 // Bellwether. Not here: any state of its own; what a hook shows is the shared state.
+
+"use client";
 
 import {
   createContext,
