@@ -71,8 +71,8 @@ export interface BroadcastSync {
    * Begins: what is shared is put into the store, and from then on each change goes either way. Called again it gives the same
    * promise, until `stop`.
    *
-   * Resolves when the store has what is shared. While that takes, shared keys are best left alone: a value that is already
-   * shared takes their place. Ignoring a failure is fine, it is told to `onError`; the store then goes on by itself, and
+   * Resolves when the store has what is shared, as far as this device knows. While that takes, shared keys are best left
+   * alone: a value that is shared already takes their place. Ignoring a failure is fine, it is told to `onError`; the store then goes on by itself, and
    * `start` tries again.
    *
    * @throws {@link BellwetherError} of `connect`, or of whatever else gives the Bellwether

@@ -105,6 +105,29 @@ test("a key that is deleted has the store's first value again, and one that the 
   assert.equal(ben.store.getState().more, undefined);
 });
 
+test("what a deleted key has again is of the first start, not of a later one", () => {
+  const { session, ann } = pair({ list: ["first"] });
+  ann.store.setState({ list: [] });
+  ann.sync.stop();
+  void ann.sync.start();
+  session.server({ list: undefined });
+  assert.deepEqual(ann.store.getState(), { list: ["first"] });
+});
+
+test("where listeners hear of a write a turn later, it is still known for the store's own", async () => {
+  const session = fakeSession({ tellsLater: true });
+  const [ann, ben] = ["ann", "ben"].map((id) => tied(session, id, { list: [], count: 0 }));
+  const list = [1];
+  ann.store.setState({ list });
+  ben.store.setState({ count: 1 });
+  ann.store.setState({ count: 2 });
+  await turn();
+  assert.equal(ann.store.getState().list, list);
+  assert.deepEqual(ben.store.getState(), { list: [1], count: 2 });
+  assert.deepEqual(ann.page.state.written, [{ list }, { count: 2 }]);
+  assert.deepEqual(ben.page.state.written, [{ count: 1 }]);
+});
+
 test("a store that makes another value of what it is given keeps it, and does not write it back", () => {
   const session = fakeSession();
   const store = storeOf({ count: 0 });
@@ -113,7 +136,8 @@ test("a store that makes another value of what it is given keeps it, and does no
   const { page } = tiedTo(session, "ann", store);
   session.server({ count: 200 });
   assert.equal(store.getState().count, 100);
-  assert.deepEqual(page.state.written, []);
+  store.replace({ count: 200 });
+  assert.deepEqual(page.state.written, [], "what is shared already is not written again");
   store.setState({ count: 7 });
   assert.equal(session.values.count, 7);
 });

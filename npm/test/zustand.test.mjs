@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { createStore } from "zustand/vanilla";
-import { combine, subscribeWithSelector } from "zustand/middleware";
+import { combine, createJSONStorage, persist, subscribeWithSelector } from "zustand/middleware";
 
 import "../testing/entry.mjs";
 import { fakeSession } from "../testing/fake-state.mjs";
@@ -58,6 +58,21 @@ test("it works inside and outside of other middleware", async () => {
   assert.deepEqual(told, [1]);
   outside.getState().add();
   assert.equal(inside.getState().count, 2);
+});
+
+test("what comes from elsewhere goes through the middleware inside, such as one that stores it", async () => {
+  const session = fakeSession();
+  const stored = new Map();
+  const storage = createJSONStorage(() => ({
+    getItem: (name) => stored.get(name) ?? null,
+    setItem: (name, value) => stored.set(name, value),
+    removeItem: (name) => stored.delete(name),
+  }));
+  const options = { bellwether: session.page("ann"), autoStart: true };
+  createStore(bellwether(persist(() => ({ count: 0 }), { name: "counter", storage }), options));
+  await turn();
+  session.server({ count: 5 });
+  assert.deepEqual(JSON.parse(stored.get("counter")).state, { count: 5 });
 });
 
 test("an option that cannot be used is refused when the store is made", () => {

@@ -3,9 +3,9 @@
 // It keeps the documented contract: reads are synchronous and give the same object until it changes, what is handed out is
 // a frozen copy, and all pages see a write in the same moment. A test may refuse writes, and write as the server.
 
-/** Makes a session; `page(id)` joins it, and gives that page's Bellwether. */
-export function fakeSession() {
-  const session = new Session();
+/** Makes a session; `page(id)` joins it, and gives that page's Bellwether. `tellsLater`: listeners hear a turn later. */
+export function fakeSession({ tellsLater = false } = {}) {
+  const session = new Session(tellsLater);
   return {
     page: (id) => new FakeBellwether(session, id),
     /** Writes as another device does. */
@@ -24,6 +24,10 @@ class Session {
   version = 0;
   pages = new Set();
   refusal;
+
+  constructor(tellsLater) {
+    this.tellsLater = tellsLater;
+  }
 
   write(patch, writer) {
     const keys = Object.keys(patch);
@@ -45,7 +49,9 @@ class Session {
   tell(keys, writer) {
     for (const page of this.pages) {
       const origin = !writer ? "server" : page === writer ? "local" : "page";
-      page.state.tell({ keys, source: writer?.id ?? "", origin, version: this.version });
+      const change = { keys, source: writer?.id ?? "", origin, version: this.version };
+      if (this.tellsLater) queueMicrotask(() => page.state.tell(change));
+      else page.state.tell(change);
     }
   }
 }
