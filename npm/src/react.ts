@@ -16,7 +16,7 @@ import {
   useRef,
   useSyncExternalStore,
 } from "react";
-import type { FunctionComponentElement, ProviderProps, ReactNode } from "react";
+import type { ReactElement, ReactNode } from "react";
 
 import { createBroadcastSync } from "./broadcast-sync.js";
 import type { BroadcastSync, BroadcastSyncConfig, SyncStore } from "./broadcast-sync.js";
@@ -43,9 +43,7 @@ export interface BellwetherProviderProps {
  * Gives the hooks below it their Bellwether, and connects once it is mounted, if need be. Its children are shown meanwhile. It
  * closes nothing when it is unmounted: the channel is the page's.
  */
-export function BellwetherProvider(
-  props: BellwetherProviderProps,
-): FunctionComponentElement<ProviderProps<Link | undefined>> {
+export function BellwetherProvider(props: BellwetherProviderProps): ReactElement {
   const { bellwether = {}, children } = props;
   const told = useLatest(props.onError);
   const connected = isBellwether(bellwether) ? bellwether : undefined;
