@@ -30,6 +30,7 @@ export class Page extends EventTarget implements Bellwether {
   #client!: Client;
   #outbox!: PageOutbox;
   #state: PageState | undefined;
+  #looks = false;
   readonly #over = new AbortController();
   #raw = STARTING;
   #storage: Status["storage"] = "best-effort";
@@ -98,6 +99,9 @@ export class Page extends EventTarget implements Bellwether {
   }
 
   get state(): PageState {
+    // Only for who looks at it is the server asked.
+    if (!this.#looks) this.#client.state(undefined);
+    this.#looks = true;
     return this.#state!;
   }
 

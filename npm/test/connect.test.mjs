@@ -40,6 +40,7 @@ test("without options everything has its default, and what has none is left to t
     maxPending: undefined,
     safetyNetMs: undefined,
     requests: false,
+    state: false,
   });
 });
 
@@ -90,6 +91,7 @@ test("options reach the wasm, URLs made absolute by the page's own", async () =>
     maxPending: 6,
     safetyNetMs: 7_000,
     requests: true,
+    state: false,
   });
 });
 

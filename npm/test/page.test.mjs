@@ -258,7 +258,7 @@ test("debug logs all lines, or those with the text, and only when asked", async 
   const { sink } = await open({ debug: "tat" });
   sink("message", { out: false, name: "status" });
   sink("message", { out: false, name: "reply" });
-  assert.deepEqual(lines(), ["[bellwether a] out: nudge", "[bellwether default] in: status"]);
+  assert.deepEqual(lines(), ["[bellwether a page-1] out: nudge", "[bellwether default page-1] in: status"]);
 });
 
 test("who signs out leaves no token, and goes on as nobody", async () => {

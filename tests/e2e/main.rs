@@ -17,6 +17,7 @@ mod beside;
 mod cold;
 mod dependents;
 mod drain;
+mod examples;
 mod failures;
 mod farewell;
 mod hooks;

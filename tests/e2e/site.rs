@@ -10,6 +10,8 @@ use crate::scratch::{Scratch, copy_folder};
 pub(crate) enum Site {
     /// The demo with its own worker, as built.
     Demo(PathBuf),
+    /// An example of the package, as built.
+    Example(PathBuf),
     /// The package, the stock worker and the pages of `e2e/page`.
     Bare(Scratch),
 }
@@ -29,9 +31,21 @@ impl Site {
         Self::Bare(scratch)
     }
 
+    /// One of `npm/examples`, as its `build.mjs` makes it.
+    pub(crate) fn example(name: &str) -> Self {
+        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../npm/examples/dist");
+        let path = examples.join(name);
+        assert!(
+            path.is_dir(),
+            "{} is missing: `node npm/examples/build.mjs` makes it",
+            path.display()
+        );
+        Self::Example(path)
+    }
+
     pub(crate) fn path(&self) -> &Path {
         match self {
-            Self::Demo(path) => path,
+            Self::Demo(path) | Self::Example(path) => path,
             Self::Bare(scratch) => scratch.path(),
         }
     }

@@ -133,6 +133,9 @@ fn end_to_end(repo: &Repo, browser: &Browser) -> Outcome {
         return Err(Fault::new("tests/Cargo.toml has no test target `e2e`, so none can be run"));
     }
     let site = timed("demo site", || site::build(repo, Profile::Release))?;
+    timed("examples", || {
+        run("building the examples", repo.node("node", "npm").arg("examples/build.mjs"))
+    })?;
     timed("server", || {
         run("compiling the server", &mut repo.cargo(&["build", "--package", "bellwether-server"]))
     })?;

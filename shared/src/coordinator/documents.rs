@@ -79,6 +79,7 @@ impl Coordinator {
 
     pub(super) fn on_pulled(&mut self, now: Now, ticket: Ticket, response: Response) {
         let Some(identity) = self.pulls.remove(&ticket) else { return };
+        self.outbox.set_reachable(matches!(response, Response::Http { .. }));
         let pulled = read(&response);
         if pulled == Pulled::Unauthorized {
             let refused = self.tokens.on_refused(&identity, ticket, now.mono);

@@ -588,6 +588,11 @@ impl Outbox {
         }
     }
 
+    /// Whether it has just answered somebody else.
+    pub fn set_reachable(&mut self, reachable: bool) {
+        self.shared.reachable = Some(reachable);
+    }
+
     /// Whether the server answered the last time.
     #[must_use]
     pub fn reachable(&self) -> Option<bool> {

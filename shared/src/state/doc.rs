@@ -68,6 +68,8 @@ pub(super) struct Doc {
     /// Rows that are removed from the journal with it.
     ordered: VecDeque<LocalRow>,
     news: News,
+    /// Patches that were refused, of which pages hear once what they have lost against is there.
+    beaten: Vec<Over>,
 }
 
 /// A row of the journal that is ordered here: its stream, its position, and the sealed event.
@@ -115,6 +117,7 @@ impl Doc {
             outcomes: Vec::new(),
             ordered: VecDeque::new(),
             news: News::default(),
+            beaten: Vec::new(),
         }
     }
 
@@ -198,6 +201,11 @@ impl Doc {
         self.wants_pull |= !self.ahead.is_empty();
     }
 
+    /// Pages hear of patches that were refused.
+    pub(super) fn tell_beaten(&mut self) {
+        self.news.over.append(&mut self.beaten);
+    }
+
     /// The disk may say something else than this; `rows` are still in the journal.
     pub(super) fn forget(&mut self, again: Mono, mut rows: VecDeque<LocalRow>) {
         let new = Self::new(self.identity.clone());
@@ -231,7 +239,8 @@ impl Doc {
                 self.wants_pull = true;
             }
         }
-        self.news.over.extend(over);
+        self.wants_pull |= over.iter().any(|over| over.refused.is_some());
+        self.beaten.extend(over);
         losers.iter().for_each(|sealed| self.lose(at, sealed));
     }
 

@@ -229,6 +229,7 @@ impl State {
                 doc.failures += 1;
                 doc.wants_pull = true;
                 doc.drop_parts();
+                doc.tell_beaten();
                 doc.again = Some(now.mono.after(Duration::from_millis(delay)));
                 let waiters = doc.waiters.drain(..);
                 effects.extend(waiters.map(|it| Effect::Settled(it, Some(fault.clone()))));
@@ -236,6 +237,7 @@ impl State {
             }
             Pulled::Unauthorized => {
                 doc.drop_parts();
+                doc.tell_beaten();
                 doc.wants_pull = true;
                 doc.withheld = true;
                 return;
@@ -302,6 +304,9 @@ impl State {
                 doc.confirm(now);
             } else if doc.is_alone() {
                 doc.hand_over(now, &mut || EventId::from_uuid(now.wall, rng.bytes()));
+            }
+            if !doc.wants_pull && !tasks.values().any(|(_, of)| of == session) {
+                doc.tell_beaten();
             }
             let Written { ops, outcomes, ordered, news } = doc.take_written(session);
             if !ops.is_empty() {
