@@ -18,6 +18,8 @@ export type ErrorCode =
   | "data-invalid"
   | "state-invalid"
   | "state-refused"
+  | "resolver-failed"
+  | "log-gap"
   | "request-invalid"
   | "seal-failed"
   | "open-failed"

@@ -16,6 +16,8 @@ export interface Inside {
   readonly over: AbortSignal;
   /** The token that the app gives for this user and session. */
   token(user: string, session: string): Promise<string | undefined>;
+  /** Whether of all pages this is the one that does what one has to do. */
+  leads(): boolean;
   /** Calls `look` with each word of the coordinator, after which there may be something new on disk. */
   watch(look: () => void): void;
   /** Fires an event of the page. */

@@ -5,11 +5,15 @@
 
 import { forget } from "./farewell.js";
 import { furnished } from "./furnished.js";
+import type { LoggedEvent, SubscribeOptions } from "./event-log.js";
 import type { Inside } from "./inside.js";
 import { failed } from "./listing.js";
+import { follow } from "./live.js";
 import type { PageOutbox } from "./outbox.js";
 import type { DeadLetter, DeadLetterNotice, SignOutOptions, WipeOptions, WipeReport } from "./types.js";
 
+export { keepUp } from "./live.js";
+export { resolver } from "./resolver.js";
 export { adopt, prepareFarewell } from "./farewell.js";
 export { failed, pending } from "./listing.js";
 export { delivered } from "./outcomes.js";
@@ -21,6 +25,25 @@ export function furnish(inside: Inside): PageOutbox {
   if (guardUnload) guard(inside);
   if (migrate) offer(inside, outbox);
   return outbox;
+}
+
+/** See {@link EventLog.subscribe}. */
+export function subscribe(
+  inside: Inside,
+  { after, types }: SubscribeOptions,
+  listener: (event: LoggedEvent) => void,
+  signal: AbortSignal,
+): void {
+  const { asked, kit, report } = inside;
+  if (asked.raw.server === "") {
+    return report(kit.appFault("not-supported", "there is no log: connect with a `server`"));
+  }
+  const event = (event: LoggedEvent) => {
+    if (!signal.aborted && (!types || types.includes(event.type))) listener(event);
+  };
+  const gap = () =>
+    report(kit.appFault("log-gap", "a part of the log is gone; it goes on with what is there"));
+  void follow(inside, after, { event, gap }, signal);
 }
 
 /** See {@link Bellwether.signOut}. */

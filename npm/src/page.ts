@@ -3,6 +3,7 @@
 // What always holds: `status` is frozen, and replaced only by another that differs; what happens
 // before the app can listen is kept until it can.
 
+import type { EventLog, LoggedEvent, SubscribeOptions } from "./event-log.js";
 import { appFault, named, naming, settled } from "./errors.js";
 import type { Inside, Kit } from "./inside.js";
 import { later } from "./load.js";
@@ -30,7 +31,7 @@ export class Page extends EventTarget implements Bellwether {
   #client!: Client;
   #outbox!: PageOutbox;
   #state: PageState | undefined;
-  #looks = false;
+  #hasLooked = false;
   readonly #over = new AbortController();
   #raw = STARTING;
   #storage: Status["storage"] = "best-effort";
@@ -39,7 +40,7 @@ export class Page extends EventTarget implements Bellwether {
   #hasAskedToStay = false;
   #isAlone = false;
   #held: Event[] | undefined = [];
-  #look: (() => void) | undefined;
+  readonly #looks = new Set<() => void>();
   #closing: Promise<void> | undefined;
   #settleReady!: { resolve(): void; reject(fault: Error): void };
 
@@ -99,11 +100,32 @@ export class Page extends EventTarget implements Bellwether {
   }
 
   get state(): PageState {
-    // Only for who looks at it is the server asked.
-    if (!this.#looks) this.#client.state(undefined);
-    this.#looks = true;
+    if (!this.#hasLooked && !this.#over.signal.aborted) {
+      this.#hasLooked = true;
+      // Only for who looks at it is the server asked, and listened to.
+      this.#client.state(undefined);
+      if (this.#asked.raw.server !== "") {
+        const again = () => (this.#hasLooked = false);
+        later().then((it) => it.keepUp(this.#inside()), again);
+      }
+    }
     return this.#state!;
   }
+
+  readonly events: EventLog = {
+    subscribe: (
+      first: SubscribeOptions | ((event: LoggedEvent) => void),
+      second?: (event: LoggedEvent) => void,
+    ) => {
+      const [options, listener] = typeof first === "function" ? [{}, first] : [first, second!];
+      refuseUnknown(options, ["after", "types"]);
+      const ending = new AbortController();
+      this.#over.signal.addEventListener("abort", () => ending.abort());
+      const inside = this.#inside();
+      later().then((it) => it.subscribe(inside, options, listener, ending.signal), this.#report);
+      return () => ending.abort();
+    },
+  };
 
   flush(): Promise<FlushReport> {
     return settled((settle) => this.#client.ask("flush", undefined, undefined, settle));
@@ -184,8 +206,8 @@ export class Page extends EventTarget implements Bellwether {
 
   #onStatus(raw: RawStatus): void {
     this.#raw = raw;
-    this.#look?.();
-    const seen = this.#storage + JSON.stringify(raw);
+    this.#looks.forEach((look) => look());
+    const seen = this.#storage + JSON.stringify({ ...raw, leads: undefined });
     if (seen === this.#seen) return;
     this.#seen = seen;
     this.#status = toStatus(raw, this.#storage);
@@ -232,7 +254,8 @@ export class Page extends EventTarget implements Bellwether {
       asked: this.#asked,
       over: this.#over.signal,
       token: (user, session) => this.#token(user, session),
-      watch: (look) => (this.#look = look),
+      leads: () => this.#raw.leads,
+      watch: (look) => void this.#looks.add(look),
       report: this.#report,
       fire: (type, detail) => this.#fire(type, detail),
       stored: this.#onStored,
@@ -276,7 +299,7 @@ export class Page extends EventTarget implements Bellwether {
   }
 }
 
-function toStatus({ reason, ...facts }: RawStatus, storage: Status["storage"]): Status {
+function toStatus({ reason, leads: _, ...facts }: RawStatus, storage: Status["storage"]): Status {
   const reasons = Object.freeze(reason === "" ? [] : reason.split("\n"));
   return Object.freeze({ ...facts, reasons, storage });
 }
@@ -298,6 +321,7 @@ type Told = { [K in keyof Happenings]: { name: K; detail: Happenings[K] } }[keyo
 /** Stands until the wasm has told better. */
 const STARTING: RawStatus = {
   host: "starting",
+  leads: false,
   reason: "",
   epoch: 0,
   connection: "disconnected",

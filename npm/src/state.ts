@@ -27,6 +27,9 @@ export class PageState implements SharedState {
   /** What this page alone has: keys that are not shared, and writes that have not left yet. */
   readonly #own = new Map<string, unknown>();
   #all: Values | undefined;
+  /** What was confirmed of keys before somebody else wrote. */
+  readonly #bases = new Map<string, unknown>();
+  #resolve: (() => void) | undefined;
   /** Values that are leaving, and were shown before. */
   readonly #leaving = new Map<string, unknown>();
   /** Those who wait for what is held back. */
@@ -38,6 +41,17 @@ export class PageState implements SharedState {
     this.#inside = inside;
     this.#options = inside.asked.state ?? {};
     inside.over.addEventListener("abort", () => clearTimeout(this.#timer));
+    const { customResolver } = this.#options;
+    if (!customResolver) return;
+    const resolvable = {
+      value: (key: string) => this.#value(key),
+      base: (key: string) => this.#bases.get(key),
+      write: (key: string, value: unknown) => this.set({ [key]: value }),
+      isCustom: (key: string) => this.#strategy(key) === "custom",
+    };
+    later().then((it) => {
+      this.#resolve = it.resolver(inside, resolvable, customResolver);
+    }, inside.report);
   }
 
   get(): Values;
@@ -90,6 +104,7 @@ export class PageState implements SharedState {
 
   /** The wasm shows keys otherwise than before. */
   onChange(change: Happenings["state"]): void {
+    this.#resolve?.();
     const shown = change.keys.filter((key) => this.#isShared(key) && !this.#own.has(key));
     const keys = shown.filter((key) => !this.#isLeaving(key) && this.#takes(key, change));
     if (keys.length === 0) return;
@@ -100,7 +115,12 @@ export class PageState implements SharedState {
   onClash({ key, base, local, remote }: Happenings["clash"]): void {
     const strategy = this.#strategy(key);
     const [before, mine, theirs] = [base, local, remote].map((leaves) => put(leaves));
-    const result = this.#value(key);
+    if (strategy === "custom") {
+      this.#bases.set(key, before);
+      // Told once it is resolved.
+      if (this.#options.customResolver) return this.#resolve?.();
+    }
+    const result = strategy === "custom" ? undefined : this.#value(key);
     const conflict: Conflict = { key, base: before, local: mine, remote: theirs, result, strategy };
     this.#inside.fire("conflict", conflict);
   }

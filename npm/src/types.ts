@@ -4,9 +4,11 @@
 // Signatures may grow by optional fields, and never shrink.
 
 import type { BellwetherError } from "./errors.js";
+import type { EventLog } from "./event-log.js";
 import type { Change, Conflict, SharedState, StateOptions } from "./shared-state.js";
 
 export type * from "./hooks.js";
+export type * from "./event-log.js";
 export type * from "./shared-state.js";
 
 /** What {@link connect} is told. Every field is optional; a name it does not know is refused. */
@@ -160,6 +162,8 @@ export interface Bellwether extends EventTarget {
   readonly outbox: Outbox;
   /** What all pages and devices of the session share. */
   readonly state: SharedState;
+  /** The events of all devices, as the server has them. */
+  readonly events: EventLog;
 
   /**
    * Tries to send all that is pending, without waiting for batches or delays to run out.

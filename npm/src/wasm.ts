@@ -64,6 +64,8 @@ export interface Happenings {
 
 /** A status as the wasm tells it. */
 export type RawStatus = Omit<Status, "reasons" | "storage"> & {
+  /** Of all pages this is the one that does what one has to do. */
+  readonly leads: boolean;
   /** Why no better host could be had, a sentence per line; `""` if there is nothing to say. */
   readonly reason: string;
 };
@@ -117,6 +119,8 @@ export interface Client {
   /** What is shown of a key; or the keys that have a value. */
   state(key: string): Leaf[] | undefined;
   state(key: undefined): string[];
+  /** Or the writes that have lost, and wait for a resolver. */
+  state(key: null): Loser[];
   token(user: string, session: string, token: string | undefined): void;
   /** With a sink if there are tokens to be had. */
   identify(user: string, session: string, sink: Sink | undefined): void;
@@ -132,6 +136,7 @@ export type What =
   | "resume"
   | "flush"
   | "pull"
+  | "resolved"
   | "wipe"
   | "wipe-undelivered"
   | "record"
@@ -145,6 +150,9 @@ export type StateWrite = [
   json: string | undefined,
   ...path: string[],
 ];
+
+/** A write that has lost: its event, the page that made it, and each key with the JSON that was written. */
+export type Loser = [id: string, page: string, writes: [key: string, json: string | undefined][]];
 
 /** What stands at a place of a key: JSON, and the members on the way to it. */
 export type Leaf = [json: string | undefined, ...path: string[]];

@@ -7,10 +7,10 @@ use bellwether_shared::base::{Culprit, EventId, Fault, LogEpoch, limits};
 use bellwether_shared::bus::{Breaker, Change, Identity, PROTOCOL_MAX, Reply, Request, Sync, Wipe};
 use bellwether_shared::rows::{self, Deliver, Overflow};
 use bellwether_shared::rules::document::Entry;
-use bellwether_shared::rules::patch::Write;
+use bellwether_shared::rules::patch::{Patch, Write};
 use bellwether_shared::state::Mirror;
 use bellwether_shared::tape::Recording;
-use bellwether_shared::wire::{EventFlags, EventKind, Lane};
+use bellwether_shared::wire::{Event, EventFlags, EventKind, Lane, decode};
 use bellwether_web::members::Members;
 use js_sys::{Array, Function, Uint8Array};
 use wasm_bindgen::prelude::*;
@@ -150,7 +150,7 @@ impl Client {
             "pause" => Request::Pause { on: true },
             "resume" => Request::Pause { on: false },
             "flush" => Request::Flush,
-            "pull" => Request::Pull,
+            "pull" => Request::Pull { head: of.as_deref().and_then(|head| head.parse().ok()) },
             "record" | "record-bodies" | "record-end" => {
                 self.0.record(match &*text(&what) {
                     "record" => Some(Recording::WithoutBodies),
@@ -168,6 +168,7 @@ impl Client {
                 let id = event_id(&of.unwrap_or_default())?;
                 match what {
                     "discard" => Request::Discard { id },
+                    "resolved" => Request::Resolved { id },
                     _ => Request::Replace(Change { id, sealed: None }),
                 }
             }
@@ -210,6 +211,7 @@ impl Client {
             Some(key) => {
                 driver.mirror(|mirror| mirror.get(&key).map_or(JsValue::UNDEFINED, leaves))
             }
+            None if key.is_null() => list(driver.mirror(losers).into_iter()),
             None => {
                 driver.show_state();
                 list(driver.mirror(Mirror::keys).iter().map(|key| JsValue::from_str(key)))
@@ -250,6 +252,21 @@ fn list(items: impl Iterator<Item = JsValue>) -> JsValue {
         list.push(&item);
     }
     list.into()
+}
+
+fn losers(mirror: &Mirror) -> Vec<JsValue> {
+    let shown = |(id, sealed): &(EventId, Vec<u8>)| {
+        let event: Event<'_> = decode(sealed).ok()?;
+        let patch: Patch<'_> = decode(event.data?).ok()?;
+        let writes = patch.writes.iter().map(|write| {
+            let json = write.value.and_then(|json| core::str::from_utf8(json).ok());
+            let json = json.map_or(JsValue::UNDEFINED, JsValue::from_str);
+            list([JsValue::from_str(write.key), json].into_iter())
+        });
+        let (id, page) = (JsValue::from_str(id.as_str()), JsValue::from_str(&event.page.text()));
+        Some(list([id, page, list(writes)].into_iter()))
+    };
+    mirror.losers().iter().filter_map(shown).collect()
 }
 
 fn leaves(entry: &Entry) -> JsValue {
@@ -425,6 +442,7 @@ fn show_status(detail: &Members, status: &Status) {
     };
     let connected = status.reachable == Some(true);
     detail.set_text("host", status.host.name());
+    detail.set("leads", &JsValue::from_bool(status.leads));
     detail.set_text("reason", &status.host_reason);
     detail.set("epoch", &number(status.epoch.0));
     detail.set_text("connection", if connected { "connected" } else { "disconnected" });

@@ -60,12 +60,15 @@ pub struct Status {
     pub paused: bool,
     /// Whether the server is being spared after failures in a row.
     pub breaker: Breaker,
+    /// Whether of all pages this is the one that does what one has to do.
+    pub leads: bool,
     /// The coordinator's build; empty until one has answered.
     pub host_build: Box<str>,
 }
 
 impl Status {
-    pub(crate) fn take(&mut self, epoch: Epoch, build: Box<str>, told: &bus::Status) {
+    pub(crate) fn take(&mut self, me: PageId, epoch: Epoch, build: Box<str>, told: &bus::Status) {
+        self.leads = told.pump == Some(me);
         self.host = match told.host {
             bellwether_shared::rows::HostKind::Worker => Host::ServiceWorker,
             bellwether_shared::rows::HostKind::Page => Host::Page,

@@ -89,6 +89,11 @@ impl Stage {
         self.second.insert(browser)
     }
 
+    /// A new tab of the second browser.
+    pub(crate) async fn second_browser_tab(&self, url: &str) -> Tab {
+        self.second.as_ref().expect("the second browser runs").tab(url).await
+    }
+
     /// A place for files of this test.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)

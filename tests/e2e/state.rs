@@ -114,6 +114,8 @@ fn of_two_devices_one_write_stands_or_both_where_they_merge_and_whoever_lost_is_
         two.run("return bw.state.request()", json!([])).await;
         agreed(&stage.server, &[&two], first).await;
 
+        // So that the first is first.
+        two.run("await bw.outbox.pause()", json!([])).await;
         stage.server.kill();
         let write = "
             window.conflicts = [];
@@ -129,7 +131,7 @@ fn of_two_devices_one_write_stands_or_both_where_they_merge_and_whoever_lost_is_
         stage.server.start().await;
         one.run("await bw.flush(); return seated", json!([])).await;
         one.status_is("status.pending === 0", secs(20)).await;
-        two.run("await bw.flush()", json!([])).await;
+        two.run("await bw.outbox.resume(); await bw.flush()", json!([])).await;
         two.status_is("status.pending === 0", secs(20)).await;
         one.run("return bw.state.request()", json!([])).await;
         let last = json!({ "merged": { "a": 2, "b": { "c": 3 } }, "seat": "one", "theme": "two" });
@@ -215,5 +217,141 @@ fn what_is_excluded_is_nowhere_but_in_its_page() {
         assert!(recording.contains("theme") && !recording.contains("rumpelstiltskin"));
         let log = serde_json::to_string(&stage.server.get("/v1/events?session=e2e").await.ok());
         assert!(!log.expect("it is JSON").contains("rumpelstiltskin"));
+    });
+}
+
+#[test]
+fn what_another_device_writes_is_shown_at_once_and_the_log_is_told_in_its_order() {
+    play(Site::bare(), async |stage| {
+        let one = stage.page(brisk()).await;
+        let profile = stage.path("second");
+        let url = stage.server.url("/page.html");
+        let two = stage.second_browser(&profile).await.tab(&url).await;
+        two.join(brisk()).await;
+        let follow = "
+            window.told = [];
+            bw.events.subscribe({ after: { epoch: '', offset: 0 } }, (event) => told.push(event));
+            bw.state.get();
+            await bw.ready;
+        ";
+        one.run(follow, json!([])).await;
+        two.run(follow, json!([])).await;
+        for at in 1..=5 {
+            set(if at % 2 == 0 { &one } else { &two }, json!({ "at": at })).await;
+            agreed(&stage.server, &[&one, &two], json!({ "at": at })).await;
+        }
+        one.enqueue(2, 1).await;
+        // The server goes and comes: nothing is missed, nothing told twice.
+        stage.server.kill();
+        two.enqueue(1, 1).await;
+        stage.server.start().await;
+        for tab in [&one, &two] {
+            until("all events are told, each once", secs(30), async || {
+                let told = "return told.map(({ cursor, type }) => [cursor.offset, type])";
+                let told: Vec<(u64, String)> = tab.ask(told, json!([])).await;
+                let log = stage.server.log_of("e2e").await;
+                let all: Vec<(u64, String)> =
+                    log.iter().map(|event| (event.offset, event.type_.clone())).collect();
+                holds(told == all && all.len() == 8, format!("{told:?} of {all:?}"))
+            })
+            .await;
+        }
+    });
+}
+
+#[test]
+fn a_resolver_makes_one_of_two_even_in_a_page_that_comes_later() {
+    play(Site::bare(), async |stage| {
+        // What `join` is given has crossed a border that functions do not.
+        let join = "
+            const customResolver = args ? ({ local, remote }) => [...remote, ...local] : undefined;
+            const state = { keyStrategies: { list: 'custom' }, ...(args && { customResolver }) };
+            await join({ outbox: { baseDelayMs: 100, maxDelayMs: 1000 }, state });
+            window.conflicts = [];
+            bw.addEventListener('conflict', ({ detail }) => conflicts.push(detail));
+        ";
+        let one = stage.unjoined().await;
+        one.run(join, json!(false)).await;
+        let profile = stage.path("second");
+        let url = stage.server.url("/page.html");
+        let two = stage.second_browser(&profile).await.tab(&url).await;
+        two.run(join, json!(false)).await;
+        one.run("await bw.ready; return bw.state.request()", json!([])).await;
+        two.run("await bw.ready; return bw.state.request()", json!([])).await;
+
+        stage.server.kill();
+        one.run("window.set = bw.state.set({ list: ['one'] })", json!([])).await;
+        two.run("window.set = bw.state.set({ list: ['two'] })", json!([])).await;
+        stage.server.start().await;
+        one.run("await bw.flush(); return set", json!([])).await;
+        two.run("await bw.flush()", json!([])).await;
+        // Nobody there can resolve: the other's stands, and the loser waits.
+        assert_eq!(two.run("return set", json!([])).await["conflict"], true);
+        agreed(&stage.server, &[&one, &two], json!({ "list": ["one"] })).await;
+
+        let resolving = stage.second_browser_tab(&url).await;
+        resolving.run(join, json!(true)).await;
+        let both = json!({ "list": ["one", "two"] });
+        agreed(&stage.server, &[&resolving, &two, &one], both).await;
+        let told: Vec<Value> = resolving.ask("return conflicts", json!([])).await;
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(
+            (&told[0]["local"], &told[0]["remote"], &told[0]["result"]),
+            (&json!(["two"]), &json!(["one"]), &json!(["one", "two"])),
+        );
+    });
+}
+
+#[test]
+fn without_a_server_tabs_share_all_the_same_and_hand_it_to_their_first_server() {
+    play(Site::bare(), async |stage| {
+        let alone = json!({ "server": null, "state": { "conflictStrategy": "first-write-wins" } });
+        let one = stage.page(alone.clone()).await;
+        let two = stage.page(alone).await;
+        let commit = set(&one, json!({ "theme": "dark" })).await;
+        assert_eq!((&commit["conflict"], &commit["version"]), (&json!(false), &json!(1)));
+        let count = "
+            for (let at = 0; at < 20; at += 1) await bw.state.update('count', (count = 0) => count + 1);
+        ";
+        let (first, second) = (one.run(count, json!([])), two.run(count, json!([])));
+        futures::future::join(first, second).await;
+        let all = json!({ "theme": "dark", "count": 40 });
+        for tab in [&one, &two] {
+            until("both have counted", secs(10), async || {
+                let shown = shown(tab).await;
+                holds(shown == all, shown)
+            })
+            .await;
+        }
+        one.status_is("status.pending === 0", secs(10)).await;
+        one.close().await;
+        two.close().await;
+
+        let served = stage.page(brisk()).await;
+        assert_eq!(shown(&served).await, all);
+        agreed(&stage.server, &[&served], all).await;
+        served.status_is("status.pending === 0", secs(10)).await;
+    });
+}
+
+#[test]
+fn a_server_put_back_to_yesterday_gets_what_the_devices_still_have() {
+    play(Site::bare(), async |stage| {
+        let page = stage.page(brisk()).await;
+        set(&page, json!({ "day": "yesterday", "kept": 1 })).await;
+        page.status_is("status.pending === 0", secs(10)).await;
+        let copy = stage.path("copy");
+        stage.server.kill();
+        stage.server.back_up(&copy);
+        stage.server.start().await;
+        set(&page, json!({ "day": "today" })).await;
+        page.run("return bw.flush()", json!([])).await;
+        page.status_is("status.pending === 0", secs(10)).await;
+        stage.server.kill();
+        stage.server.put_back(Some(&copy));
+        stage.server.start().await;
+        set(&page, json!({ "new": true })).await;
+        let all = json!({ "day": "today", "kept": 1, "new": true });
+        agreed(&stage.server, &[&page], all).await;
     });
 }

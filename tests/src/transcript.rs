@@ -324,7 +324,7 @@ fn request(bytes: &[u8]) -> String {
             | Request::Replace(_)
             | Request::Edit(_)
             | Request::Wipe(_)
-            | Request::Pull
+            | Request::Pull { .. }
             | Request::Resolved { .. }),
         )) => format!("{other:?}"),
         Ok(None) | Err(_) => "not understood".into(),

@@ -160,7 +160,10 @@ pub enum Request {
     /// See [`Wipe`].
     Wipe(Wipe),
     /// Ask the server for what is new in the session's document; done once it is on disk (STATE-6).
-    Pull,
+    Pull {
+        /// How far the log goes, as the page has heard; absent where it wants to know.
+        head: Option<u64>,
+    },
     /// Somebody has made one of two of a patch that was refused for a conflict, and of what it lost against (STATE-4).
     Resolved {
         /// The refused patch's event.
@@ -179,6 +182,12 @@ struct Recorder {
 }
 
 array!(Recorder { 0: recording });
+
+struct Heard {
+    head: Option<u64>,
+}
+
+array!(Heard { 0: head });
 
 struct Letter {
     id: Option<EventId>,
@@ -237,7 +246,7 @@ impl Request {
             Self::Replace(change) => (Self::REPLACE, to_cbor(change)),
             Self::Edit(change) => (Self::EDIT, to_cbor(change)),
             Self::Wipe(wipe) => (Self::WIPE, to_cbor(wipe)),
-            Self::Pull => (Self::PULL, Vec::new()),
+            Self::Pull { head } => (Self::PULL, to_cbor(&Heard { head: *head })),
             Self::Resolved { id } => (Self::RESOLVED, to_cbor(&Letter { id: Some(id.clone()) })),
         };
         Envelope { kind, body: &body, ..Envelope::blank(build, sender, request, epoch) }.seal()
@@ -265,7 +274,7 @@ impl Request {
             Self::REPLACE => Self::Replace(read_one(from)),
             Self::EDIT => Self::Edit(read_one(from)),
             Self::WIPE => Self::Wipe(read_one(from)),
-            Self::PULL => Self::Pull,
+            Self::PULL => Self::Pull { head: read_one::<Heard>(from).head },
             Self::RESOLVED => {
                 Self::Resolved { id: read_one::<Letter>(from).id.ok_or(BusFault::Malformed)? }
             }

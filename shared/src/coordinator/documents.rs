@@ -95,13 +95,11 @@ impl Coordinator {
         self.tokens.on_response(ticket);
     }
 
-    pub(super) fn on_pull_wanted(&mut self, page: PageId, id: RequestId) {
+    pub(super) fn on_pull_wanted(&mut self, page: PageId, id: RequestId, head: Option<u64>) {
         let Some(identity) = self.roster.identity(page) else { return };
         let waiter = self.outbox.ticket();
-        self.state.on_news(&identity, (id != RequestId(0)).then_some(waiter));
-        if id != RequestId(0) {
-            self.asks.wait_for(page, id, vec![waiter]);
-        }
+        self.state.on_news(&identity, head, Some(waiter));
+        self.asks.wait_for(page, id, vec![waiter]);
     }
 
     pub(super) fn on_resolved(&mut self, page: PageId, id: RequestId, event: &EventId) {

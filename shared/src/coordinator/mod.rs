@@ -351,7 +351,7 @@ impl Coordinator {
                 Err(fault) => self.asks.fail(page, id, fault),
             },
             Request::Wipe(wipe) => self.on_wipe(page, id, wipe),
-            Request::Pull => self.on_pull_wanted(page, id),
+            Request::Pull { head } => self.on_pull_wanted(page, id, head),
             Request::Resolved { id: event } => self.on_resolved(page, id, &event),
         }
     }

@@ -339,7 +339,8 @@ fn request(asked: &Request) -> String {
         Request::Replace(Change { id, sealed: None }) => format!("cancel {}", short(id.as_str())),
         Request::Replace(Change { id, .. }) => format!("replace {}", short(id.as_str())),
         Request::Edit(Change { id, .. }) => format!("edit {}", short(id.as_str())),
-        Request::Pull => "pull".into(),
+        Request::Pull { head: Some(head) } => format!("pull as far as {head}"),
+        Request::Pull { head: None } => "pull".into(),
         Request::Resolved { id } => format!("resolved {}", short(id.as_str())),
         Request::Wipe(wipe) => {
             let of = wipe.session.as_deref().unwrap_or("every session");

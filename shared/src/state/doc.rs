@@ -151,6 +151,11 @@ impl Doc {
         !self.ahead.is_empty()
     }
 
+    /// Whether the log is known as far as this.
+    pub(super) fn knows(&self, head: u64) -> bool {
+        self.fold.is_some_and(|fold| self.follows(fold) && fold.offset >= head)
+    }
+
     /// Which life of the log is known.
     pub(super) fn epoch(&self) -> Option<LogEpoch> {
         self.fold.filter(|fold| !fold.alone).map(|fold| fold.epoch)

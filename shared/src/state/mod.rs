@@ -22,7 +22,9 @@ use std::collections::VecDeque;
 
 use self::doc::{Doc, LocalRow, News, Written};
 pub use self::mirror::{Clash, Mirror, News as Seen, writer as last_writer};
-use crate::base::{EventId, Fault, LogEpoch, Mono, Now, Rng, SortedMap, Ticket, Wall, decimal};
+use crate::base::{
+    Culprit, EventId, Fault, LogEpoch, Mono, Now, Rng, SortedMap, Ticket, Wall, decimal,
+};
 use crate::bus::{Identity, Over};
 use crate::rows::{DoneEntry, Key, Op, StreamKey};
 use crate::wire::{LogPage, Snapshot};
@@ -169,11 +171,14 @@ impl State {
         doc.wants_pull |= stale && served;
     }
 
-    /// Somebody has heard of news at the server, or asks for them. `waiter` is told once they are there.
-    pub fn on_news(&mut self, identity: &Identity, waiter: Option<Ticket>) {
+    /// Somebody has heard of news at the server, as far as `head`, or asks for them. `waiter` is told once they are there.
+    pub fn on_news(&mut self, identity: &Identity, head: Option<u64>, waiter: Option<Ticket>) {
         let served = self.served;
         let doc = self.doc(identity);
         doc.wanted = true;
+        if head.is_some_and(|head| doc.knows(head)) {
+            return self.effects.extend(waiter.map(|waiter| Effect::Settled(waiter, None)));
+        }
         doc.wants_pull |= served;
         doc.again = None;
         doc.waiters.extend(waiter);
@@ -240,6 +245,9 @@ impl State {
                 doc.tell_beaten();
                 doc.wants_pull = true;
                 doc.withheld = true;
+                let fault = Fault::new("unauthorized", Culprit::App, "a token is needed");
+                let waiters = doc.waiters.drain(..);
+                effects.extend(waiters.map(|it| Effect::Settled(it, Some(fault.clone()))));
                 return;
             }
             Pulled::Anew => doc.read_anew(),

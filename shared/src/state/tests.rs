@@ -253,7 +253,7 @@ fn what_is_new_is_pulled_page_by_page_and_folded_in_its_order() {
     for name in ["e1", "e2", "e3", "e4", "e5"] {
         world.write(sealed(name, 5, "k", "1", None));
     }
-    world.state.on_news(&identity(), Some(Ticket(99)));
+    world.state.on_news(&identity(), None, Some(Ticket(99)));
     world.go();
     world.agrees();
     let told = world.told().join("; ");
@@ -300,7 +300,7 @@ fn a_log_that_lives_another_life_or_keeps_too_little_is_read_from_its_document()
 
     world.write(sealed("e2", 5, "b", "1", None));
     world.floor = 2;
-    world.state.on_news(&identity(), None);
+    world.state.on_news(&identity(), None, None);
     world.go();
     world.agrees();
 
@@ -308,7 +308,7 @@ fn a_log_that_lives_another_life_or_keeps_too_little_is_read_from_its_document()
     (world.epoch, world.floor) = (LogEpoch([2; 16]), 0);
     (world.log, world.entries) = (Vec::new(), BTreeMap::new());
     world.write(sealed("e3", 5, "b", "3", None));
-    world.state.on_news(&identity(), None);
+    world.state.on_news(&identity(), None, None);
     world.go();
     world.agrees();
     assert_eq!(world.told(), ["renewed", "a b changed, over: "]);
@@ -402,7 +402,7 @@ fn a_server_that_cannot_be_reached_is_asked_later_and_later_and_a_token_is_waite
     let mut waits = Vec::new();
     for _ in 0..9 {
         let ticket = pull(&mut state, ms).expect("it asks");
-        let fault = Fault::new("server-unreachable", crate::base::Culprit::Server, "");
+        let fault = Fault::new("server-unreachable", Culprit::Server, "");
         state.on_pulled(at(ms), ticket, Pulled::Failed { fault, retry_after_ms: None });
         assert_eq!(pull(&mut state, ms), None);
         let due = state.poll_timeout(at(ms)).expect("it asks again").0;

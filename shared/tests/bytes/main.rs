@@ -293,7 +293,8 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
                 shows_state: Some(true),
             }),
         ),
-        ("request-pull", Request::Pull),
+        ("request-pull", Request::Pull { head: None }),
+        ("request-pull-to", Request::Pull { head: Some(300) }),
         ("request-resolved", Request::Resolved { id: id() }),
     ];
     for (name, request) in requests {

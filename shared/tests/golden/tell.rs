@@ -250,7 +250,7 @@ pub(crate) fn request(message: &[u8]) -> String {
         | Request::Retry { .. }
         | Request::Discard { .. }
         | Request::Record { .. }
-        | Request::Pull
+        | Request::Pull { .. }
         | Request::Resolved { .. }
         | Request::Flush => format!("{name}{id}"),
     }

@@ -439,7 +439,7 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
         change().prop_map(Request::Replace),
         change().prop_map(Request::Edit),
         wipe.prop_map(Request::Wipe),
-        Just(Request::Pull),
+        of(number()).prop_map(|head| Request::Pull { head }),
         id().prop_map(|id| Request::Resolved { id }),
     ]
 }
