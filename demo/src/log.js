@@ -102,6 +102,12 @@ export class Log extends EventTarget {
   async #readOn() {
     for (;;) {
       const page = await this.#fetch(this.#cursor);
+      if ("gone" in page) {
+        this.#cursor = page.gone;
+        this.events = [];
+        this.dispatchEvent(new Event("anew"));
+        continue;
+      }
       this.head = page.head;
       if (page.epoch !== this.#epoch || page.head < this.#cursor) {
         this.#epoch = page.epoch;
@@ -117,8 +123,9 @@ export class Log extends EventTarget {
   }
 
   /**
+   * The next page, or up to which offset events are no longer kept.
    * @param {number} after
-   * @returns {Promise<LogPage>}
+   * @returns {Promise<LogPage | { gone: number }>}
    */
   async #fetch(after) {
     const query = new URLSearchParams({
@@ -131,6 +138,10 @@ export class Log extends EventTarget {
       headers: { accept: "application/json" },
       signal: AbortSignal.timeout(PATIENCE_MS),
     });
+    if (answer.status === 410) {
+      const { floor } = await answer.json();
+      if (floor > after) return { gone: floor };
+    }
     if (!answer.ok) throw new Error(`the log was answered with ${answer.status}`);
     const page = await answer.json();
     if (!Array.isArray(page?.events)) throw new Error("the answer is not a page of the log");

@@ -43,7 +43,8 @@ pub struct App<S> {
 }
 
 /// The routes over `app`.
-pub fn app<S: Store>(app: App<S>) -> Router {
+pub fn app<S: Store>(app: impl Into<Arc<App<S>>>) -> Router {
+    let app: Arc<App<S>> = app.into();
     let cors = cors(app.origins.clone());
     let directory = app.assets.clone();
     let router = Router::new()
@@ -60,7 +61,7 @@ pub fn app<S: Store>(app: App<S>) -> Router {
         .route("/dev/verify", post(dev::verify::<S>).fallback(method_unknown))
         .route("/dev/{*rest}", any(not_found))
         .route("/healthz", get(health::get::<S>).fallback(method_unknown))
-        .with_state(Arc::new(app));
+        .with_state(app);
     let router = match directory {
         Some(directory) => assets::serve(router, &directory),
         None => router.fallback(not_found),

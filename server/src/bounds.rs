@@ -40,6 +40,20 @@ pub const AUDIT_CHECK_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub const ECHO_KEYS_MAX: usize = 10_000;
 /// How long a ticket for a farewell is good.
 pub const TICKET_AGE_MS: u64 = 15 * 60_000;
+/// Events that lose their bodies in one step of compaction.
+pub const COMPACT_EVENTS: u64 = 500;
+/// Bodies that go in one step of compaction, unless a single one alone is larger.
+pub const COMPACT_BYTES: usize = 1024 * 1024;
+/// The pause between two steps of compaction.
+pub const COMPACT_PAUSE_MS: u64 = 2;
+/// The pause after all sessions were looked at for what goes.
+pub const COMPACT_REST_MS: u64 = 60_000;
+/// Events of a session that are kept where nothing else is said.
+pub const KEEP_EVENTS: u64 = 100_000;
+/// Days for which events are kept where nothing else is said.
+pub const KEEP_DAYS: u64 = 90;
+/// The least number of events that can be kept, if their number is what counts.
+pub const KEEP_EVENTS_MIN: u64 = LIVE_LAG_MAX;
 /// Pushes that wait for the writer; at the bound a push is told to come again.
 pub const WRITER_QUEUE_MAX: usize = 64;
 /// Pushes in one transaction.

@@ -11,8 +11,8 @@ use clap::{Parser, Subcommand};
 
 use crate::audit::Anchor;
 use crate::auth::{Guard, TokenKey, is_loopback_origin};
-use crate::bounds::WEBHOOK_TIMEOUT_MS_MAX;
-use crate::engine::Signatures;
+use crate::bounds::{KEEP_DAYS, KEEP_EVENTS, KEEP_EVENTS_MIN, WEBHOOK_TIMEOUT_MS_MAX};
+use crate::engine::{Retention, Signatures};
 use crate::webhook::{Caller, Secret};
 
 /// Bellwether's reference sync server: takes each event once, and keeps one ordered log per session.
@@ -87,6 +87,19 @@ pub struct Arguments {
     /// How long to wait for each reply
     #[arg(long, default_value_t = 5_000, value_name = "N", requires = "webhook")]
     pub webhook_timeout_ms: u64,
+
+    /// Keep the bodies of the last N events of each session; of older ones only while --keep-days keeps them
+    ///
+    /// What goes is an event's body. Its id, its result and its hash stay, and so does the session's
+    /// document. 0: their number keeps none. With both at 0 all are kept.
+    #[arg(long, env = "BELLWETHER_KEEP_EVENTS", default_value_t = KEEP_EVENTS, value_name = "N")]
+    pub keep_events: u64,
+
+    /// Keep the bodies of events for N days; longer only if they are among the last of --keep-events
+    ///
+    /// 0: their age keeps none. With both at 0 all are kept.
+    #[arg(long, env = "BELLWETHER_KEEP_DAYS", default_value_t = KEEP_DAYS, value_name = "N")]
+    pub keep_days: u64,
 
     /// Serve the files of this directory at /
     #[arg(long = "static", value_name = "DIR")]
@@ -164,6 +177,8 @@ pub struct Config {
     pub event_types: Option<BTreeSet<Box<str>>>,
     /// Who is called for each event.
     pub webhook: Option<Caller>,
+    /// Which events keep their bodies; `None` for all.
+    pub retention: Option<Retention>,
     /// What is served at `/`.
     pub assets: Option<PathBuf>,
     /// Whether there are faults to order.
@@ -217,6 +232,7 @@ impl Config {
         }
         let event_types = event_types(&arguments)?;
         let webhook = webhook(&arguments)?;
+        let retention = retention(&arguments)?;
         let any = arguments.allow_origin.iter().any(|origin| origin == "*");
         Ok(Self {
             listen: arguments.listen,
@@ -231,6 +247,7 @@ impl Config {
             },
             event_types,
             webhook,
+            retention,
             assets: arguments.assets,
             dev_faults: arguments.dev_faults,
         })
@@ -293,6 +310,18 @@ fn event_types(arguments: &Arguments) -> Result<Option<BTreeSet<Box<str>>>, Stri
     Ok((!types.is_empty()).then_some(types))
 }
 
+fn retention(arguments: &Arguments) -> Result<Option<Retention>, String> {
+    let (events, days) = (arguments.keep_events, arguments.keep_days);
+    if (1..KEEP_EVENTS_MIN).contains(&events) {
+        return Err(format!(
+            "--keep-events {events} is less than a reader may lag behind: keep {KEEP_EVENTS_MIN} or more, or 0 if \
+             their number is not to count"
+        ));
+    }
+    let retention = Retention { events, age_ms: days.saturating_mul(DAY_MS) };
+    Ok((!retention.is_off()).then_some(retention))
+}
+
 fn webhook(arguments: &Arguments) -> Result<Option<Caller>, String> {
     let Some(url) = &arguments.webhook else { return Ok(None) };
     let timeout_ms = arguments.webhook_timeout_ms;
@@ -318,3 +347,4 @@ fn is_origin(text: &str) -> bool {
 }
 
 const SECRET_BYTES_MIN: usize = 32;
+const DAY_MS: u64 = 24 * 60 * 60_000;

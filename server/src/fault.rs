@@ -82,6 +82,18 @@ pub enum Fault {
         /// Which one it lives.
         epoch: LogEpoch,
     },
+    /// What the reader wants is not kept any more.
+    #[error(
+        "events up to offset {floor} are no longer kept; read the document, and go on from there or from {floor}"
+    )]
+    Compacted {
+        /// Which life of the log this is.
+        epoch: LogEpoch,
+        /// The last offset.
+        head: u64,
+        /// Events up to this offset are no longer kept.
+        floor: u64,
+    },
     /// No such address.
     #[error("there is nothing at this address")]
     NotFound,
@@ -147,6 +159,7 @@ impl Fault {
             | Self::SignatureInvalid
             | Self::HostSuperseded { .. }
             | Self::EpochChanged { .. }
+            | Self::Compacted { .. }
             | Self::NotFound
             | Self::MethodUnknown
             | Self::Internal(_) => None,
@@ -164,6 +177,7 @@ impl Fault {
             retryable,
             retry_after_ms: self.retry_after_ms(),
             detail: self.to_string().into(),
+            floor: if let Self::Compacted { floor, .. } = self { Some(*floor) } else { None },
         }
     }
 
@@ -185,6 +199,7 @@ impl Fault {
             Self::SignatureInvalid => (code::SIGNATURE_INVALID, 400, Us, false),
             Self::HostSuperseded { .. } => (code::HOST_SUPERSEDED, 409, Peer, false),
             Self::EpochChanged { .. } => (EPOCH_CHANGED, 409, Server, false),
+            Self::Compacted { .. } => (code::COMPACTED, 410, Server, false),
             Self::NotFound => (code::NOT_FOUND, 404, App, false),
             Self::MethodUnknown => ("method-unknown", 405, App, false),
             Self::Throttled { .. } => (code::THROTTLED, 429, App, true),

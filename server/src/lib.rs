@@ -18,6 +18,7 @@ pub mod audit;
 pub mod auth;
 pub mod bounds;
 pub mod command;
+pub mod compaction;
 pub mod config;
 pub mod effect;
 pub mod engine;
@@ -32,6 +33,7 @@ pub mod ticket;
 pub mod webhook;
 
 pub use app::{App, app};
+pub use compaction::compact;
 pub use effect::{AcceptedEvent, Effect, EffectFault, EffectOutcome, EffectTx, NoEffect, Only};
 pub use fault::Fault;
 pub use serve::serve;

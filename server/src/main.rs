@@ -9,7 +9,7 @@ use bellwether_server::live::Heads;
 use bellwether_server::mood::{Moods, Moody};
 use bellwether_server::store::{Embedded, Memory, Opening, Store};
 use bellwether_server::webhook::{Caller, Hooked, Replies};
-use bellwether_server::{App, Effect, NoEffect, Only, app, command, observe, serve};
+use bellwether_server::{App, Effect, NoEffect, Only, app, command, compact, observe, serve};
 use clap::Parser as _;
 use tokio::net::TcpListener;
 
@@ -76,7 +76,7 @@ async fn run<S: Store>(config: Config, store: S, moods: Option<Arc<Moods>>) -> R
         .map_err(|fault| format!("cannot listen on {}: {fault}", config.listen))?;
     let address = listener.local_addr().map_err(|fault| format!("cannot listen: {fault}"))?;
     let heads = Arc::<Heads>::default();
-    let router = app(App {
+    let served = Arc::new(App {
         store,
         heads: Arc::clone(&heads),
         guard: config.guard,
@@ -85,6 +85,7 @@ async fn run<S: Store>(config: Config, store: S, moods: Option<Arc<Moods>>) -> R
         moods,
         assets: config.assets,
     });
+    let router = app(Arc::clone(&served));
     let stop = signal()?;
     // For whoever started it on port 0; that nobody reads it is no reason to end.
     let _ = writeln!(std::io::stdout(), "listening on http://{address}");
@@ -93,7 +94,13 @@ async fn run<S: Store>(config: Config, store: S, moods: Option<Arc<Moods>>) -> R
         stop.await;
         heads.close();
     };
+    let compaction = config.retention.map(|kept| tokio::spawn(compact(served, kept)));
     serve(listener, router, stop).await;
+    if let Some(compaction) = compaction {
+        compaction.abort();
+        // It is let go of in the middle; what it had begun is done, or not.
+        let _ = compaction.await;
+    }
     tracing::info!("closed");
     Ok(())
 }

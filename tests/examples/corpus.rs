@@ -298,8 +298,15 @@ fn lives(pinned: &[(&str, Vec<u8>)]) -> Vec<(&'static str, Vec<u8>)> {
     let problem = |status: u16, code: &str| {
         let (code, detail) = (code.into(), "".into());
         let culprit = Culprit::Server;
-        let problem =
-            Problem { code, status, culprit, retryable: true, retry_after_ms: Some(7), detail };
+        let problem = Problem {
+            code,
+            status,
+            culprit,
+            retryable: true,
+            retry_after_ms: Some(7),
+            detail,
+            floor: None,
+        };
         [&status.to_be_bytes()[..], &to_cbor(&problem)].concat()
     };
     let takes = |count: usize| vec![0; 2 + count];

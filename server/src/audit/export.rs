@@ -19,7 +19,8 @@ use bellwether_shared::wire::audit::{
 use super::anchor::{Anchor, finish};
 use crate::bounds::{AUDIT_PART_BYTES, AUDIT_PLACES};
 use crate::engine::{
-    Archive, ArchivedEvent, ArchivedStream, Filled, Place, Proof, SessionRow, StoreFault,
+    Archive, ArchivedBody, ArchivedEvent, ArchivedStream, Filled, Place, Proof, SessionRow,
+    StoreFault,
 };
 
 /// What is asked for.
@@ -170,7 +171,10 @@ impl Export {
         let room = AUDIT_PART_BYTES.saturating_sub(self.out.part.len());
         if self.anchor.offset < head {
             archive.events(&self.session, self.anchor.offset, &mut |event| {
-                bytes += event.sealed.len() + EVENT_BYTES;
+                bytes += EVENT_BYTES;
+                if let ArchivedBody::Sealed(sealed) = &event.body {
+                    bytes += sealed.len();
+                }
                 let is_last = event.offset >= head;
                 events.push(event);
                 bytes < room && !is_last
@@ -191,13 +195,20 @@ impl Export {
     }
 
     fn event<A: Archive>(&mut self, archive: &A, event: ArchivedEvent) -> Result<(), StoreFault> {
-        let ArchivedEvent { offset, stream, seq, head, taken_at, sealed, result } = event;
+        let ArchivedEvent { offset, stream, seq, head, taken_at, body, result } = event;
         let trail = self.trails.get_mut(&stream);
         let trail = trail.ok_or_else(|| StoreFault::new("a stream of the log is missing"))?;
         let out = &mut self.out;
         trail.declare(&mut self.numbered, out);
         trail.spare_until(archive, seq, out)?;
-        let hash = chain::event_hash(&sealed);
+        let hash = match &body {
+            ArchivedBody::Sealed(sealed) => chain::event_hash(sealed),
+            ArchivedBody::Erased(hash) => *hash,
+        };
+        let (sealed, erased) = match body {
+            ArchivedBody::Sealed(sealed) => (Some(sealed.into()), None),
+            ArchivedBody::Erased(hash) => (None, Some(hash.into())),
+        };
         self.anchor = self.anchor.after(&trail.stream.id, seq, &hash);
         out.put(&Record::Event(LoggedEvent {
             offset,
@@ -205,8 +216,8 @@ impl Export {
             seq,
             head: head.map(Hash::into),
             taken_at,
-            sealed: Some(sealed.into()),
-            hash: None,
+            sealed,
+            hash: erased,
             result: result.map(|result| result.into_vec().into()),
         }));
         match head {

@@ -15,4 +15,4 @@ mod verify;
 
 pub use anchor::Anchor;
 pub use export::{AuditAsk, Export};
-pub use verify::{Finding, Flaw, Rules, Unsound, Verifier, verify};
+pub use verify::{Finding, Flaw, Rules, Sound, Unsound, Verifier, verify};

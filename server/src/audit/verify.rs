@@ -134,11 +134,30 @@ pub enum Unsound {
     Found(Box<Finding>),
 }
 
+/// What a sound file has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sound {
+    /// How many events.
+    pub events: u64,
+    /// How many of them by their hash alone: their bodies are no longer kept.
+    pub erased: u64,
+    /// The last offset of those; 0 for none.
+    pub erased_through: u64,
+}
+
+impl fmt::Display for Sound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { events, erased, erased_through } = self;
+        write!(f, "{events} events are sound; of {erased}, up to offset {erased_through}, ")?;
+        write!(f, "the bodies are no longer kept, and their hashes stand for them")
+    }
+}
+
 /// Checks a whole file, with memory for one record and for each stream.
 ///
 /// # Errors
 /// The first thing that is wrong with it.
-pub fn verify(mut from: impl Read, rules: &Rules) -> Result<(), Unsound> {
+pub fn verify(mut from: impl Read, rules: &Rules) -> Result<Sound, Unsound> {
     let mut verifier = Verifier::new(rules.clone());
     let mut window = Vec::new();
     let mut is_all = false;
@@ -170,6 +189,7 @@ pub struct Verifier {
     streams: Vec<Chain>,
     names: BTreeSet<StreamId>,
     anchor: Anchor,
+    sound: Sound,
     /// Events that came outside of their streams, until one brings them.
     outside: BTreeMap<u64, (u64, Hash)>,
     digest: Digest,
@@ -224,6 +244,7 @@ impl Verifier {
             streams: Vec::new(),
             names: BTreeSet::new(),
             anchor: Anchor { offset: 0, hash: [0; 32] },
+            sound: Sound::default(),
             outside: BTreeMap::new(),
             digest: Digest(Context::new(&SHA256)),
         }
@@ -257,8 +278,8 @@ impl Verifier {
     ///
     /// # Errors
     /// The file has no end.
-    pub fn finish(self) -> Result<(), Finding> {
-        if self.is_at_end { Ok(()) } else { Err(self.finding(At::default(), Flaw::Cut)) }
+    pub fn finish(self) -> Result<Sound, Finding> {
+        if self.is_at_end { Ok(self.sound) } else { Err(self.finding(At::default(), Flaw::Cut)) }
     }
 
     // Where nothing nearer is known: after which event it is.
@@ -359,6 +380,11 @@ impl Verifier {
         }
         let anchor = self.chain(stream).map(|chain| self.anchor.after(&chain.id, seq, &hash));
         self.anchor = anchor.ok_or((at, Flaw::Misplaced))?;
+        self.sound.events += 1;
+        if event.sealed.is_none() {
+            self.sound.erased += 1;
+            self.sound.erased_through = offset;
+        }
         if event.head.is_none() {
             self.outside.insert(offset, (stream, hash));
         }

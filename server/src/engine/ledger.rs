@@ -44,7 +44,7 @@ pub struct SessionRow {
     pub epoch: LogEpoch,
     /// The last offset.
     pub head: u64,
-    /// Offsets up to this one are no longer kept.
+    /// Events up to this offset have no bodies any more.
     pub floor: u64,
 }
 
@@ -287,6 +287,15 @@ pub struct ArchivedStream {
     pub former: Option<Followed>,
 }
 
+/// What is left of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ArchivedBody {
+    /// All: the event as it travelled.
+    Sealed(Vec<u8>),
+    /// Its hash.
+    Erased(Hash),
+}
+
 /// An event of the log, for the audit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchivedEvent {
@@ -300,8 +309,8 @@ pub struct ArchivedEvent {
     pub head: Option<Hash>,
     /// When it was taken.
     pub taken_at: Wall,
-    /// The event as it travelled.
-    pub sealed: Vec<u8>,
+    /// What is left of it.
+    pub body: ArchivedBody,
     /// What its effect gave back.
     pub result: Option<Box<[u8]>>,
 }

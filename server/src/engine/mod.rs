@@ -18,6 +18,7 @@
 mod accept;
 mod bind;
 mod check;
+mod compact;
 mod farewell;
 mod ledger;
 mod prerequisite;
@@ -33,10 +34,11 @@ use bellwether_shared::wire::{
 
 pub use bind::{Binds, BindsUnfit, Unbound};
 pub use check::{Checked, Signatures, check_frame, is_signed_by};
+pub use compact::{Keeper, Retention, Sweep};
 pub use farewell::{Parting, farewell, wanted_of};
 pub use ledger::{
-    Appended, Archive, ArchivedEvent, ArchivedStream, Clerk, Filled, Ledger, NewStream, Place,
-    Proof, Reader, SessionRow, StoreFault, StreamRow, Taken, Which,
+    Appended, Archive, ArchivedBody, ArchivedEvent, ArchivedStream, Clerk, Filled, Ledger,
+    NewStream, Place, Proof, Reader, SessionRow, StoreFault, StreamRow, Taken, Which,
 };
 pub use prerequisite::{
     BINDING_FAILED, PREREQUISITE_FAILED, PREREQUISITE_UNKNOWN, Prerequisite, Standing, stand,
@@ -290,11 +292,16 @@ pub struct PageAsk {
 /// A page of a session's log. A session that is not known has an empty one, under an epoch of zeros.
 ///
 /// # Errors
-/// [`Fault::EpochChanged`]: the reader names another life. [`Fault::Unavailable`]: the ledger failed.
+/// [`Fault::EpochChanged`]: the reader names another life. [`Fault::Compacted`]: what it wants is not kept any more.
+/// [`Fault::Unavailable`]: the ledger failed.
 pub fn page<R: Reader>(ledger: &R, ask: &PageAsk) -> Result<LogPage, Fault> {
     let session = ledger.session(&ask.tenant, &ask.session)?.unwrap_or_default();
     if ask.epoch.is_some_and(|epoch| epoch != LogEpoch::default() && epoch != session.epoch) {
         return Err(Fault::EpochChanged { epoch: session.epoch });
+    }
+    let SessionRow { epoch, head, floor, .. } = session;
+    if ask.after < floor {
+        return Err(Fault::Compacted { epoch, head, floor });
     }
     let mut bytes = 0;
     let mut events: Vec<LogEvent> = Vec::new();
@@ -329,14 +336,14 @@ pub fn page<R: Reader>(ledger: &R, ask: &PageAsk) -> Result<LogPage, Fault> {
     let through = match (left, ask.which) {
         (Some(left), _) => left - 1,
         (None, Which::All) => events.last().map_or(ask.after, |event| event.offset),
-        (None, Which::Patches) => ask.after.max(session.head),
+        (None, Which::Patches) => ask.after.max(head),
     };
     Ok(LogPage {
-        epoch: session.epoch,
-        more: through < session.head,
+        epoch,
+        more: through < head,
         events,
-        head: session.head,
-        floor: session.floor,
+        head,
+        floor,
         through: (ask.which == Which::Patches).then_some(through),
     })
 }

@@ -77,6 +77,9 @@ impl Format {
                 if let Some(retry_after_ms) = problem.retry_after_ms {
                     body["retry_after_ms"] = retry_after_ms.into();
                 }
+                if let Some(floor) = problem.floor {
+                    body["floor"] = floor.into();
+                }
                 typed(status, PROBLEM_JSON, body.to_string().into_bytes())
             }
         };

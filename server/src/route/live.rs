@@ -77,7 +77,7 @@ enum Told {
     /// An event of the log.
     Event(Box<LogEvent>),
     /// He is too far behind.
-    Hint { head: u64 },
+    Hint { head: u64, floor: Option<u64> },
     /// The log cannot be followed any further.
     End { code: Box<str>, detail: Box<str> },
     /// Nothing has happened.
@@ -142,9 +142,19 @@ async fn begin<S: Store>(
         limit: PAGE_EVENTS,
         which: Which::All,
     };
-    let page = app.store.page(ask.clone()).await?;
+    let page = page(app, &ask).await?;
     ask.after = after.unwrap_or(page.head);
     Ok((Reader { ask, watch, encoding: asked.encoding }, page))
+}
+
+/// What comes next in the log. Where that is not kept any more, nothing comes before its head.
+async fn page<S: Store>(app: &App<S>, ask: &PageAsk) -> Result<LogPage, Fault> {
+    match app.store.page(ask.clone()).await {
+        Err(Fault::Compacted { epoch, head, floor }) => {
+            Ok(LogPage { epoch, events: Vec::new(), head, floor, more: true, through: None })
+        }
+        read => read,
+    }
 }
 
 fn place(id: &str) -> Option<(LogEpoch, u64)> {
@@ -187,7 +197,7 @@ impl Reader {
         loop {
             self.tell(page, news).await?;
             page = loop {
-                let page = match app.store.page(self.ask.clone()).await {
+                let page = match self::page(app, &self.ask).await {
                     Ok(page) => page,
                     // Another life of the log, or a store that fails: the reader begins anew.
                     Err(fault) => {
@@ -226,8 +236,9 @@ impl Reader {
         let lag = page.head.saturating_sub(self.ask.after);
         // Events that are not kept any more are not waited for either.
         if lag > LIVE_LAG_MAX || lag > 0 && page.events.is_empty() {
+            let floor = (self.ask.after < page.floor).then_some(page.floor);
             self.ask.after = page.head;
-            return give(news, self.news(page.epoch, Told::Hint { head: page.head })).await;
+            return give(news, self.news(page.epoch, Told::Hint { head: page.head, floor })).await;
         }
         for event in page.events {
             if event.offset > self.ask.after {
@@ -274,7 +285,11 @@ impl News {
             }
             // What was read from the log can be written.
             Told::Event(event) => serde_json::to_value(open(event)).unwrap_or_default(),
-            Told::Hint { head } => json!({ "epoch": self.epoch, "head": head }),
+            Told::Hint { head, floor: None } => json!({ "epoch": self.epoch, "head": head }),
+            Told::Hint { head, floor } => {
+                let code = wire::code::COMPACTED;
+                json!({ "epoch": self.epoch, "head": head, "code": code, "floor": floor })
+            }
             Told::End { code, detail } => json!({ "code": code, "detail": detail }),
             Told::Alive => Value::Null,
         }

@@ -7,16 +7,17 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bellwether_shared::base::{EventId, Seq, Wall};
+use bellwether_shared::rules::chain::{self, Hash};
 use bellwether_shared::wire::audit::Followed;
-use bellwether_shared::wire::{self, Answer, Event, LogEvent, LogPage, Push, Snapshot, StreamId};
+use bellwether_shared::wire::{Answer, LogEvent, LogPage, Push, Snapshot, StreamId};
 
 use super::{Store, entropy, moment, wall};
 use crate::audit::Export;
 use crate::effect::{self, AcceptedEvent, Effect, EffectFault, EffectOutcome, Room};
 use crate::engine::{
-    self, Appended, Archive, ArchivedEvent, ArchivedStream, Checked, Clerk, Ledger, Moment,
-    NewStream, PageAsk, Parting, Place, Proof, Reader, SessionRow, StateAsk, StoreFault, StreamRow,
-    Taken, Wanted, Which,
+    self, Appended, Archive, ArchivedBody, ArchivedEvent, ArchivedStream, Checked, Clerk, Keeper,
+    Ledger, Moment, NewStream, PageAsk, Parting, Place, Proof, Reader, SessionRow, StateAsk,
+    StoreFault, StreamRow, Sweep, Taken, Wanted, Which,
 };
 use crate::fault::Fault;
 use crate::ticket::{Ticket, TicketKey};
@@ -93,6 +94,13 @@ impl Store for Memory {
         Ok((export, part))
     }
 
+    async fn sweep(&self, sweep: Sweep) -> Result<Sweep, Fault> {
+        let (mut tables, now) = (self.tables(), wall());
+        let Some(session) = sweep.next(&*tables, now)? else { return Ok(sweep.after(None)) };
+        let floor = sweep.step(&mut *tables, &session, now)?;
+        Ok(sweep.after(Some((&session, floor))))
+    }
+
     async fn ping(&self) -> Result<(), Fault> {
         Ok(())
     }
@@ -113,10 +121,12 @@ struct Tables {
 struct Session {
     row: SessionRow,
     log: Vec<LogEvent>,
-    /// The stream of each event of the log.
-    streams: Vec<i64>,
-    /// The offsets of the patches among them.
+    /// The stream and the id of each event of the log.
+    appended: Vec<(i64, EventId)>,
+    /// The offsets of the patches after the floor.
     patches: Vec<u64>,
+    /// The hashes of the events up to the floor.
+    hashes: Vec<Hash>,
     ids: BTreeMap<EventId, Taken>,
     values: BTreeMap<Box<str>, Vec<u8>>,
     document: BTreeMap<Box<str>, Vec<u8>>,
@@ -236,18 +246,20 @@ impl Archive for Tables {
     ) -> Result<(), StoreFault> {
         let Some(session) = self.session_at(session) else { return Ok(()) };
         let skip = usize::try_from(after).unwrap_or(usize::MAX);
-        for (event, stream) in session.log.iter().zip(&session.streams).skip(skip) {
+        for (event, (stream, id)) in session.log.iter().zip(&session.appended).skip(skip) {
             let place =
                 self.streams.get(at(*stream)).and_then(|s| s.places.get(index(event.seq.0)));
-            let opened = wire::decode::<Event<'_>>(&event.sealed).ok();
-            let taken = opened.and_then(|opened| session.ids.get(&opened.id));
+            let taken = session.ids.get(id);
             let archived = ArchivedEvent {
                 offset: event.offset,
                 stream: *stream,
                 seq: event.seq,
                 head: place.map(|place| place.head),
                 taken_at: event.taken_at,
-                sealed: event.sealed.to_vec(),
+                body: match session.hashes.get(index(event.offset)) {
+                    Some(hash) => ArchivedBody::Erased(*hash),
+                    None => ArchivedBody::Sealed(event.sealed.to_vec()),
+                },
                 result: taken.and_then(|taken| taken.result.clone()),
             };
             if !each(archived) {
@@ -261,6 +273,42 @@ impl Archive for Tables {
         let proofs = self.streams.get(at(stream.key)).map_or(&[][..], |stream| &stream.proofs);
         let before = proofs.partition_point(|proof| proof.from < from);
         Ok(proofs.get(before).cloned())
+    }
+}
+
+impl Keeper for Tables {
+    fn overdue(
+        &self,
+        from: i64,
+        keep: u64,
+        before: Wall,
+    ) -> Result<Option<SessionRow>, StoreFault> {
+        let is_overdue = |session: &&Session| {
+            let SessionRow { key, head, floor, .. } = session.row;
+            let first = session.log.get(index(floor + 1));
+            key >= from && head - floor > keep && first.is_some_and(|event| event.taken_at < before)
+        };
+        Ok(self.sessions.iter().find(is_overdue).map(|session| session.row.clone()))
+    }
+
+    fn erase(
+        &mut self,
+        session: &SessionRow,
+        through: u64,
+        before: Wall,
+    ) -> Result<u64, StoreFault> {
+        let session = self.session_mut(session)?;
+        while session.row.floor < through
+            && let Some(event) = session.log.get_mut(index(session.row.floor + 1))
+            && event.taken_at < before
+        {
+            session.hashes.push(chain::event_hash(&event.sealed));
+            event.sealed = Vec::new().into();
+            session.row.floor += 1;
+        }
+        let kept = session.patches.partition_point(|offset| *offset <= session.row.floor);
+        session.patches.drain(..kept);
+        Ok(session.row.floor)
     }
 }
 
@@ -289,8 +337,9 @@ impl Ledger for Tables {
         self.sessions.push(Session {
             row: row.clone(),
             log: Vec::new(),
-            streams: Vec::new(),
+            appended: Vec::new(),
             patches: Vec::new(),
+            hashes: Vec::new(),
             ids: BTreeMap::new(),
             values: BTreeMap::new(),
             document: BTreeMap::new(),
@@ -357,7 +406,7 @@ impl Ledger for Tables {
         let id = self.stream_mut(event.stream)?.id.clone();
         let session = self.session_mut(session)?;
         session.ids.insert(event.id.clone(), event.taken.clone());
-        session.streams.push(event.stream.key);
+        session.appended.push((event.stream.key, event.id.clone()));
         if event.is_patch {
             session.patches.push(event.taken.offset);
         }

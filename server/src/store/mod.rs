@@ -21,7 +21,7 @@ pub use embedded::{Archived, Embedded, Opening};
 pub use memory::Memory;
 
 use crate::audit::Export;
-use crate::engine::{Checked, Moment, PageAsk, Parting, StateAsk, StoreFault, Wanted};
+use crate::engine::{Checked, Moment, PageAsk, Parting, StateAsk, StoreFault, Sweep, Wanted};
 use crate::fault::Fault;
 use crate::ticket::TicketKey;
 
@@ -97,6 +97,12 @@ pub trait Store: Send + Sync + 'static {
         &self,
         export: Export,
     ) -> impl Future<Output = Result<(Export, Vec<u8>), Fault>> + Send;
+
+    /// Makes one step of compaction, and gives what it has come to; see [`Sweep`].
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`].
+    fn sweep(&self, sweep: Sweep) -> impl Future<Output = Result<Sweep, Fault>> + Send;
 
     /// Whether the store answers.
     ///

@@ -38,7 +38,9 @@ use self::claims::{Claims, Names};
 use crate::audit::Export;
 use crate::bounds::{WEBHOOK_BUDGET_MS, WEBHOOK_CALLS_MAX};
 use crate::effect::{AcceptedEvent, Effect, EffectOutcome, EffectTx};
-use crate::engine::{Checked, PageAsk, Parting, Prerequisite, Standing, StateAsk, Wanted, stand};
+use crate::engine::{
+    Checked, PageAsk, Parting, Prerequisite, Standing, StateAsk, Sweep, Wanted, stand,
+};
 use crate::fault::Fault;
 use crate::store::Store;
 use crate::ticket::TicketKey;
@@ -219,6 +221,10 @@ impl<S: Store> Store for Hooked<S> {
 
     async fn audit(&self, export: Export) -> Result<(Export, Vec<u8>), Fault> {
         self.inner.store.audit(export).await
+    }
+
+    async fn sweep(&self, sweep: Sweep) -> Result<Sweep, Fault> {
+        self.inner.store.sweep(sweep).await
     }
 
     async fn ping(&self) -> Result<(), Fault> {

@@ -132,7 +132,7 @@ fn finished(records: Vec<Record>) -> Vec<u8> {
 
 pub(crate) fn found(file: &[u8], rules: &Rules) -> Option<Finding> {
     match verify(file, rules) {
-        Ok(()) => None,
+        Ok(_) => None,
         Err(Unsound::Found(finding)) => Some(*finding),
         Err(Unsound::Unread(fault)) => panic!("{fault}"),
     }
@@ -517,7 +517,7 @@ async fn a_store_of_before_goes_on_and_its_past_has_no_proof() {
     let file = directory.0.join("bellwether.sqlite");
     let sql = rusqlite::Connection::open(&file).expect("it is SQLite's");
     sql.execute_batch(
-        "DROP TABLE bw_patch; DROP TABLE bw_document; DROP TABLE bw_ticket; DROP TABLE bw_secret;
+        "DROP TABLE bw_patch; ALTER TABLE bw_log DROP COLUMN hash; DROP TABLE bw_document; DROP TABLE bw_ticket; DROP TABLE bw_secret;
          DROP TABLE bw_batch; DROP INDEX bw_stream_session;
          ALTER TABLE bw_place DROP COLUMN hash; ALTER TABLE bw_stream DROP COLUMN former_head;
          PRAGMA user_version = 1;",

@@ -385,6 +385,26 @@ fn events_of_other_types_than_those_named_are_refused() {
 }
 
 #[test]
+fn a_server_compacts_by_itself() {
+    let directory = Directory::new();
+    let server = Server::start(&directory, &[]);
+    let (mut ann, mut line) = (Device::new(1, SESSION, "ann"), Line::to(&server));
+    for part in 0..3 {
+        let many: Vec<_> = (0..500).map(|at| event("plain", &format!("{part}-{at}"))).collect();
+        line.push(&ann.batch(&many)).expect("it answers");
+    }
+    let is_gone = |server: &Server| {
+        let path = format!("/v1/events?session={SESSION}&after=499&limit=1");
+        ask(&server.address, "GET", &path, &[], &[]).filter(|reply| reply.status == 410)
+    };
+    assert!(is_gone(&server).is_none());
+    server.kill();
+    let server = Server::start(&directory, &["--keep-events", "1000", "--keep-days", "0"]);
+    assert!(within_patience(|| is_gone(&server)).is_some(), "the oldest 500 are gone");
+    assert_eq!(server.page(SESSION, 500).events.len(), 1_000);
+}
+
+#[test]
 fn a_start_that_cannot_be_says_why_in_one_sentence() {
     let directory = Directory::new();
     let running = Server::start(&directory, &[]);
@@ -412,6 +432,7 @@ fn a_start_that_cannot_be_says_why_in_one_sentence() {
         (&["--memory", "--event-types", "a,"],                            "has 0 bytes"),
         (&["--memory", "--event-types-file", empty],                      "names no event type"),
         (&["--memory", "--event-types-file", "/nowhere"],                 "cannot read /nowhere"),
+        (&["--memory", "--keep-events", "5"],                             "keep 1000 or more"),
         (&["--memory", "--static", "/nowhere"],                           "not a directory"),
         (&["--memory", "--log", "a=b=c"],                                 "log filter"),
     ];

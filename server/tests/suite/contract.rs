@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bellwether_server::Fault;
 use bellwether_server::audit::Export;
-use bellwether_server::engine::{Checked, PageAsk, Parting, Signatures, StateAsk, Wanted, Which};
+use bellwether_server::engine::{
+    Checked, PageAsk, Parting, Signatures, StateAsk, Sweep, Wanted, Which,
+};
 use bellwether_server::store::{Embedded, Memory, Opening, Store};
 use bellwether_server::ticket::TicketKey;
 use bellwether_shared::base::{EventId, LogEpoch, Seq};
@@ -63,6 +65,10 @@ impl<S: Store> Store for Faulty<S> {
 
     async fn audit(&self, export: Export) -> Result<(Export, Vec<u8>), Fault> {
         self.inner.audit(export).await
+    }
+
+    async fn sweep(&self, sweep: Sweep) -> Result<Sweep, Fault> {
+        self.inner.sweep(sweep).await
     }
 
     async fn ping(&self) -> Result<(), Fault> {
@@ -720,7 +726,7 @@ pub(crate) async fn read<S: Store>(
     store.page(ask(tenant, session, after, limit)).await.expect("the log is read")
 }
 
-fn ask(tenant: &str, session: &str, after: u64, limit: u32) -> PageAsk {
+pub(crate) fn ask(tenant: &str, session: &str, after: u64, limit: u32) -> PageAsk {
     let (tenant, session) = (tenant.into(), session.into());
     PageAsk { tenant, session, epoch: None, after, limit, which: Which::All }
 }

@@ -27,21 +27,21 @@ use crate::device::{Device, event, plain};
 use crate::http::{Setup, get, push};
 
 /// A reader of a live log.
-struct Live {
+pub(crate) struct Live {
     body: Body,
     text: String,
 }
 
 /// One of its blocks.
 #[derive(Debug, PartialEq, Eq)]
-struct Told {
-    name: String,
-    place: String,
-    data: Value,
+pub(crate) struct Told {
+    pub(crate) name: String,
+    pub(crate) place: String,
+    pub(crate) data: Value,
 }
 
 impl Live {
-    async fn open(router: &Router, query: &str, last: Option<&str>) -> Self {
+    pub(crate) async fn open(router: &Router, query: &str, last: Option<&str>) -> Self {
         let mut request = Request::builder().uri(format!("/v1/live?{query}"));
         if let Some(last) = last {
             request = request.header("last-event-id", last);
@@ -53,7 +53,7 @@ impl Live {
     }
 
     // The next block that is no comment; `None` at the end.
-    async fn next(&mut self) -> Option<Told> {
+    pub(crate) async fn next(&mut self) -> Option<Told> {
         loop {
             if let Some((block, rest)) = self.text.split_once("\n\n") {
                 let (block, rest) = (block.to_owned(), rest.to_owned());
@@ -75,7 +75,7 @@ impl Live {
         }
     }
 
-    async fn ids(&mut self, count: usize) -> Vec<String> {
+    pub(crate) async fn ids(&mut self, count: usize) -> Vec<String> {
         let mut ids = Vec::new();
         while ids.len() < count {
             let told = self.next().await.expect("there are more");

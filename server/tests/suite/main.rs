@@ -3,6 +3,7 @@
 mod audit;
 mod auth;
 mod binary;
+mod compaction;
 mod contract;
 mod device;
 mod disk;

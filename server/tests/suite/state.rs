@@ -305,7 +305,10 @@ async fn patches_of_before_are_found_too() {
     let events = [plain(["a"]), vec![patch("p", 1, 0, vec![write("k", &[], Some("1"))])]];
     push(&directory.open(), &ann.batch(&events.concat())).await;
     let sql = rusqlite::Connection::open(directory.0.join("bellwether.sqlite")).expect("SQLite's");
-    sql.execute_batch("DROP TABLE bw_patch; PRAGMA user_version = 4;").expect("it was added after");
+    sql.execute_batch(
+        "DROP TABLE bw_patch; ALTER TABLE bw_log DROP COLUMN hash; PRAGMA user_version = 4;",
+    )
+    .expect("it was added after");
     drop(sql);
     let store = directory.open();
     push(&store, &ann.batch(&[patch("q", 1, 1, vec![write("k", &[], Some("2"))])])).await;

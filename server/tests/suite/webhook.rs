@@ -16,7 +16,7 @@ use axum::routing::post;
 use bellwether_server::Fault;
 use bellwether_server::Only;
 use bellwether_server::audit::Export;
-use bellwether_server::engine::{Checked, PageAsk, Parting, Signatures, StateAsk, Wanted};
+use bellwether_server::engine::{Checked, PageAsk, Parting, Signatures, StateAsk, Sweep, Wanted};
 use bellwether_server::store::{Memory, Store};
 use bellwether_server::ticket::{Ticket, TicketKey};
 use bellwether_server::webhook::{Caller, Hooked, Replies, Secret, sign};
@@ -317,6 +317,10 @@ impl Store for Dying {
 
     async fn audit(&self, export: Export) -> Result<(Export, Vec<u8>), Fault> {
         self.inner.audit(export).await
+    }
+
+    async fn sweep(&self, sweep: Sweep) -> Result<Sweep, Fault> {
+        self.inner.sweep(sweep).await
     }
 
     async fn ping(&self) -> Result<(), Fault> {

@@ -216,6 +216,7 @@ mod tests {
             retryable: true,
             retry_after_ms: wait,
             detail: "".into(),
+            floor: None,
         }
     }
 

@@ -22,9 +22,20 @@ pub struct Problem {
     pub retry_after_ms: Option<u32>,
     /// What happened and what to do, for the developer.
     pub detail: Box<str>,
+    /// For [`code::COMPACTED`]: events up to this offset are no longer kept.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub floor: Option<u64>,
 }
 
-array!(Problem { 0: code, 1: status, 2: culprit, 3: retryable, 4: retry_after_ms, 5: detail });
+array!(Problem {
+    0: code,
+    1: status,
+    2: culprit,
+    3: retryable,
+    4: retry_after_ms,
+    5: detail,
+    6: floor,
+});
 
 /// The codes that the reference server uses.
 pub mod code {
@@ -44,6 +55,8 @@ pub mod code {
     pub const SIGNATURE_INVALID: &str = "signature-invalid";
     /// A newer coordinator of this device has already spoken.
     pub const HOST_SUPERSEDED: &str = "host-superseded";
+    /// The reader's place in the log is before what is kept.
+    pub const COMPACTED: &str = "compacted";
     /// Too many requests.
     pub const THROTTLED: &str = "throttled";
     /// The server cannot work just now.

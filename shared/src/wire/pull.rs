@@ -15,7 +15,7 @@ pub struct LogPage {
     pub events: Vec<LogEvent>,
     /// The last offset there is.
     pub head: u64,
-    /// Offsets up to this one are no longer kept.
+    /// Events up to this offset are no longer kept.
     pub floor: u64,
     /// Whether there are events after the last one here, or after `through`.
     pub more: bool,

@@ -257,6 +257,7 @@ impl Stage {
             retryable,
             retry_after_ms,
             detail: "".into(),
+            floor: None,
         };
         let wait = retry_after_ms.map(|ms| format!(", come again in {ms} ms")).unwrap_or_default();
         self.respond(ticket, &format!("{code}{wait}"), status, PROBLEM_CBOR, to_cbor(&problem));

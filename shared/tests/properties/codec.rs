@@ -48,7 +48,7 @@ macro_rules! messages {
 messages! {
     push: Push, draw::push(), 12;
     answer: Answer, draw::answer(), 9;
-    problem: Problem, draw::problem(), 6;
+    problem: Problem, draw::problem(), 7;
     log_page: LogPage, draw::log_page(), 6;
     stream_id: StreamId, draw::stream_id(), 5;
     audit_record: Record, draw::audit_record(), 2;

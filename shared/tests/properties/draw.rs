@@ -369,14 +369,15 @@ pub(crate) fn answer() -> impl Strategy<Value = Answer> {
 }
 
 pub(crate) fn problem() -> impl Strategy<Value = Problem> {
-    (text(), any::<u16>(), culprit(), any::<bool>(), of(small()), text()).prop_map(
-        |(code, status, culprit, retryable, retry_after_ms, detail)| Problem {
+    (text(), any::<u16>(), culprit(), any::<bool>(), of(small()), text(), of(number())).prop_map(
+        |(code, status, culprit, retryable, retry_after_ms, detail, floor)| Problem {
             code,
             status,
             culprit,
             retryable,
             retry_after_ms,
             detail,
+            floor,
         },
     )
 }

@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension as _, params};
 
 use super::ledger::{SqlLedger, bytes, count, int, lane, stream_row};
 use crate::engine::{
-    Archive, ArchivedEvent, ArchivedStream, Proof, SessionRow, StoreFault, StreamRow,
+    Archive, ArchivedBody, ArchivedEvent, ArchivedStream, Proof, SessionRow, StoreFault, StreamRow,
 };
 
 impl Archive for SqlLedger<'_> {
@@ -41,7 +41,8 @@ impl Archive for SqlLedger<'_> {
         each: &mut dyn FnMut(ArchivedEvent) -> bool,
     ) -> Result<(), StoreFault> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT log.offset, log.stream, log.seq, place.head, log.taken_at, log.sealed, log.result
+            "SELECT log.offset, log.stream, log.seq, place.head, log.taken_at, log.sealed, log.result,
+                    log.hash
              FROM bw_log log LEFT JOIN bw_place place
                ON place.stream = log.stream AND place.seq = log.seq
              WHERE log.session = ?1 AND log.offset > ?2 ORDER BY log.offset",
@@ -54,7 +55,10 @@ impl Archive for SqlLedger<'_> {
                 seq: Seq(count(row, 2)?),
                 head: row.get(3)?,
                 taken_at: Wall(count(row, 4)?),
-                sealed: row.get(5)?,
+                body: match row.get(7)? {
+                    Some(hash) => ArchivedBody::Erased(hash),
+                    None => ArchivedBody::Sealed(row.get(5)?),
+                },
                 result: bytes(row, 6)?,
             };
             if !each(event) {

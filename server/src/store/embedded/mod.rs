@@ -10,6 +10,7 @@
 //! transactions but prepared statements, so a restart has nothing to restore.
 
 mod archive;
+mod keeper;
 mod ledger;
 mod schema;
 mod writer;
@@ -30,7 +31,7 @@ use super::{Store, entropy, wall};
 use crate::audit::Export;
 use crate::bounds;
 use crate::effect::Effect;
-use crate::engine::{self, Checked, PageAsk, Parting, StateAsk, StoreFault, Wanted};
+use crate::engine::{self, Checked, PageAsk, Parting, StateAsk, StoreFault, Sweep, Wanted};
 use crate::fault::Fault;
 use crate::ticket::TicketKey;
 
@@ -105,7 +106,7 @@ impl Embedded {
             mpsc::error::TrySendError::Full(_) => Fault::unavailable("too many pushes wait"),
             mpsc::error::TrySendError::Closed(_) => gone(),
         })?;
-        answer.await.map_err(|_| gone())?
+        answer.await.map_err(|_| gone())??.into_answer()
     }
 
     async fn read<T: Send + 'static>(
@@ -189,6 +190,20 @@ impl Store for Embedded {
             Ok((export, part))
         })
         .await
+    }
+
+    async fn sweep(&self, sweep: Sweep) -> Result<Sweep, Fault> {
+        let looked = sweep.clone();
+        let Some(session) = self.read(move |ledger| Ok(looked.next(ledger, wall())?)).await? else {
+            return Ok(sweep.after(None));
+        };
+        let work = Work::Compact(sweep.clone().into(), session.clone());
+        let (reply, floor) = oneshot::channel();
+        // In its turn among the pushes, however many there are.
+        let jobs = self.jobs.as_ref().ok_or_else(gone)?;
+        jobs.send(Job { work, reply }).await.map_err(|_| gone())?;
+        let floor = floor.await.map_err(|_| gone())??.into_floor()?;
+        Ok(sweep.after(Some((&session, floor))))
     }
 
     async fn ping(&self) -> Result<(), Fault> {

@@ -123,7 +123,7 @@ const CACHE_KIB: i64 = 16 * 1024;
 const CHECKPOINT_PAGES: i64 = 8_000;
 
 /// What makes each version of the one before. A step is never edited.
-const STEPS: &[&str] = &[TABLES, PROOFS, TICKETS, DOCUMENT, PATCHES];
+const STEPS: &[&str] = &[TABLES, PROOFS, TICKETS, DOCUMENT, PATCHES, ERASED];
 /// The version from which on the offsets of patches are kept.
 const PATCHES_SINCE: i64 = 5;
 
@@ -247,4 +247,9 @@ CREATE TABLE bw_patch (
     offset INTEGER NOT NULL,
     PRIMARY KEY (session, offset)
 ) STRICT, WITHOUT ROWID;
+";
+
+// What is left of an event whose body is gone (SRV-3): where there is a hash, `sealed` is empty.
+const ERASED: &str = "
+ALTER TABLE bw_log ADD COLUMN hash BLOB;
 ";

@@ -1,4 +1,4 @@
-//! The one thread that writes: pushes that wait are put into one transaction.
+//! The one thread that writes: what waits is put into one transaction.
 //!
 //! What always holds:
 //! - an answer leaves only after the commit of the transaction that its push was part of;
@@ -12,20 +12,43 @@ use tokio::sync::{mpsc, oneshot};
 use super::ledger::SqlLedger;
 use crate::bounds::GROUP_PUSHES_MAX;
 use crate::effect::Effect;
-use crate::engine::{self, Checked, Parting, StoreFault};
+use crate::engine::{self, Checked, Parting, SessionRow, StoreFault, Sweep};
 use crate::fault::Fault;
-use crate::store::moment;
+use crate::store::{moment, wall};
 
-/// A push or a farewell that waits.
+/// Something to be done that waits.
 pub(super) struct Job {
     pub(super) work: Work,
-    pub(super) reply: oneshot::Sender<Result<Answer, Fault>>,
+    pub(super) reply: oneshot::Sender<Result<Done, Fault>>,
 }
 
-/// What is to be taken.
+/// What is to be done.
 pub(super) enum Work {
     Push { tenant: Box<str>, push: Box<Checked> },
     Farewell(Box<Parting>),
+    Compact(Box<Sweep>, SessionRow),
+}
+
+/// What came of it.
+pub(super) enum Done {
+    Answer(Box<Answer>),
+    Floor(u64),
+}
+
+impl Done {
+    pub(super) fn into_answer(self) -> Result<Answer, Fault> {
+        match self {
+            Self::Answer(answer) => Ok(*answer),
+            Self::Floor(_) => Err(Fault::Internal("a push was taken for another thing".into())),
+        }
+    }
+
+    pub(super) fn into_floor(self) -> Result<u64, Fault> {
+        match self {
+            Self::Floor(floor) => Ok(floor),
+            Self::Answer(_) => Err(Fault::Internal("a step was taken for a push".into())),
+        }
+    }
 }
 
 /// Works until all senders are gone and the queue is empty.
@@ -50,11 +73,7 @@ pub(super) fn run(connection: &Connection, effect: &dyn Effect, mut queue: mpsc:
     }
 }
 
-fn commit(
-    connection: &Connection,
-    effect: &dyn Effect,
-    group: &[Job],
-) -> Vec<Result<Answer, Fault>> {
+fn commit(connection: &Connection, effect: &dyn Effect, group: &[Job]) -> Vec<Result<Done, Fault>> {
     take_all(connection, effect, group).unwrap_or_else(|fault| {
         if !connection.is_autocommit()
             && let Err(fault) = connection.execute_batch("ROLLBACK")
@@ -70,15 +89,22 @@ fn take_all(
     connection: &Connection,
     effect: &dyn Effect,
     group: &[Job],
-) -> Result<Vec<Result<Answer, Fault>>, StoreFault> {
+) -> Result<Vec<Result<Done, Fault>>, StoreFault> {
     execute(connection, "BEGIN IMMEDIATE")?;
     let mut answers = Vec::with_capacity(group.len());
     for job in group {
         execute(connection, "SAVEPOINT push")?;
         let ledger = &mut SqlLedger::new(connection);
         let answer = match &job.work {
-            Work::Push { tenant, push } => engine::push(ledger, effect, tenant, push, moment()?),
-            Work::Farewell(parting) => engine::farewell(ledger, effect, parting, moment()?),
+            Work::Push { tenant, push } => {
+                engine::push(ledger, effect, tenant, push, moment()?).map(answered)
+            }
+            Work::Farewell(parting) => {
+                engine::farewell(ledger, effect, parting, moment()?).map(answered)
+            }
+            Work::Compact(sweep, session) => {
+                sweep.step(ledger, session, wall()).map(Done::Floor).map_err(Fault::from)
+            }
         };
         if connection.is_autocommit() {
             return Err(StoreFault::new("the transaction ended before its time"));
@@ -91,6 +117,10 @@ fn take_all(
     }
     execute(connection, "COMMIT")?;
     Ok(answers)
+}
+
+fn answered(answer: Answer) -> Done {
+    Done::Answer(answer.into())
 }
 
 fn execute(connection: &Connection, sql: &str) -> Result<(), StoreFault> {

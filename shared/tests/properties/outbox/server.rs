@@ -243,6 +243,6 @@ fn http(status: u16, media: &str, body: Vec<u8>) -> Response {
 fn problem(status: u16, retry_after_ms: Option<u32>) -> Response {
     let (code, detail) = ("no".into(), "".into());
     let (culprit, retryable) = (Culprit::Server, true);
-    let problem = Problem { code, status, culprit, retryable, retry_after_ms, detail };
+    let problem = Problem { code, status, culprit, retryable, retry_after_ms, detail, floor: None };
     http(status, PROBLEM_CBOR, to_cbor(&problem))
 }
