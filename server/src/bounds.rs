@@ -74,6 +74,10 @@ pub const CONNECTIONS_MAX: usize = 4_096;
 pub const LIVE_MAX: usize = 3_072;
 /// How far behind a reader of a live log may be and still be told of each event.
 pub const LIVE_LAG_MAX: u64 = 1_000;
+/// What was read last for those who follow a log, and is kept for the next of them.
+pub const LIVE_TAIL_BYTES_MAX: usize = 16 * 1024;
+/// What is read at once of what a reader says over a socket; each has such a buffer.
+pub const SOCKET_BUFFER_BYTES: usize = 1024;
 /// How often a live log says that it is there, if nothing happens.
 pub const LIVE_ALIVE_MS: u64 = 15_000;
 /// How long a reader of a live log may take to take what he is told.

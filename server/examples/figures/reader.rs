@@ -79,10 +79,10 @@ async fn by_socket(
     loop {
         let message = socket.next().await?.ok()?;
         let Ok(text) = message.to_text() else { continue };
-        // The members of a message come in the order of their names.
-        let Some((data, rest)) = text.rsplit_once(",\"event\":\"") else { continue };
-        let (name, rest) = rest.split_once('"')?;
-        let place = rest.split_once("\"id\":\"")?.1.trim_end_matches("\"}");
+        // As our own server writes it.
+        let Some(rest) = text.strip_prefix("{\"event\":\"") else { continue };
+        let (name, rest) = rest.split_once("\",\"id\":\"")?;
+        let (place, data) = rest.split_once("\",\"data\":")?;
         seen.take(name, place, data, told, common);
     }
 }

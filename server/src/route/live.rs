@@ -189,31 +189,39 @@ impl Reader {
     async fn go_on<S: Store>(
         mut self,
         app: &App<S>,
-        mut page: LogPage,
+        first: LogPage,
         news: &mpsc::Sender<News>,
     ) -> Result<(), Gone> {
-        let welcome = Told::Welcome { head: page.head, retry_ms: retry_ms() };
-        give(news, self.news(page.epoch, welcome)).await?;
+        let welcome = Told::Welcome { head: first.head, retry_ms: retry_ms() };
+        give(news, self.news(first.epoch, welcome)).await?;
+        self.tell(&first, news).await?;
+        let mut is_behind = first.head > self.ask.after;
+        drop(first);
         loop {
-            self.tell(page, news).await?;
-            page = loop {
-                let page = match self::page(app, &self.ask).await {
-                    Ok(page) => page,
-                    // Another life of the log, or a store that fails: the reader begins anew.
-                    Err(fault) => {
-                        let problem = fault.problem();
-                        let (code, detail) = (problem.code, problem.detail);
-                        let epoch = self.ask.epoch.unwrap_or_default();
-                        return give(news, self.news(epoch, Told::End { code, detail })).await;
-                    }
-                };
-                if page.head > self.ask.after {
-                    break page;
-                }
+            let read = if is_behind {
+                page(app, &self.ask).await.map(Arc::new)
+            } else {
+                // What was committed before the last reading has been read; what comes after is told.
                 if !self.wait(news).await? {
                     return Ok(());
                 }
+                // Whoever has read as far reads this once for all.
+                let (after, told) = (self.ask.after, self.watch.told());
+                self.watch.tail().page(after, told, page(app, &self.ask)).await
             };
+            match read {
+                Ok(page) => {
+                    self.tell(&page, news).await?;
+                    is_behind = page.head > self.ask.after;
+                }
+                // Another life of the log, or a store that fails: the reader begins anew.
+                Err(fault) => {
+                    let problem = fault.problem();
+                    let (code, detail) = (problem.code, problem.detail);
+                    let epoch = self.ask.epoch.unwrap_or_default();
+                    return give(news, self.news(epoch, Told::End { code, detail })).await;
+                }
+            }
         }
     }
 
@@ -228,7 +236,7 @@ impl Reader {
         Ok(true)
     }
 
-    async fn tell(&mut self, page: LogPage, news: &mpsc::Sender<News>) -> Result<(), Gone> {
+    async fn tell(&mut self, page: &LogPage, news: &mpsc::Sender<News>) -> Result<(), Gone> {
         // A log that did not live yet has a name from its first event on.
         if page.epoch != LogEpoch::default() {
             self.ask.epoch = Some(page.epoch);
@@ -240,10 +248,10 @@ impl Reader {
             self.ask.after = page.head;
             return give(news, self.news(page.epoch, Told::Hint { head: page.head, floor })).await;
         }
-        for event in page.events {
+        for event in &page.events {
             if event.offset > self.ask.after {
                 self.ask.after = event.offset;
-                give(news, self.news(page.epoch, Told::Event(Box::new(event)))).await?;
+                give(news, self.news(page.epoch, Told::Event(Box::new(event.clone())))).await?;
             }
         }
         Ok(())
@@ -277,14 +285,14 @@ impl News {
         format!("{}:{}", self.epoch, self.after)
     }
 
-    fn data(&self) -> Value {
-        match &self.told {
+    fn data(&self) -> String {
+        let data = match &self.told {
             Told::Welcome { head, retry_ms } => {
                 let (epoch, after) = (&self.epoch, self.after);
                 json!({ "epoch": epoch, "head": head, "after": after, "retry_ms": retry_ms })
             }
             // What was read from the log can be written.
-            Told::Event(event) => serde_json::to_value(open(event)).unwrap_or_default(),
+            Told::Event(event) => return serde_json::to_string(&open(event)).unwrap_or_default(),
             Told::Hint { head, floor: None } => json!({ "epoch": self.epoch, "head": head }),
             Told::Hint { head, floor } => {
                 let code = wire::code::COMPACTED;
@@ -292,7 +300,8 @@ impl News {
             }
             Told::End { code, detail } => json!({ "code": code, "detail": detail }),
             Told::Alive => Value::Null,
-        }
+        };
+        data.to_string()
     }
 
     // JSON of ours and base64 have no line breaks.
@@ -300,10 +309,7 @@ impl News {
         let data = match (&self.told, encoding) {
             (Told::Alive, _) => return ": alive\n\n".into(),
             (Told::Event(event), Encoding::Cbor) => STANDARD.encode(wire::to_cbor(&**event)),
-            (Told::Event(event), Encoding::Json) => {
-                serde_json::to_string(&open(event)).unwrap_or_default()
-            }
-            _ => self.data().to_string(),
+            _ => self.data(),
         };
         let mut block = String::with_capacity(data.len() + 100);
         if let Told::Welcome { retry_ms, .. } = self.told {

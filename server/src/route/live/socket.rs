@@ -13,12 +13,12 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use bellwether_shared::wire::{self, LogPage};
-use serde_json::json;
 
 use super::{Encoding, News, Reader, Told};
 use crate::app::App;
 use crate::bounds::{
-    CLOSE_TIMEOUT_MS, LIVE_TAKE_MS_MAX, SOCKET_MESSAGE_BYTES_MAX, SOCKET_SILENT_QUESTIONS_MAX,
+    CLOSE_TIMEOUT_MS, LIVE_TAKE_MS_MAX, SOCKET_BUFFER_BYTES, SOCKET_MESSAGE_BYTES_MAX,
+    SOCKET_SILENT_QUESTIONS_MAX,
 };
 use crate::config::Origins;
 use crate::fault::Fault;
@@ -59,6 +59,7 @@ pub(super) fn answer<S: Store>(
 ) -> Response {
     let upgrade = upgrade
         .protocols([JSON, CBOR])
+        .read_buffer_size(SOCKET_BUFFER_BYTES)
         .max_frame_size(SOCKET_MESSAGE_BYTES_MAX)
         .max_message_size(SOCKET_MESSAGE_BYTES_MAX);
     match upgrade.selected_protocol().and_then(|chosen| chosen.to_str().ok()) {
@@ -120,8 +121,9 @@ fn message(news: &News, encoding: Encoding) -> Message {
     match (&news.told, encoding) {
         (Told::Event(event), Encoding::Cbor) => Message::Binary(wire::to_cbor(&**event).into()),
         _ => {
-            let told = json!({ "event": news.name(), "id": news.id(), "data": news.data() });
-            Message::Text(told.to_string().into())
+            // Names and places need no escaping.
+            let (name, id, data) = (news.name(), news.id(), news.data());
+            Message::Text(format!(r#"{{"event":"{name}","id":"{id}","data":{data}}}"#).into())
         }
     }
 }
