@@ -7,7 +7,7 @@ import { startServer } from './lib/server.mjs';
 import { ROOT, list } from './lib/contestants.mjs';
 import { ratios } from './lib/ratios.mjs';
 
-const ALL = ['w1', 'w2', 'w5'];
+const ALL = ['w1', 'w2', 'w3', 'w5'];
 const args = process.argv.slice(2);
 const opt = (k) => { const i = args.indexOf('--' + k); return i < 0 ? undefined : args[i + 1]; };
 const named = args.filter((x) => ALL.includes(x));

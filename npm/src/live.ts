@@ -135,6 +135,10 @@ class Line {
       this.begin({ epoch: "", offset: 0 });
       return true;
     }
+    if (answer.status === 410) {
+      this.begin({ epoch: this.at?.epoch ?? "", offset: (await answer.json()).floor });
+      return true;
+    }
     if (!answer.ok) throw new Error(`${answer.status}`);
     const { epoch, events, head, floor, more: goesOn } = await answer.json();
     if (this.at && floor > this.at.offset) this.begin({ epoch, offset: floor });

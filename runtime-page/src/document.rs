@@ -88,10 +88,11 @@ impl Driver {
         let (id, sealed) = (event.id.clone(), to_cbor(&event));
         let Identity { session, user } = self.identity();
         let stream = StreamKey { session, user, lane: Lane::Normal };
+        // Before anything else, since they are waiting.
+        self.say(&Word::Patch { session: &stream.session, sealed: &sealed });
         let row = to_cbor(&JournalRow::new(&stream, &sealed, now.wall));
         let seen = self.document.mirror.borrow_mut().on_patch(now, &sealed);
         let session = stream.session;
-        self.say(&Word::Patch { session: &session, sealed: &sealed });
         let (driver, of) = (Rc::clone(self), id.clone());
         let stored: Settle<u64> = Box::new(move |result| {
             driver.on_stored(&session, of, result, settle);

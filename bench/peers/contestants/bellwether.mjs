@@ -6,6 +6,13 @@ export const meta = {
 
 export const queue = (ctx) => queueWith('bellwether-sw.js', ctx);
 
+export async function state({ name }) {
+  const { connect } = await import(new URL('index.js', location.href).href);
+  const bw = await connect({ channel: name, worker: 'bellwether-sw.js', server: null, state: {} });
+  await bw.ready;
+  return { set: (v) => bw.state.set({ v }), subscribe: (f) => bw.state.subscribe(['v'], () => f(bw.state.get('v'))) };
+}
+
 // `worker` beside the page.
 export async function queueWith(worker, { name, sync }) {
   // Not bundled: the package finds its wasm beside its modules.

@@ -15,14 +15,16 @@ const shared = {
   logLevel: 'silent', absWorkingDir: ROOT, legalComments: 'none',
 };
 
-export function list(only) {
+// Those that can do a `role`: `queue` (W1, W2, W5) or `state` (W3).
+export function list(only, role = 'queue') {
   return fs.readdirSync(DIR).filter((f) => f.endsWith('.mjs')).map((f) => {
     const src = fs.readFileSync(path.join(DIR, f), 'utf8');
     const metaText = /export const meta = (\{[\s\S]*?\});\n/.exec(src);
     const meta = Function(`return (${metaText[1]})`)();
     const hasWorker = Boolean(meta.package) || /export function sw\b/.test(src);
-    return { id: f.replace(/\.mjs$/, ''), file: path.join(DIR, f), meta, hasWorker };
-  }).filter((c) => !only || only.includes(c.id))
+    const plays = new RegExp(`export (async function|const) ${role}\\b`).test(src);
+    return { plays, id: f.replace(/\.mjs$/, ''), file: path.join(DIR, f), meta, hasWorker };
+  }).filter((c) => c.plays && (!only || only.includes(c.id)))
     .sort((a, b) => (a.meta.order ?? 50) - (b.meta.order ?? 50) || a.id.localeCompare(b.id));
 }
 

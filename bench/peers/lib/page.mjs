@@ -1,5 +1,5 @@
 // Runs in the page, bundled together with one contestant. The measuring code is
-// the same for every contestant; only queue() differs.
+// the same for every contestant; only queue()/state() differs.
 const now = () => performance.timeOrigin + performance.now();
 const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
 
@@ -13,7 +13,7 @@ export function event(i, run = 'r') {
 }
 
 export function install(C) {
-  let q;
+  let q, s;
   const B = {};
   B.open = async (ctx) => {
     q = await C.queue(ctx);
@@ -56,6 +56,62 @@ export function install(C) {
   };
   B.w2start = (variant, urls) => { const t0 = now(); B.draining = q.drains[variant](urls).then(() => now()); return t0; };
   B.w2end = async () => B.draining;
+  // ---------- W3
+  const recv = new Map();
+  let ackCh;
+  B.w3init = async (ctx, { ack }) => {
+    ackCh = new BroadcastChannel('bench-ack');
+    s = await C.state(ctx);
+    s.subscribe((v) => {
+      if (!v || v.run !== B.run && B.run !== undefined && v.run === undefined) return;
+      const k = v.run + ':' + v.i;
+      if (!recv.has(k)) { recv.set(k, now()); if (ack) ackCh.postMessage({ ack: k }); }
+    });
+    return true;
+  };
+  B.w3seq = async ({ n, run, jitter, lostMs }) => {
+    const [sent, durable] = [[], []];
+    let waiting = null;
+    ackCh.onmessage = (e) => { if (waiting && e.data.ack === waiting.k) waiting.res(true); };
+    let lost = 0;
+    for (let i = 0; i < n; i++) {
+      await sleep(Math.random() * jitter);
+      const k = run + ':' + i;
+      const p = new Promise((res) => { waiting = { k, res }; });
+      const t = now();
+      const set = s.set({ run, i, user: 'user-4821', view: 'list', filter: 'mine', cursor: { x: i, y: i * 2 }, title: 'Write the quarterly figures down' });
+      sent.push(t);
+      // Who says when it is durable is asked.
+      if (set instanceof Promise) void set.then(() => durable.push(now() - t));
+      const ok = await Promise.race([p, sleep(lostMs).then(() => false)]);
+      if (!ok) lost++;
+      if (lost > 20) break;
+    }
+    return { sent, lost, durable };
+  };
+  B.w3paced = async ({ n, run, gap }) => {
+    const sent = [];
+    for (let i = 0; i < n; i++) {
+      sent.push(now());
+      s.set({ run, i, user: 'user-4821', view: 'list', filter: 'mine', cursor: { x: i, y: i * 2 }, title: 'Write the quarterly figures down' });
+      await sleep(gap * (0.75 + 0.5 * Math.random()));
+    }
+    return sent;
+  };
+  B.w3recv = (run) => [...recv].filter(([k]) => k.startsWith(run + ':')).map(([k, t]) => [Number(k.split(':')[1]), t]);
+  B.pong = () => { const c = new BroadcastChannel('bench-ping'); c.onmessage = (e) => c.postMessage({ i: e.data.i, t: now() }); return true; };
+  B.ping = async (n) => {
+    const c = new BroadcastChannel('bench-ping');
+    let best = { rtt: Infinity };
+    for (let i = 0; i < n; i++) {
+      const t0 = now();
+      const t1 = await new Promise((r) => { c.onmessage = (e) => r(e.data.t); c.postMessage({ i }); });
+      const t3 = now();
+      if (t3 - t0 < best.rtt) best = { rtt: t3 - t0, offset: t1 - (t0 + t3) / 2 };
+    }
+    c.close();
+    return best;
+  };
   // ---------- W5
   B.coldPut = async (i) => { const t = performance.now(); await q.put(event(i, 'c')); return performance.now() - t; };
   // Until the worker itself has answered, for a contestant whose `put` does not need it.

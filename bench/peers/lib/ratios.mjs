@@ -20,6 +20,12 @@ const LINES = {
     { what: 'drain of 10,000: rate, both flushed', aim: '', ours: 'sqlite', limit: 'raw-sw-group', variant: 'flushed500', pick: (r) => r[10000].per_s },
     { what: 'drain of 10,000: rate, both in memory', aim: '', ours: 'memory', limit: 'raw-sw-group', variant: 'batch500', pick: (r) => r[10000].per_s },
   ],
+  w3: [
+    { what: 'shown in the other tab, p50: time', aim: '≤ 1.3', limit: 'raw-bc', pick: (r) => r.two_tabs_ms?.p50 },
+    { what: 'shown in all of 10 tabs, p50: time', aim: '', limit: 'raw-bc', pick: (r) => r.all_of_10_ms?.p50 },
+    { what: 'shown in all of 30 tabs, p50: time', aim: '≤ 1.2', limit: 'raw-bc', pick: (r) => r.all_of_30_ms?.p50 },
+    { what: 'durable, p50: time', aim: '≤ 2', limit: 'raw-idb-strict', pick: (r) => r.durable_ms },
+  ],
   w5: [
     { what: 'cold worker: durable, ms more', aim: '≤ 12', ours: 'coldstart', limit: 'raw-sw-group', variant: 'coldstart', pick: (r) => r.cold_ms, combine: (x, y) => x - y },
     { what: 'cold worker: answered, ms more', aim: '≤ 12', ours: 'coldstart', limit: 'raw-sw-group', variant: 'coldstart', pick: (r) => r.answer_ms, combine: (x, y) => x - y },
