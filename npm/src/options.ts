@@ -5,6 +5,7 @@
 
 import { appFault } from "./errors.js";
 import type { BellwetherError, ErrorCode } from "./errors.js";
+import { plain } from "./state.js";
 import type {
   ConnectOptions,
   EncryptHooks,
@@ -93,7 +94,7 @@ function readState(state: StateOptions): StateOptions {
   }
   oneOf("conflictStrategy", state.conflictStrategy, STRATEGIES);
   Object.values(keyStrategies).forEach((it) => oneOf("keyStrategies", it, STRATEGIES));
-  return { ...state };
+  return { ...state, initial: plain(initial) as typeof initial };
 }
 
 /** Checks what `setIdentity` is given. */

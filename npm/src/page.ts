@@ -142,6 +142,8 @@ export class Page extends EventTarget implements Bellwether {
   }
 
   async signOut(options?: SignOutOptions): Promise<void> {
+    // What was written before is of whoever was there before.
+    this.#state?.leave();
     return (await later()).signOut(this.#inside(), options);
   }
 
@@ -152,6 +154,7 @@ export class Page extends EventTarget implements Bellwether {
   setIdentity(to: Identity): Promise<void> {
     return naming(async () => {
       checkIdentity(to);
+      this.#state?.leave();
       const asked = this.#asked;
       const before = { raw: asked.raw, token: asked.token };
       const { user = before.raw.user, session = before.raw.session } = to;
@@ -172,6 +175,7 @@ export class Page extends EventTarget implements Bellwether {
 
   close(): Promise<void> {
     if (!this.#closing) {
+      this.#state?.leave();
       const closed = settled<undefined>((settle) => this.#client.close(settle));
       this.#closing = closed.finally(() => {
         this.#over.abort();

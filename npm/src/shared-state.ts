@@ -23,11 +23,12 @@ export interface StateOptions {
    */
   excludeKeys?: readonly string[] | undefined;
   /**
-   * Writes are passed on at most this often, in milliseconds: the first at once, the last of those that follow at the end.
-   * This page sees each at once. Default 0.
+   * Writes are passed on at most this often, in milliseconds: the first at once, the last of those that follow at the end,
+   * or when the page goes out of sight, closes or changes its user. This page sees each at once. Where a conflict rolls back
+   * (`"first-write-wins"`, `"custom"`), nothing waits. Default 0.
    */
   throttleMs?: number | undefined;
-  /** Writes are passed on once none has followed for so long, in milliseconds. Default 0. */
+  /** Writes are passed on once none has followed for so long, in milliseconds; with the same exceptions. Default 0. */
   debounceMs?: number | undefined;
   /** For keys that `keyStrategies` does not name. Default `"last-write-wins"`. */
   conflictStrategy?: ConflictStrategy | undefined;
@@ -51,7 +52,7 @@ export interface StateOptions {
    * page keeps the value it has, and `"error"` reports `"state-refused"`. Default: all are shown.
    */
   validate?: ((key: string, value: unknown) => boolean) | undefined;
-  /** What keys have until somebody has written to them. Is never written itself. Default: nothing. */
+  /** What keys have until somebody has written to them, or deleted them. Is never written itself. Default: nothing. */
   initial?: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -64,20 +65,23 @@ export interface SharedState {
 
   /**
    * Writes keys. This page shows them when the call returns, and the other pages in the same moment; `undefined` deletes a
-   * key.
+   * key, as it does a member. Values become what JSON makes of them, a `Date` a text; what JSON would lose is refused, such
+   * as functions and `NaN`.
    *
    * Resolves once it cannot be undone: where the later write counts, when it is durable on this device; where a
    * conflict rolls back, when whoever orders the writes has taken or refused it.
    *
    * @throws {@link BellwetherError} with `code`
-   *   - `"state-invalid"`: a key or value cannot be used; nothing was written
+   *   - `"state-invalid"`: a key or value cannot be used, or more than 1,000 places or 256 KiB are written at once;
+   *     nothing was written
+   *   - `"option-invalid"`: `shouldSync` has thrown; nothing was written
    *   - `"state-refused"`: the server has refused it; it is rolled back
    *   - `"store-…"`, `"outbox-full"`: it could not be stored; it is rolled back
    *   - `"closed"`: this page was closed
    */
   set(patch: Readonly<Record<string, unknown>>): Promise<Commit>;
 
-  /** Writes what `fn` makes of the key's value; after a conflict once more, of the value as it is then, up to 5 times. */
+  /** Writes what `fn` makes of the key's value; after a conflict once more, of the value as it is then, up to 5 times in all. */
   update<T>(key: string, fn: (value: T | undefined) => T): Promise<Commit>;
 
   /** Deletes a key. */

@@ -3,7 +3,7 @@
 // What always holds: a read is answered from here; a value that is handed out is never changed; what `excludeKeys` names,
 // or `syncKeys` does not, is in this object and nowhere else.
 
-import { appFault, named, naming, settled } from "./errors.js";
+import { BellwetherError, appFault, named, naming, settled } from "./errors.js";
 import type { Inside } from "./inside.js";
 import { later } from "./load.js";
 import type {
@@ -14,7 +14,7 @@ import type {
   SharedState,
   StateOptions,
 } from "./shared-state.js";
-import type { Happenings, Leaf, StateWrite } from "./wasm.js";
+import type { Happenings, Leaf, Settle, StateWrite } from "./wasm.js";
 
 type Values = Readonly<Record<string, unknown>>;
 
@@ -26,28 +26,36 @@ export class PageState implements SharedState {
   readonly #known = new Map<string, unknown>();
   /** What this page alone has: keys that are not shared, and writes that have not left yet. */
   readonly #own = new Map<string, unknown>();
+  /** What was shown of these before. */
+  readonly #before = new Map<string, unknown>();
   #all: Values | undefined;
   /** What was confirmed of keys before somebody else wrote. */
   readonly #bases = new Map<string, unknown>();
   #resolve: (() => void) | undefined;
-  /** Values that are leaving, and were shown before. */
-  readonly #leaving = new Map<string, unknown>();
+  /** Keys that are being written. */
+  #leaving: string[] = [];
   /** Those who wait for what is held back. */
-  #held: ((left: Promise<Commit>) => void)[] | undefined;
+  #held: { resolve(left: Promise<Commit>): void; reject(cause: Error): void }[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #lastLeft = 0;
+  #lastLeft = -Infinity;
+  #version = 0;
 
   constructor(inside: Inside) {
     this.#inside = inside;
     this.#options = inside.asked.state ?? {};
-    inside.over.addEventListener("abort", () => clearTimeout(this.#timer));
-    const { customResolver } = this.#options;
+    const { client, over } = inside;
+    over.addEventListener("abort", this.leave);
+    // A page that goes out of sight may not come back.
+    globalThis.addEventListener?.("visibilitychange", this.leave, { signal: over });
+    const { customResolver, validate } = this.#options;
+    // What was there before anybody could listen comes from elsewhere, too.
+    if (validate) client.state(undefined).forEach((key) => this.#takes(key, "server"));
     if (!customResolver) return;
     const resolvable = {
       value: (key: string) => this.#value(key),
       base: (key: string) => this.#bases.get(key),
       write: (key: string, value: unknown) => this.set({ [key]: value }),
-      isCustom: (key: string) => this.#strategy(key) === "custom",
+      isCustom: (key: string) => this.#isShared(key) && this.#strategy(key) === "custom",
     };
     later().then((it) => {
       this.#resolve = it.resolver(inside, resolvable, customResolver);
@@ -70,6 +78,8 @@ export class PageState implements SharedState {
     for (let round = 1; ; round += 1) {
       const commit = await this.set({ [key]: fn(this.get(key)) });
       if (!commit.conflict || round === ROUNDS_MAX) return commit;
+      // The outcome may be known before what it was lost against.
+      await this.request().catch(() => {});
     }
   }
 
@@ -97,22 +107,34 @@ export class PageState implements SharedState {
   }
 
   async broadcast(keys: readonly string[] = Object.keys(this.get())): Promise<void> {
-    const shared = keys.filter((key) => this.#isShared(key));
+    // What nobody has written is not written by this.
+    const written = (key: string) => this.#own.has(key) || this.#inside.client.state(key);
+    const shared = keys.filter((key) => this.#isShared(key) && written(key));
     const values = Object.fromEntries(shared.map((key) => [key, this.#value(key)]));
-    if (shared.length > 0) await naming(() => this.#send(values, () => true));
+    await naming(async () => this.#send(values, true));
   }
+
+  /** What is held back leaves. */
+  readonly leave = (): void => {
+    if (this.#held.length === 0) return;
+    try {
+      void this.#leave({}, []);
+    } catch {
+      // Those who wait are told.
+    }
+  };
 
   /** The wasm shows keys otherwise than before. */
   onChange(change: Happenings["state"]): void {
     this.#resolve?.();
-    const shown = change.keys.filter((key) => this.#isShared(key) && !this.#own.has(key));
-    const keys = shown.filter((key) => !this.#isLeaving(key) && this.#takes(key, change));
-    if (keys.length === 0) return;
+    this.#version = change.version;
+    const keys = change.keys.filter((key) => this.#isShared(key) && this.#takes(key, change.origin));
     this.#tell({ ...change, keys });
   }
 
   /** This device and another have written without knowing of one another. */
   onClash({ key, base, local, remote }: Happenings["clash"]): void {
+    if (!this.#isShared(key)) return;
     const strategy = this.#strategy(key);
     const [before, mine, theirs] = [base, local, remote].map((leaves) => put(leaves));
     if (strategy === "custom") {
@@ -126,10 +148,12 @@ export class PageState implements SharedState {
   }
 
   #tell(change: Change): void {
+    if (change.keys.length === 0) return;
     this.#all = undefined;
     for (const listener of [...this.#listeners]) {
       try {
-        listener(change);
+        // One may have ended another.
+        if (this.#listeners.has(listener)) listener(change);
       } catch (cause) {
         // One that fails is not the others' affair.
         reportError(cause);
@@ -138,28 +162,31 @@ export class PageState implements SharedState {
     if (change.origin !== "local") this.#inside.fire("remote-update", change);
   }
 
-  // It is shown already, as this very object.
-  #isLeaving(key: string): boolean {
-    const value = this.#leaving.get(key);
-    const stays = this.#leaving.has(key) && json(put(this.#inside.client.state(key))) === json(value);
-    if (stays) this.#known.set(key, value);
-    return stays;
+  #tellOwn(keys: string[], version: number): void {
+    this.#tell({ keys, source: this.#inside.page.id, origin: "local", version });
   }
 
-  // A value that is refused leaves the one before.
-  #takes(key: string, { origin }: Change): boolean {
+  // Whether listeners are to hear of it. A value that is refused leaves the one before.
+  #takes(key: string, origin: Change["origin"]): boolean {
     const { validate } = this.#options;
+    const wasKnown = this.#known.has(key);
     const before = this.#known.get(key);
     this.#known.delete(key);
-    if (!validate || origin === "local") return true;
-    const value = this.#value(key);
+    if (this.#leaving.includes(key)) return false;
+    if (!validate && !wasKnown) return !this.#own.has(key);
+    const value = this.#read(key);
+    this.#known.set(key, before);
+    if (wasKnown && same(before, value)) return false;
     let why: unknown = "by `validate`";
     try {
-      if (value === undefined || validate(key, value)) return true;
+      if (!validate || origin === "local" || value === undefined || validate(key, value)) {
+        this.#known.set(key, value);
+        return !this.#own.has(key);
+      }
     } catch (cause) {
       why = cause;
     }
-    this.#known.set(key, before);
+    if (!wasKnown) this.#known.set(key, this.#initial(key));
     const message = `a value of "${key}" from elsewhere was refused: ${why}`;
     this.#inside.report(appFault("state-refused", message, { cause: why }));
     return false;
@@ -167,16 +194,26 @@ export class PageState implements SharedState {
 
   #value(key: string): unknown {
     if (this.#own.has(key)) return this.#own.get(key);
-    if (!this.#known.has(key)) this.#known.set(key, put(this.#inside.client.state(key)));
-    return this.#known.get(key) ?? this.#options.initial?.[key];
+    if (!this.#known.has(key)) this.#known.set(key, this.#read(key));
+    return this.#known.get(key);
+  }
+
+  #read(key: string): unknown {
+    const leaves = this.#isShared(key) ? this.#inside.client.state(key) : undefined;
+    return leaves ? put(leaves) : this.#initial(key);
+  }
+
+  #initial(key: string): unknown {
+    return own(this.#options.initial ?? {}, key);
   }
 
   #collect(): Record<string, unknown> {
-    const { initial = {} } = this.#options;
-    const shared = (this.#inside.client.state(undefined) as string[]).filter((key) =>
-      this.#isShared(key),
-    );
-    const keys = new Set([...Object.keys(initial), ...shared, ...this.#own.keys()]);
+    const shared = this.#inside.client.state(undefined).filter((key) => this.#isShared(key));
+    const keys = new Set([
+      ...Object.keys(this.#options.initial ?? {}),
+      ...shared,
+      ...this.#own.keys(),
+    ]);
     const entries = [...keys].map((key) => [key, this.#value(key)]);
     return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
   }
@@ -187,92 +224,145 @@ export class PageState implements SharedState {
   }
 
   #strategy(key: string): ConflictStrategy {
-    const { conflictStrategy = "last-write-wins", keyStrategies } = this.#options;
-    return (Object.hasOwn(keyStrategies ?? {}, key) && keyStrategies?.[key]) || conflictStrategy;
+    const { conflictStrategy = "last-write-wins", keyStrategies = {} } = this.#options;
+    return (own(keyStrategies, key) as ConflictStrategy | undefined) ?? conflictStrategy;
+  }
+
+  #isBased(key: string): boolean {
+    const strategy = this.#strategy(key);
+    return strategy === "first-write-wins" || strategy === "custom";
   }
 
   async #write(patch: Values): Promise<Commit> {
     if (this.#inside.over.aborted) throw appFault("closed", "this page was closed; `connect` again");
-    const { throttleMs = 0, debounceMs = 0, shouldSync } = this.#options;
+    const { throttleMs = 0, debounceMs = 0 } = this.#options;
     const keys = Object.keys(patch);
     const shared = keys.filter((key) => this.#isShared(key));
-    const leaves = !shouldSync || shouldSync(this.get(), { ...this.get(), ...patch });
-    const waits = throttleMs > 0 || debounceMs > 0;
-    // What does not leave at once is shown from here.
-    const own = leaves && !waits ? keys.filter((key) => !shared.includes(key)) : keys;
-    own.forEach((key) => this.#own.set(key, detached(patch[key])));
-    const source = this.#inside.page.id;
-    if (own.length > 0) this.#tell({ keys: own, source, origin: "local", version: 0 });
-    if (!leaves || shared.length === 0) return { version: 0, keys, conflict: false };
-    return waits ? this.#hold(throttleMs, debounceMs) : this.#leave(patch, shared);
+    const leaves = this.#passes(patch) && shared.length > 0;
+    // What counts only on what it was built on cannot wait for others to write meanwhile.
+    const isBased = shared.some((key) => this.#isBased(key));
+    const waits = (throttleMs > 0 || debounceMs > 0) && !isBased;
+    // A patch is refused as a whole, and what has waited has nothing to do with it.
+    if (leaves && isBased) this.#leave({}, []).catch(() => {});
+    // Throws before anything is shown.
+    const sent = leaves && !waits ? this.#leave(patch, shared) : undefined;
+    this.#keep(patch, sent ? keys.filter((key) => !shared.includes(key)) : keys);
+    if (!leaves) return { version: 0, keys, conflict: false };
+    return { ...(await (sent ?? this.#hold(throttleMs, debounceMs))), keys };
+  }
+
+  #passes(patch: Values): boolean {
+    const { shouldSync } = this.#options;
+    try {
+      return !shouldSync || shouldSync(this.get(), { ...this.get(), ...patch });
+    } catch (cause) {
+      throw appFault("option-invalid", `\`shouldSync\` failed (${cause})`, { cause });
+    }
+  }
+
+  /** What does not leave at once is shown from here. */
+  #keep(patch: Values, keys: string[]): void {
+    const changed = keys.filter((key) => !same(this.#value(key), patch[key]));
+    for (const key of changed) {
+      if (!this.#own.has(key)) this.#before.set(key, this.#value(key));
+      this.#own.set(key, patch[key]);
+    }
+    this.#tellOwn(changed, 0);
   }
 
   /** Writes that follow one another leave together. */
   #hold(throttleMs: number, debounceMs: number): Promise<Commit> {
-    const isFirst = this.#held === undefined;
-    const waiting = (this.#held ??= []);
+    const commit = new Promise<Commit>((resolve, reject) => this.#held.push({ resolve, reject }));
     // The first at once, unless one has left a moment ago; the last of those that follow at the end.
-    const throttled = Math.max(0, this.#lastLeft + throttleMs - performance.now());
-    const wait = Math.max(debounceMs, throttled);
-    const commit = new Promise<Commit>((resolve) => waiting.push(resolve));
-    if (debounceMs > 0) clearTimeout(this.#timer);
-    const release = () => {
-      this.#held = undefined;
-      this.#lastLeft = performance.now();
-      const left = this.#leave({}, []);
-      waiting.forEach((resolve) => resolve(left));
-    };
-    if (wait === 0) release();
-    else if (isFirst || debounceMs > 0) this.#timer = setTimeout(release, wait);
+    const throttled = this.#lastLeft + throttleMs - performance.now();
+    const wait = Math.max(0, debounceMs, throttled);
+    if (wait === 0) this.leave();
+    else if (debounceMs > 0 || this.#held.length === 1) {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(this.leave, Math.min(wait, TIMER_MS_MAX));
+    }
     return commit;
   }
 
-  /** What this page has been showing alone leaves with it. */
+  /** What this page has been showing alone leaves with it. Throws if nothing leaves; what was shown alone is then gone. */
   #leave(patch: Values, keys: string[]): Promise<Commit> {
-    const held = [...this.#own.keys()].filter((key) => this.#isShared(key) && !keys.includes(key));
-    for (const key of [...held, ...keys]) {
-      if (!keys.includes(key)) this.#leaving.set(key, this.#own.get(key));
-      this.#own.delete(key);
+    const alone = [...this.#own].filter(([key]) => this.#isShared(key));
+    const values = Object.fromEntries([...alone, ...keys.map((key) => [key, patch[key]] as const)]);
+    const leaving = Object.keys(values);
+    const shown = leaving.map((key) => this.#value(key));
+    leaving.forEach((key) => this.#own.delete(key));
+    const held = this.#held;
+    clearTimeout(this.#timer);
+    [this.#leaving, this.#held, this.#lastLeft] = [leaving, [], performance.now()];
+    try {
+      const sent = this.#send(values);
+      held.forEach(({ resolve }) => resolve(sent));
+      return sent;
+    } catch (cause) {
+      held.forEach(({ reject }) => reject(named(cause)));
+      throw cause;
+    } finally {
+      this.#leaving = [];
+      leaving.forEach((key) => this.#before.delete(key));
+      // What is the same stays the same object.
+      const changed = leaving.filter((key, at) => {
+        const leaves = this.#inside.client.state(key);
+        if (leaves && same(put(leaves), values[key])) this.#known.set(key, values[key]);
+        const isSame = same(this.#value(key), shown[at]);
+        if (isSame) this.#known.set(key, shown[at]);
+        return !isSame;
+      });
+      this.#tellOwn(changed, this.#version);
     }
-    const values = [...this.#leaving, ...keys.map((key) => [key, patch[key]] as const)];
-    const sent = naming(() => this.#send(Object.fromEntries(values)));
-    this.#leaving.clear();
-    return sent;
   }
 
-  async #send(values: Values, differs = this.#differs): Promise<Commit> {
+  /** `again`: also what is there already. */
+  #send(values: Values, again = false): Promise<Commit> {
+    const { client, stored } = this.#inside;
     const keys = Object.keys(values);
     const writes: StateWrite[] = [];
     for (const key of keys) {
-      const strategy = this.#strategy(key);
-      const isBased = strategy === "first-write-wins" || strategy === "custom";
-      const [from, to] = [put(this.#inside.client.state(key)), values[key]];
-      if (!differs(from, to)) continue;
-      if (strategy === "merge") places(from, to, [], (path, value) => writes.push([key, false, json(value), ...path]));
-      else writes.push([key, isBased, json(to)]);
+      const [leaves, to, now] = [client.state(key), values[key], this.#value(key)];
+      if (!again && same(put(leaves), to) && same(now, to)) continue;
+      if (this.#strategy(key) === "merge") {
+        const before = this.#before.has(key) ? this.#before.get(key) : now;
+        const tell = (path: string[], value: unknown) =>
+          writes.push([key, false, json(value), ...path]);
+        places(again ? to : leaves && before, to, [], tell, again);
+      } else writes.push([key, this.#isBased(key), json(to)]);
     }
-    const based = writes.some(([, isBased]) => isBased);
-    if (writes.length === 0) return { version: 0, keys, conflict: false };
+    const commit = { version: this.#version, keys, conflict: false };
+    if (writes.length === 0) return Promise.resolve(commit);
     const resolves = keys.some((key) => this.#strategy(key) === "custom");
-    let id = "";
-    const stored = settled<number>((settle) => {
-      id = this.#inside.client.set(writes, resolves ? 4 : 0, settle);
+    let settle!: Settle<number>;
+    const version = new Promise<number>((resolve, reject) => {
+      settle = (version, fault) => {
+        stored(fault);
+        if (fault) reject(named(fault));
+        else resolve(version);
+      };
     });
-    const version = await stored.catch((cause: unknown) => {
-      throw named(cause);
-    });
-    this.#inside.stored(undefined);
-    if (!based) return { version, keys, conflict: false };
+    const id = client.set(writes, resolves ? 4 : 0, settle);
+    return this.#outcome(id, version, commit, writes.some(([, isBased]) => isBased));
+  }
+
+  async #outcome(
+    id: string,
+    stored: Promise<number>,
+    commit: Commit,
+    isBased: boolean,
+  ): Promise<Commit> {
+    const version = await stored;
+    if (!isBased) return { ...commit, version };
     // It counts only on what it was built on, and whoever orders the writes says whether it does.
     const { status, offset = version, error } = await (await later()).delivered(this.#inside, id);
     const conflict = status === "refused" && error?.code === "state-conflict";
     if (status === "refused" && !conflict) {
-      throw appFault("state-refused", error?.message ?? "the server refused the write");
+      const message = error?.message || "the server has refused the write";
+      throw new BellwetherError("state-refused", "server", message);
     }
-    return { version: offset, keys, conflict };
+    return { ...commit, version: offset, conflict };
   }
-
-  readonly #differs = (from: unknown, to: unknown) => json(from) !== json(to);
 }
 
 function checked(patch: Values): Values {
@@ -280,64 +370,81 @@ function checked(patch: Values): Values {
     throw appFault("state-invalid", "the patch is no object; give `{ key: value }`");
   }
   // Throws for what is no JSON, before anything is shown.
-  Object.values(patch).forEach(json);
-  return patch;
+  return Object.fromEntries(Object.entries(patch).map(([key, value]) => [key, plain(value)]));
 }
 
-function json(value: unknown): string | undefined {
+/** A frozen copy, which others cannot change by their object. */
+export function plain(value: unknown): unknown {
+  if (value === undefined) return undefined;
   try {
-    const text = JSON.stringify(value) as string | undefined;
-    if (text !== undefined || value === undefined) return text;
+    return frozen(JSON.parse(JSON.stringify(value, refuseLost)));
   } catch (cause) {
     throw appFault("state-invalid", `a value cannot be JSON (${cause}); give plain values`, { cause });
   }
-  throw appFault("state-invalid", `a ${typeof value} cannot be JSON; give plain values`);
 }
 
-/** What others may do with their object does not change what is shown. */
-function detached(value: unknown): unknown {
-  const text = json(value);
-  return text === undefined ? undefined : frozen(JSON.parse(text));
+// JSON would leave these out without a word, or make `null` of them. A member that is `undefined` is none.
+function refuseLost(this: unknown, _: string, value: unknown): unknown {
+  const type = typeof value;
+  const isLost =
+    type === "function" ||
+    type === "symbol" ||
+    (type === "number" && !Number.isFinite(value)) ||
+    (type === "undefined" && Array.isArray(this));
+  if (isLost) throw new TypeError(`${type === "number" ? value : type} is no JSON`);
+  return value;
+}
+
+function json(value: unknown): string | undefined {
+  return JSON.stringify(value);
 }
 
 /** Puts together what stands at the places of a key, in their order. */
 function put(leaves: Leaf[] | undefined): unknown {
   let whole: unknown;
   for (const [text, ...path] of leaves ?? []) {
-    const value: unknown = text === undefined ? undefined : JSON.parse(text);
-    if (path.length === 0) whole = value;
-    else if (value !== undefined || isObject(whole)) whole = place(whole, path, value);
+    whole = place(whole, path, text === undefined ? undefined : JSON.parse(text));
   }
   return frozen(whole);
 }
 
-// What stands in the way of a member and is no object gives way.
+// What stands in the way of a member and is no object gives way, as the server has it; but not to what was deleted.
 function place(into: unknown, [name, ...path]: string[], value: unknown): unknown {
+  if (name === undefined) return value;
+  if (!isObject(into) && value === undefined) return into;
   const object: Record<string, unknown> = isObject(into) ? into : {};
-  const member = path.length === 0 ? value : place(own(object, name!), path, value);
-  if (member === undefined) delete object[name!];
+  const member = place(own(object, name), path, value);
+  if (member === undefined) delete object[name];
   // Not by assignment, which `__proto__` would take for something else.
-  else Object.defineProperty(object, name!, { value: member, ...PLAIN });
+  else Object.defineProperty(object, name, { value: member, ...PLAIN });
   return object;
 }
 
-/** Tells each place where `to` differs from `from`, with what is there; `undefined` for what is gone. */
+/** Whether two values are the same JSON, in whatever order their members are. */
+function same(one: unknown, other: unknown): boolean {
+  let isSame = true;
+  if (one !== other) places(one, other, [], () => (isSame = false));
+  return isSame;
+}
+
+/** Tells each place where `to` differs from `from`, or `all`, with what is there; `undefined` for what is gone. */
 function places(
   from: unknown,
   to: unknown,
   path: string[],
   tell: (path: string[], value: unknown) => void,
+  all = false,
 ): void {
   if (!isObject(from) || !isObject(to) || path.length === DEPTH_MAX) {
-    if (path.length === 0 || json(from) !== json(to)) tell(path, to);
+    if (all || json(from) !== json(to)) tell(path, to);
     return;
   }
   for (const name of new Set([...Object.keys(from), ...Object.keys(to)])) {
-    places(own(from, name), own(to, name), [...path, name], tell);
+    places(own(from, name), own(to, name), [...path, name], tell, all);
   }
 }
 
-function own(object: Record<string, unknown>, name: string): unknown {
+function own(object: Values, name: string): unknown {
   return Object.hasOwn(object, name) ? object[name] : undefined;
 }
 
@@ -356,3 +463,5 @@ function frozen(value: unknown): unknown {
 const PLAIN = { enumerable: true, configurable: true, writable: true };
 const DEPTH_MAX = 32;
 const ROUNDS_MAX = 5;
+/** Browsers keep a delay in 32 signed bits. */
+const TIMER_MS_MAX = 2 ** 31 - 1;

@@ -1,6 +1,7 @@
 // A client that does as it is told: it stands in for the page's wasm.
 //
-// It notes every call, and settles an append only when the test says so.
+// It notes every call, and settles an append only when the test says so. Its document is what the patches make of it that it was
+// given, in their order: places below a key, as the wasm tells them.
 
 /** A class like the wasm's `Client`; `clients` lists those that were opened. */
 export function fakeClients() {
@@ -32,6 +33,12 @@ class FakeClient {
   stored = {};
   adopted = [];
   left = [];
+  /** Writes of this page: each with its id, its writes, `how` and `settle`. */
+  written = [];
+  /** Keys that the document was asked for. */
+  asked = new Set();
+  version = 0;
+  #patches = [];
   tokens = [];
 
   constructor(options, sink) {
@@ -63,8 +70,63 @@ class FakeClient {
     this.adopted.push({ row, settle });
   }
 
+  set(writes, how, settle) {
+    if (this.isClosed) throw CLOSED;
+    if (this.unfit) throw this.unfit;
+    const unfit = writes.find(([key]) => key === "" || Buffer.byteLength(key) > 200);
+    if (unfit) throw { code: "state-invalid", culprit: "app", message: "a key is empty, or longer than 200 bytes" };
+    const id = `patch-${this.written.length + 1}`;
+    this.written.push({ id, writes, how, settle });
+    this.#change(() => this.#patches.push({ id, writes }), "local", "page-1");
+    if (this.answersAtOnce) settle(this.version, undefined);
+    return id;
+  }
+
+  state(key) {
+    // None has lost.
+    if (key === null) return [];
+    const document = this.#document();
+    if (key === undefined) return [...document.keys()].filter((key) => isShown(document.get(key)));
+    this.asked.add(key);
+    return document.get(key);
+  }
+
+  /** Others write, each `[key, value, ...path]`; `undefined` deletes. */
+  elsewhere(writes, origin = "server", source = "page-2") {
+    this.version += 1;
+    const patch = writes.map(([key, value, ...path]) => [key, false, JSON.stringify(value), ...path]);
+    this.#change(() => this.#patches.push({ writes: patch }), origin, source);
+  }
+
+  /** A write of this page will never count. */
+  withdraw(id, origin = "local") {
+    const change = () => (this.#patches = this.#patches.filter((patch) => patch.id !== id));
+    this.#change(change, origin, "page-1");
+  }
+
+  #change(change, origin, source) {
+    const before = this.#document();
+    change();
+    const after = this.#document();
+    const differs = (key) => JSON.stringify(shown(before.get(key))) !== JSON.stringify(shown(after.get(key)));
+    const keys = [...new Set([...before.keys(), ...after.keys()])].filter(differs);
+    if (keys.length > 0) this.sink("state", { keys, source, origin, version: this.version });
+  }
+
+  // A write ends what is at its place and below.
+  #document() {
+    const document = new Map();
+    for (const [key, , json, ...path] of this.#patches.flatMap(({ writes }) => writes)) {
+      const isBelow = ([, ...other]) => path.every((name, at) => other[at] === name);
+      const leaves = (document.get(key) ?? []).filter((leaf) => !isBelow(leaf));
+      leaves.push([json, ...path]);
+      document.set(key, leaves.sort(([, ...one], [, ...other]) => byPlace(one, other)));
+    }
+    return document;
+  }
 
   ask(what, id, user, settle) {
+    if (this.isClosed) return settle(undefined, CLOSED);
     this.calls.push([what, id, user].filter((it) => it !== undefined));
     const report = { delivered: 1, pending: 2, dead: 3 };
     settle(what === "flush" ? report : 3, this.fault);
@@ -82,8 +144,28 @@ class FakeClient {
 
   close(closed) {
     this.calls.push(["close"]);
-    Promise.resolve(this.whileClosing).then(() => closed());
+    Promise.resolve(this.whileClosing).then(() => {
+      this.isClosed = true;
+      closed();
+    });
   }
+}
+
+const CLOSED = { code: "closed", culprit: "app", message: "this client is closed" };
+
+function shown(leaves = []) {
+  return isShown(leaves) ? leaves : [];
+}
+
+function isShown(leaves) {
+  return leaves.some(([json]) => json !== undefined);
+}
+
+// The shorter first, else by the first name in which they differ.
+function byPlace(one, other) {
+  const at = one.findIndex((name, at) => name !== other[at]);
+  if (at < 0) return one.length - other.length;
+  return at >= other.length || one[at] > other[at] ? 1 : -1;
 }
 
 /** One status, as the wasm tells it. */

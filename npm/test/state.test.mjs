@@ -1,0 +1,639 @@
+// The shared state of one page: what it shows, what leaves it, when, and in which form.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
+
+import { connector } from "../build/js/connect.js";
+import { facts, fakeClients, listening } from "../testing/client.mjs";
+import { doneRow } from "../testing/rows.mjs";
+
+/** A page with these options of `state`; what it writes is durable at once, unless `waits`. */
+async function open(state = {}, { waits = false, prepare } = {}) {
+  const clients = fakeClients();
+  clients.whileOpening = (client) => {
+    client.answersAtOnce = !waits;
+    client.stored = { done: [] };
+    prepare?.(client);
+  };
+  const page = await connector("b1", async () => clients)({ state });
+  await listening();
+  return { page, state: page.state, client: clients.last };
+}
+
+/** What listeners are told. */
+function told(state, ...keys) {
+  const changes = [];
+  state.subscribe(...keys, (change) => changes.push(change));
+  return changes;
+}
+
+function heard(page, type) {
+  const details = [];
+  page.addEventListener(type, ({ detail }) => details.push(detail));
+  return details;
+}
+
+/** The places that were written, without what they are for. */
+function places(client) {
+  return client.written.map(({ writes }) => writes.map(([key, , json, ...path]) => [key, json, ...path]));
+}
+
+/** Whoever orders the writes has answered. */
+function answer(client, id, ...outcome) {
+  client.stored.done.push([client.stored.done.length + 1, doneRow([[id, ...outcome]])]);
+  client.sink("status", facts({ pending: client.stored.done.length }));
+}
+
+const CONFLICT = [2, undefined, undefined, "state-conflict", "the key was changed meanwhile"];
+const LOCAL = { source: "page-1", origin: "local" };
+
+async function quiet() {
+  for (let turns = 0; turns < 20; turns += 1) await turn();
+}
+
+test("a read is answered at once, with the same object until it changes", async () => {
+  const { state, client } = await open();
+  client.elsewhere([["user", { name: "Ann", towns: ["Ulm"] }], ["theme", "dark"]]);
+  const [all, user] = [state.get(), state.get("user")];
+  assert.deepEqual(all, { user: { name: "Ann", towns: ["Ulm"] }, theme: "dark" });
+  assert.equal(state.get(), all);
+  assert.equal(state.get().user, user);
+  client.elsewhere([["theme", "light"]]);
+  assert.notEqual(state.get(), all);
+  assert.equal(state.get("user"), user);
+  assert.equal(state.get("none"), undefined);
+  client.elsewhere([["user", "Ben", "name"]]);
+  assert.deepEqual(state.get("user"), { name: "Ben", towns: ["Ulm"] });
+  assert.equal(user.name, "Ann");
+});
+
+test("what is told again, and is the same, is no change and stays the same object", async () => {
+  const { state, client } = await open();
+  client.elsewhere([["user", { a: 1, b: 2 }]]);
+  const [user, changes] = [state.get("user"), told(state)];
+  client.elsewhere([["user", { b: 2, a: 1 }]]);
+  assert.equal(state.get("user"), user);
+  assert.deepEqual(changes, []);
+  await state.set({ user: { b: 2, a: 1 } });
+  assert.equal(client.written.length, 0);
+  assert.equal(state.get("user"), user);
+});
+
+test("what is handed out is frozen, and apart from the app's objects", async () => {
+  const initial = { settings: { sizes: [1] } };
+  for (const options of [{}, { throttleMs: 50 }, { excludeKeys: ["user"] }]) {
+    initial.settings.sizes[0] = 1;
+    const { page, state } = await open({ ...options, initial });
+    const user = { name: "Ann", towns: ["Ulm"] };
+    await state.set({ user });
+    user.towns.push("Bonn");
+    initial.settings.sizes[0] = 2;
+    assert.deepEqual(state.get(), { settings: { sizes: [1] }, user: { name: "Ann", towns: ["Ulm"] } });
+    for (const value of [state.get(), state.get("user"), state.get("user").towns, state.get("settings").sizes]) {
+      assert.ok(Object.isFrozen(value));
+    }
+    await page.close();
+  }
+});
+
+test("a write is shown in the same task, and told to those who asked for its keys", async () => {
+  const { state, client } = await open({}, { waits: true });
+  client.elsewhere([["theme", "dark"]]);
+  const [all, some, none] = [told(state), told(state, ["a", "theme"]), told(state, ["other"])];
+  const commit = state.set({ theme: "light", count: 1 });
+  assert.deepEqual(state.get(), { theme: "light", count: 1 });
+  assert.deepEqual(all, [{ keys: ["theme", "count"], ...LOCAL, version: 1 }]);
+  assert.deepEqual(some, [{ keys: ["theme"], ...LOCAL, version: 1 }]);
+  assert.deepEqual(none, []);
+  client.written[0].settle(7, undefined);
+  assert.deepEqual(await commit, { version: 7, keys: ["theme", "count"], conflict: false });
+});
+
+test("a write from elsewhere tells from where, by event, too", async () => {
+  const { page, state, client } = await open();
+  const [changes, updates] = [told(state), heard(page, "remote-update")];
+  client.elsewhere([["theme", "dark"]], "page", "page-2");
+  client.elsewhere([["theme", "light"]], "server", "");
+  const expected = [
+    { keys: ["theme"], source: "page-2", origin: "page", version: 1 },
+    { keys: ["theme"], source: "", origin: "server", version: 2 },
+  ];
+  assert.deepEqual(changes, expected);
+  assert.deepEqual(updates, expected);
+  await state.set({ theme: "blue" });
+  assert.equal(changes.length, 3);
+  assert.equal(updates.length, 2);
+});
+
+test("`delete`, and `undefined` in a patch, delete a key", async () => {
+  const { state, client } = await open();
+  await state.set({ a: 1, b: 2 });
+  const changes = told(state);
+  await state.delete("a");
+  await state.set({ b: undefined, c: undefined });
+  assert.deepEqual(state.get(), {});
+  assert.deepEqual(changes.map(({ keys }) => keys), [["a"], ["b"]]);
+  assert.deepEqual(places(client).slice(1), [[["a", undefined]], [["b", undefined]]]);
+});
+
+test("a write that cannot be stored is rolled back, told, and rejects", async () => {
+  const { page, state, client } = await open({}, { waits: true });
+  client.elsewhere([["theme", "dark"]]);
+  const before = state.get("theme");
+  const commit = state.set({ theme: "light" });
+  const changes = told(state);
+  client.withdraw("patch-1");
+  const fault = { code: "store-failed", culprit: "browser", message: "no" };
+  client.written[0].settle(undefined, fault);
+  await assert.rejects(commit, { ...fault, name: "BellwetherError" });
+  assert.equal(state.get("theme"), before);
+  assert.deepEqual(changes, [{ keys: ["theme"], ...LOCAL, version: 1 }]);
+  assert.equal(page.status.storage, "none");
+});
+
+test("what the wasm throws becomes a rejection, and nothing is shown, not even what is not shared", async () => {
+  const { state } = await open({ excludeKeys: ["secret"] });
+  const changes = told(state);
+  const commit = state.set({ "": 1, secret: 2 });
+  await assert.rejects(commit, { name: "BellwetherError", code: "state-invalid" });
+  await assert.rejects(state.update("x".repeat(201), () => 1), { code: "state-invalid" });
+  assert.deepEqual(state.get(), {});
+  assert.deepEqual(changes, []);
+});
+
+test("what is no JSON is refused before anything is shown", async () => {
+  const cycle = {};
+  cycle.self = { cycle };
+  const { state, client } = await open({ excludeKeys: ["own"] });
+  const changes = told(state);
+  const values = [cycle, () => {}, Symbol("s"), 1n, { deep: [{ f() {} }] }, { n: 1n }, [undefined], NaN, { n: Infinity }];
+  for (const value of [...values, { toJSON: () => undefined }]) {
+    await assert.rejects(state.set({ fine: 1, value }), { code: "state-invalid" });
+    await assert.rejects(state.set({ own: value }), { code: "state-invalid" });
+  }
+  for (const patch of [undefined, null, "theme", [1]]) {
+    await assert.rejects(state.set(patch), { code: "state-invalid" });
+  }
+  assert.deepEqual(state.get(), {});
+  assert.deepEqual(changes, []);
+  assert.equal(client.written.length, 0);
+  await assert.rejects(open({ initial: { value: NaN } }), { code: "state-invalid" });
+});
+
+test("what JSON writes otherwise is shown as the others will see it", async () => {
+  const { state } = await open({ excludeKeys: ["own"] });
+  const value = { at: new Date(0), zero: -0, none: null, absent: undefined };
+  await state.set({ own: value, shared: value });
+  const expected = { at: "1970-01-01T00:00:00.000Z", zero: 0, none: null };
+  assert.deepEqual(state.get(), { own: expected, shared: expected });
+});
+
+test("initial values stand until somebody has written, and are never written", async () => {
+  const { state, client } = await open({ initial: { theme: "dark", count: 0, user: { a: 1 } } });
+  const initial = state.get();
+  assert.deepEqual(initial, { theme: "dark", count: 0, user: { a: 1 } });
+  assert.equal(state.get("count"), 0);
+  await state.broadcast();
+  assert.equal(client.written.length, 0);
+  client.elsewhere([["theme", null]]);
+  assert.equal(state.get("theme"), null);
+  // Deleted is not unwritten.
+  client.elsewhere([["theme", undefined]]);
+  const changes = told(state);
+  await state.delete("count");
+  assert.deepEqual(state.get(), { user: { a: 1 } });
+  assert.deepEqual(changes, [{ keys: ["count"], ...LOCAL, version: 2 }]);
+  assert.deepEqual(places(client), [[["count", undefined]]]);
+});
+
+test("keys named like members of every object are keys like others", async () => {
+  const { state, client } = await open({ initial: { a: 1 }, keyStrategies: { b: "merge" } });
+  const names = ["__proto__", "constructor", "toString", "hasOwnProperty"];
+  for (const name of names) assert.equal(state.get(name), undefined);
+  for (const name of names) await state.set({ [name]: name });
+  assert.deepEqual(Object.keys(state.get()).sort(), ["a", ...names].sort());
+  for (const name of names) assert.equal(state.get(name), name);
+  await state.delete("__proto__");
+  assert.equal(state.get("__proto__"), undefined);
+  assert.equal(client.written[1].writes[0][1], false);
+});
+
+test("what is excluded, or not among those that are shared, never reaches the wasm, nor comes from it", async () => {
+  const cases = [
+    { excludeKeys: ["secret"] },
+    { syncKeys: ["theme"] },
+    { syncKeys: ["theme", "secret"], excludeKeys: ["secret"] },
+    { excludeKeys: ["secret"], throttleMs: 20 },
+    { excludeKeys: ["secret"], shouldSync: () => true, validate: () => true, initial: { secret: 0 } },
+  ];
+  for (const options of cases) {
+    const { page, state, client } = await open(options);
+    const [changes, updates] = [told(state, ["secret"]), heard(page, "remote-update")];
+    const conflicts = heard(page, "conflict");
+    await state.set({ theme: "dark", secret: { token: 1 } });
+    await state.update("secret", (value) => ({ token: value.token + 1 }));
+    await state.broadcast();
+    await state.broadcast(["secret"]);
+    client.elsewhere([["secret", "another's"]]);
+    client.sink("clash", { key: "secret", base: [], local: [], remote: [] });
+    assert.deepEqual(state.get("secret"), { token: 2 });
+    assert.deepEqual(state.get(), { theme: "dark", secret: { token: 2 } });
+    assert.ok(!JSON.stringify(client.written).includes("token"), JSON.stringify(options));
+    assert.ok(!client.asked.has("secret"), JSON.stringify(options));
+    assert.deepEqual(changes.map(({ version }) => version), [0, 0]);
+    assert.deepEqual([...updates, ...conflicts], []);
+    await state.delete("secret");
+    assert.deepEqual(state.get(), { theme: "dark" });
+    await page.close();
+  }
+});
+
+/** Clock and timers that the test moves. */
+function clock(t) {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  let now = 5;
+  t.mock.method(performance, "now", () => now);
+  return (ms) => {
+    now += ms;
+    t.mock.timers.tick(ms);
+  };
+}
+
+test("throttled writes: the first leaves at once, the last of those that follow at the end", async (t) => {
+  const { state, client } = await open({ throttleMs: 1_000 });
+  const tick = clock(t);
+  const changes = told(state);
+  const first = state.set({ at: 1 });
+  assert.deepEqual(places(client), [[["at", "1"]]]);
+  await first;
+  tick(400);
+  const [second, third] = [state.set({ at: 2, note: "a" }), state.set({ at: 3, more: 1 })];
+  assert.deepEqual(state.get(), { at: 3, note: "a", more: 1 });
+  assert.equal(client.written.length, 1);
+  tick(599);
+  assert.equal(client.written.length, 1);
+  tick(1);
+  assert.deepEqual(places(client).slice(1), [[["at", "3"], ["note", '"a"'], ["more", "1"]]]);
+  assert.deepEqual((await second).keys, ["at", "note"]);
+  assert.deepEqual((await third).keys, ["at", "more"]);
+  tick(1_000);
+  const { note } = state.get();
+  void state.set({ at: 4 });
+  assert.equal(client.written.length, 3);
+  assert.equal(state.get("note"), note);
+  assert.deepEqual(changes.map(({ keys }) => keys), [["at"], ["at", "note"], ["at", "more"], ["at"]]);
+});
+
+test("what leaves late stays the same object", async (t) => {
+  const { state } = await open({ throttleMs: 1_000, conflictStrategy: "merge" });
+  const tick = clock(t);
+  void state.set({ user: { b: 1 } });
+  void state.set({ user: { b: 1, a: { c: 1 } } });
+  const [all, user] = [state.get(), state.get("user")];
+  tick(1_000);
+  assert.equal(state.get("user"), user);
+  assert.equal(state.get(), all);
+});
+
+test("debounced writes leave once none has followed for so long", async (t) => {
+  const { state, client } = await open({ debounceMs: 100 });
+  const tick = clock(t);
+  const commits = [];
+  for (let at = 1; at <= 3; at += 1) {
+    commits.push(state.set({ at }));
+    tick(99);
+  }
+  assert.equal(client.written.length, 0);
+  tick(1);
+  assert.deepEqual(places(client), [[["at", "3"]]]);
+  const expected = { version: 0, keys: ["at"], conflict: false };
+  assert.deepEqual(await Promise.all(commits), [expected, expected, expected]);
+});
+
+test("what is held back and refused then is rolled back, told, and rejects for each who waits", async (t) => {
+  const { state, client } = await open({ debounceMs: 100 });
+  const tick = clock(t);
+  client.elsewhere([["theme", "dark"]]);
+  assert.equal(state.get("theme"), "dark");
+  const commits = [state.set({ theme: "light" }), state.set({ theme: "blue", more: 1 })];
+  const changes = told(state);
+  client.unfit = { code: "state-invalid", culprit: "app", message: "too large" };
+  tick(100);
+  for (const commit of commits) await assert.rejects(commit, { code: "state-invalid" });
+  assert.deepEqual(state.get(), { theme: "dark" });
+  assert.deepEqual(changes, [{ keys: ["theme", "more"], ...LOCAL, version: 1 }]);
+});
+
+test("what was held back while another wrote the same is shown as it is", async (t) => {
+  const { state, client } = await open({ debounceMs: 100 });
+  const tick = clock(t);
+  await quiet();
+  assert.equal(state.get("at"), undefined);
+  void state.set({ at: 2 });
+  const changes = told(state);
+  client.elsewhere([["at", 3]]);
+  assert.equal(state.get("at"), 2);
+  client.elsewhere([["at", 2]]);
+  tick(100);
+  assert.equal(state.get("at"), 2);
+  assert.equal(client.written.length, 0);
+  assert.deepEqual(changes, []);
+});
+
+test("members that others wrote while one was held back stay theirs", async (t) => {
+  const { state, client } = await open({ debounceMs: 100, conflictStrategy: "merge" });
+  const tick = clock(t);
+  client.elsewhere([["form", { name: "Ann", town: "Ulm" }]]);
+  void state.set({ form: { ...state.get("form"), name: "Anna" } });
+  client.elsewhere([["form", "Bonn", "town"]]);
+  const changes = told(state);
+  tick(100);
+  assert.deepEqual(places(client), [[["form", '"Anna"', "name"]]]);
+  assert.deepEqual(state.get("form"), { name: "Anna", town: "Bonn" });
+  assert.deepEqual(changes, [{ keys: ["form"], ...LOCAL, version: 2 }]);
+});
+
+test("what counts only on what it was built on does not wait, and what does leaves before it", async (t) => {
+  const { state, client } = await open({ debounceMs: 100, keyStrategies: { seat: "first-write-wins" } });
+  const tick = clock(t);
+  const held = state.set({ note: 1 });
+  const taken = state.set({ seat: "Ann" });
+  assert.deepEqual(places(client), [[["note", "1"]], [["seat", '"Ann"']]]);
+  assert.deepEqual(await held, { version: 0, keys: ["note"], conflict: false });
+  answer(client, "patch-2", 0, 4);
+  assert.deepEqual(await taken, { version: 4, keys: ["seat"], conflict: false });
+  tick(1_000);
+  assert.equal(client.written.length, 2);
+});
+
+test("what is held back leaves before the page does, and before another user comes", async (t) => {
+  for (const go of [(page) => page.close(), (page) => page.setIdentity({ user: "ben" }), (page) => page.signOut()]) {
+    const { page, state, client } = await open({ debounceMs: 100 });
+    const commit = state.set({ at: 1 });
+    const seen = [];
+    const { close, identify } = client;
+    client.close = (...how) => (seen.push(client.written.length), close.apply(client, how));
+    client.identify = (...how) => (seen.push(client.written.length), identify.apply(client, how));
+    await go(page);
+    assert.deepEqual(seen, [1]);
+    assert.equal((await commit).conflict, false);
+  }
+});
+
+test("a closed page rejects, and sets no timer", async (t) => {
+  const { page, state, client } = await open({ debounceMs: 100 });
+  const tick = clock(t);
+  const closing = page.close();
+  const late = state.set({ at: 1 });
+  await closing;
+  await assert.rejects(late, { code: "closed" });
+  assert.equal(state.get("at"), undefined);
+  const changes = told(state);
+  for (const call of [() => state.set({ at: 2 }), () => state.delete("at"), () => state.update("at", () => 3)]) {
+    await assert.rejects(call(), { code: "closed" });
+  }
+  await assert.rejects(state.request(), { code: "closed" });
+  tick(10_000);
+  assert.equal(client.written.length, 0);
+  assert.deepEqual(changes, []);
+});
+
+test("what `shouldSync` keeps back is shown here, and goes with a later change that passes", async () => {
+  const asked = [];
+  const { state, client } = await open({
+    shouldSync: (previous, next) => (asked.push([previous, next]), next.done === true),
+  });
+  const changes = told(state);
+  assert.deepEqual(await state.set({ at: 1 }), { version: 0, keys: ["at"], conflict: false });
+  assert.deepEqual(state.get(), { at: 1 });
+  assert.equal(client.written.length, 0);
+  await state.set({ done: true });
+  assert.deepEqual(places(client), [[["at", "1"], ["done", "true"]]]);
+  assert.deepEqual(asked, [[{}, { at: 1 }], [{ at: 1 }, { at: 1, done: true }]]);
+  assert.deepEqual(changes.map(({ keys }) => keys), [["at"], ["done"]]);
+});
+
+test("a `shouldSync` that throws refuses the write", async () => {
+  const cause = new Error("mine");
+  const { state, client } = await open({
+    shouldSync: () => {
+      throw cause;
+    },
+  });
+  await assert.rejects(state.set({ at: 1 }), { code: "option-invalid", culprit: "app", cause });
+  assert.deepEqual(state.get(), {});
+  assert.equal(client.written.length, 0);
+});
+
+test("merged objects are written by the places that differ", async () => {
+  const { state, client } = await open({ conflictStrategy: "merge" });
+  const proto = JSON.parse('{"__proto__":{"x":1},"10":"ten","2":{"b":1,"a":1}}');
+  await state.set({ doc: { keep: 1, gone: 2, list: [1, 2], deep: { one: 1, two: { three: 3 } } } });
+  await state.set({ doc: { keep: 1, list: [1, 3], deep: { one: 1, two: { three: 4, four: {} } } } });
+  await state.set({ doc: { ...state.get("doc"), ...proto, ["__proto__"]: proto["__proto__"] } });
+  const before = state.get("doc");
+  await state.set({ doc: { ...before, 2: { a: 1, b: 2 }, ["__proto__"]: { x: 2 } } });
+  assert.deepEqual(places(client).slice(1), [
+    [
+      ["doc", undefined, "gone"],
+      ["doc", "[1,3]", "list"],
+      ["doc", "4", "deep", "two", "three"],
+      ["doc", "{}", "deep", "two", "four"],
+    ],
+    [
+      ["doc", '{"b":1,"a":1}', "2"],
+      ["doc", '"ten"', "10"],
+      ["doc", '{"x":1}', "__proto__"],
+    ],
+    [
+      ["doc", "2", "2", "b"],
+      ["doc", "2", "__proto__", "x"],
+    ],
+  ]);
+  const doc = state.get("doc");
+  assert.equal(Object.getPrototypeOf(doc), Object.prototype);
+  assert.equal(JSON.stringify(doc.__proto__), '{"x":2}');
+  assert.deepEqual(doc[2], { b: 2, a: 1 });
+  assert.deepEqual(doc.deep, { one: 1, two: { three: 4, four: {} } });
+  await state.set({ doc: [1] });
+  await state.set({ doc: undefined });
+  assert.deepEqual(places(client).slice(4), [[["doc", "[1]"]], [["doc", undefined]]]);
+});
+
+test("places are put together as the server does it", async () => {
+  const { state, client } = await open();
+  client.elsewhere([["a", { x: 1 }], ["a", undefined, "x", "y"], ["b", 1], ["b", undefined, "x"]]);
+  client.elsewhere([["c", { x: 1 }], ["c", 2, "x", "y"], ["d", 3, "x", "y"], ["e", [1]], ["e", 2, "0"]]);
+  const expected = { a: { x: 1 }, b: 1, c: { x: { y: 2 } }, d: { x: { y: 3 } }, e: { 0: 2 } };
+  assert.deepEqual(state.get(), expected);
+});
+
+test("`validate` keeps out what it refuses, from whomever, and says so", async () => {
+  const seen = [];
+  const { page, state, client } = await open({
+    validate(key, value) {
+      seen.push([key, value]);
+      if (value === "throw") throw new Error("mine");
+      return typeof value === "number";
+    },
+  });
+  const [errors, changes] = [heard(page, "error"), told(state)];
+  client.elsewhere([["count", 1]]);
+  client.elsewhere([["count", "two"], ["other", 2]]);
+  client.elsewhere([["count", "throw"]], "page");
+  assert.equal(state.get("count"), 1);
+  assert.deepEqual(state.get(), { count: 1, other: 2 });
+  assert.deepEqual(changes.map(({ keys }) => keys), [["count"], ["other"]]);
+  assert.deepEqual(errors.map(({ code }) => code), ["state-refused", "state-refused"]);
+  assert.match(errors[1].message, /"count".*mine/);
+  assert.deepEqual(seen, [["count", 1], ["count", "two"], ["other", 2], ["count", "throw"]]);
+  // What the app writes itself, it need not pass; and deleting shows nothing.
+  await state.set({ count: "four" });
+  assert.equal(state.get("count"), "four");
+  client.elsewhere([["count", "five"]]);
+  assert.equal(state.get("count"), "four");
+  client.elsewhere([["count", undefined]]);
+  assert.deepEqual(state.get(), { other: 2 });
+});
+
+test("what the app writes is shown though it is what was refused before", async () => {
+  const { state, client } = await open({ validate: (_, value) => value < 5 });
+  client.elsewhere([["count", 3]]);
+  client.elsewhere([["count", 5]]);
+  assert.equal(state.get("count"), 3);
+  const changes = told(state);
+  await state.set({ count: 5 });
+  assert.equal(state.get("count"), 5);
+  assert.deepEqual(changes, [{ keys: ["count"], ...LOCAL, version: 2 }]);
+});
+
+test("what is there when a page opens is validated, too", async () => {
+  const prepare = (client) => client.elsewhere([["a", 1], ["b", "no"]]);
+  const options = { validate: (_, value) => typeof value === "number", initial: { b: 7 } };
+  const { state, client } = await open(options, { prepare });
+  assert.deepEqual(state.get(), { a: 1, b: 7 });
+  client.elsewhere([["a", "no"]]);
+  assert.deepEqual(state.get(), { a: 1, b: 7 });
+});
+
+test("where the first write wins, a write waits for the outcome", async () => {
+  const { page, state, client } = await open({ keyStrategies: { seat: "first-write-wins" } });
+  const conflicts = heard(page, "conflict");
+  const taken = state.set({ seat: "Ann", note: 1 });
+  assert.deepEqual(client.written[0].writes, [["seat", true, '"Ann"'], ["note", false, "1"]]);
+  assert.equal(client.written[0].how, 0);
+  let isOver = false;
+  void taken.then(() => (isOver = true));
+  await quiet();
+  assert.equal(isOver, false);
+  answer(client, "patch-1", 0, 9);
+  assert.deepEqual(await taken, { version: 9, keys: ["seat", "note"], conflict: false });
+
+  const lost = state.set({ seat: "Ben" });
+  client.elsewhere([["seat", "Cleo"]]);
+  client.sink("clash", { key: "seat", base: [['"Ann"']], local: [['"Ben"']], remote: [['"Cleo"']] });
+  answer(client, "patch-2", ...CONFLICT);
+  assert.deepEqual(await lost, { version: 0, keys: ["seat"], conflict: true });
+  const strategy = "first-write-wins";
+  assert.deepEqual(conflicts, [{ key: "seat", base: "Ann", local: "Ben", remote: "Cleo", result: "Cleo", strategy }]);
+
+  const refused = state.set({ seat: "Dora" });
+  answer(client, "patch-3", 2, undefined, undefined, "forbidden", "not yours");
+  await assert.rejects(refused, { code: "state-refused", culprit: "server", message: "not yours" });
+});
+
+test("a write under `custom` says that it waits for a resolver", async () => {
+  const { state, client } = await open({ conflictStrategy: "custom", customResolver: () => 1 });
+  await quiet();
+  const commit = state.set({ seat: "Ann" });
+  assert.deepEqual(client.written[0].writes, [["seat", true, '"Ann"']]);
+  assert.equal(client.written[0].how, 4);
+  answer(client, "patch-1", 0, 2);
+  assert.equal((await commit).version, 2);
+});
+
+test("`update` tries again after a conflict, of the value that it lost against, five times in all", async () => {
+  for (const [losses, rounds] of [[0, 1], [2, 3], [9, 5]]) {
+    const { state, client } = await open({ conflictStrategy: "first-write-wins" });
+    client.elsewhere([["count", 10]]);
+    const seen = [];
+    const commit = state.update("count", (count) => (seen.push(count), count + 1));
+    for (let round = 1; round <= rounds; round += 1) {
+      await quiet();
+      const { id } = client.written.at(-1);
+      if (round <= losses) {
+        client.withdraw(id, "server");
+        client.elsewhere([["count", 10 + round * 10]]);
+        answer(client, id, ...CONFLICT);
+      } else answer(client, id, 0, round);
+    }
+    assert.equal((await commit).conflict, losses === 9);
+    assert.deepEqual(seen, [10, 20, 30, 40, 50].slice(0, rounds));
+    const asked = client.calls.filter(([what]) => what === "pull").length;
+    assert.equal(asked, rounds - 1);
+  }
+});
+
+test("an `update` whose function throws has written nothing", async () => {
+  const { state, client } = await open();
+  const mine = new Error("mine");
+  await assert.rejects(state.update("count", () => { throw mine; }), mine);
+  assert.equal(client.written.length, 0);
+});
+
+test("a listener that throws stops no other, and one that was ended hears no more", async (t) => {
+  const { state } = await open();
+  const reported = [];
+  globalThis.reportError = (cause) => reported.push(cause);
+  t.after(() => delete globalThis.reportError);
+  const mine = new Error("mine");
+  const heard = [];
+  state.subscribe(() => {
+    heard.push("first");
+    end();
+    throw mine;
+  });
+  const end = state.subscribe(() => heard.push("ended"));
+  const endLast = state.subscribe(["a"], () => heard.push("last"));
+  await state.set({ a: 1 });
+  assert.deepEqual(heard, ["first", "last"]);
+  assert.deepEqual(reported, [mine]);
+  endLast();
+  await state.set({ a: 2 });
+  assert.deepEqual(heard, ["first", "last", "first"]);
+});
+
+test("a listener may write, and sees what it wrote", async () => {
+  const { state } = await open();
+  const sums = [];
+  state.subscribe(["a"], () => void state.set({ sum: state.get("a") + 1 }));
+  state.subscribe(["sum"], () => sums.push(state.get("sum")));
+  await state.set({ a: 1 });
+  await state.set({ a: 5 });
+  assert.deepEqual(sums, [2, 6]);
+});
+
+test("`broadcast` writes once more what is shown, and nobody hears of a change", async () => {
+  const { state, client } = await open({ keyStrategies: { form: "merge" } });
+  await state.set({ theme: "dark", form: { a: 1, b: { c: 2 } }, other: 1 });
+  const [form, changes] = [state.get("form"), told(state)];
+  await state.broadcast(["theme", "form", "nothing"]);
+  assert.deepEqual(places(client)[1], [
+    ["theme", '"dark"'],
+    ["form", "1", "a"],
+    ["form", "2", "b", "c"],
+  ]);
+  await state.broadcast();
+  assert.equal(client.written[2].writes.length, 4);
+  assert.equal(state.get("form"), form);
+  assert.deepEqual(changes, []);
+});
+
+test("`request` asks for what is newer, and rejects if it cannot be had", async () => {
+  const { state, client } = await open();
+  await state.request();
+  assert.deepEqual(client.calls, [["pull"]]);
+  client.fault = { code: "coordinator-silent", culprit: "browser", message: "no answer" };
+  await assert.rejects(state.request(), { ...client.fault, name: "BellwetherError" });
+});
