@@ -4,6 +4,10 @@
 import { BellwetherError, connect } from "bellwether";
 import type {
   Bellwether,
+  Change,
+  Commit,
+  Conflict,
+  ConflictStrategy,
   ConnectOptions,
   DeadLetter,
   Delivery,
@@ -17,6 +21,8 @@ import type {
   QueuedEvent,
   Receipt,
   RequestOptions,
+  SharedState,
+  StateOptions,
   Status,
   WipeReport,
   WorkerHooks,
@@ -60,6 +66,18 @@ async function options(url: URL, module: WebAssembly.Module): Promise<void> {
       },
       migrate: async (letter) => ({ type: letter.type, data: letter.data }),
     },
+    state: {
+      syncKeys: ["theme"],
+      excludeKeys: ["secret"],
+      throttleMs: 100,
+      debounceMs: 50,
+      conflictStrategy: "merge",
+      keyStrategies: { seat: "first-write-wins" },
+      customResolver: ({ key, base, local, remote }) => [key, base, local, remote],
+      shouldSync: (previous, next) => previous["theme"] !== next["theme"],
+      validate: (key, value) => key === "theme" && typeof value === "string",
+      initial: { theme: "dark" },
+    },
     guardUnload: true,
     wasm: module,
     debug: "push",
@@ -76,6 +94,16 @@ async function options(url: URL, module: WebAssembly.Module): Promise<void> {
   await connect({ worker: true });
   // @ts-expect-error: no such durability
   await connect({ outbox: { durability: "lax" } });
+  // @ts-expect-error: no such strategy
+  await connect({ state: { conflictStrategy: "newest-wins" } });
+  // @ts-expect-error: no such strategy for a key, either
+  await connect({ state: { keyStrategies: { theme: "newest" } } });
+  // @ts-expect-error: keys are a list
+  await connect({ state: { syncKeys: "theme" } });
+  // @ts-expect-error: whether a value is fine is known at once
+  await connect({ state: { validate: async () => true } });
+  // @ts-expect-error: no such option
+  await connect({ state: { persist: true } });
   // @ts-expect-error: sealing alone is not enough
   await connect({ outbox: { encrypt: { seal: (json) => json } } });
   // @ts-expect-error: no such way
@@ -91,6 +119,7 @@ async function page(bw: Bellwether): Promise<void> {
   holds<Same<typeof bw.ready, Promise<void>>>();
   holds<Same<typeof bw.status, Status>>();
   holds<Same<typeof bw.outbox, Outbox>>();
+  holds<Same<typeof bw.state, SharedState>>();
   holds<Same<ReturnType<typeof bw.flush>, Promise<FlushReport>>>();
   holds<Same<FlushReport, { delivered: number; pending: number; dead: number }>>();
   holds<Same<ReturnType<typeof bw.record>, void>>();
@@ -145,6 +174,8 @@ function events(bw: Bellwether): void {
   bw.addEventListener("state-lost", ({ detail }) => {
     const { what, from, to }: Record<"what" | "from" | "to", string> = detail;
   });
+  bw.addEventListener("remote-update", (event) => holds<Same<typeof event.detail, Change>>());
+  bw.addEventListener("conflict", (event) => holds<Same<typeof event.detail, Conflict>>());
   bw.addEventListener("reload-needed", ({ detail }) => {
     const { build, message }: Record<"build" | "message", string> = detail;
   });
@@ -206,6 +237,50 @@ async function outbox(it: Outbox, signal: AbortSignal): Promise<void> {
   await it.enqueue({ type: "t", after: "i", onPrerequisiteFailed: "wait" });
   // @ts-expect-error: discarding everything at once is not offered
   await it.discard();
+}
+
+async function state(it: SharedState, user: { readonly name: string }): Promise<void> {
+  holds<Same<StateOptions, NonNullable<ConnectOptions["state"]>>>();
+  holds<Same<ReturnType<SharedState["set"]>, Promise<Commit>>>();
+  holds<Same<ReturnType<SharedState["delete"]>, Promise<Commit>>>();
+  holds<Same<ReturnType<SharedState["request"]>, Promise<void>>>();
+  holds<Same<ReturnType<SharedState["broadcast"]>, Promise<void>>>();
+  holds<Same<ReturnType<SharedState["subscribe"]>, () => void>>();
+  holds<Same<Commit, { version: number; keys: string[]; conflict: boolean }>>();
+  holds<Same<Change["origin"], "local" | "page" | "server">>();
+  holds<Same<Change["source"], string>>();
+  holds<Same<Change["keys"], string[]>>();
+  holds<Same<Change["version"], number>>();
+  holds<Same<Conflict["strategy"], ConflictStrategy>>();
+  holds<Same<Conflict["base" | "local" | "remote" | "result"], unknown>>();
+
+  const all = it.get();
+  holds<Same<typeof all, Readonly<Record<string, unknown>>>>();
+  const count = it.get<number>("count");
+  holds<Same<typeof count, number | undefined>>();
+  const unknown = it.get("count");
+  holds<Same<typeof unknown, unknown>>();
+  await it.set({ user, count: 1, gone: undefined });
+  const commit = await it.update<number>("count", (value) => (value ?? 0) + 1);
+  holds<Same<typeof commit, Commit>>();
+  await it.delete("count");
+  const end = it.subscribe(({ keys, origin }) => keys.includes(origin));
+  end();
+  it.subscribe(["user"], (change) => holds<Same<typeof change, Change>>());
+  await it.request();
+  await it.broadcast();
+  await it.broadcast(["user"]);
+
+  // @ts-expect-error: what is handed out is not changed
+  all.count = 2;
+  // @ts-expect-error: a write names its keys
+  await it.set("count", 2);
+  // @ts-expect-error: what the function makes is of the key's type
+  await it.update<number>("count", () => "two");
+  // @ts-expect-error: keys are a list
+  it.subscribe("user", () => {});
+  // @ts-expect-error: a listener is a function
+  it.subscribe(["user"]);
 }
 
 function worker(registry: WorkerRegistry): void {
