@@ -40,6 +40,8 @@ export function resolver(
   };
   const settle = async ([id, , writes]: Loser): Promise<void> => {
     const { kit, client, fire } = inside;
+    // It is another page's affair, which shares these keys or names another strategy.
+    if (!writes.some(([key]) => state.isCustom(key))) return;
     for (const [key, json] of writes) {
       if (!state.isCustom(key)) continue;
       const local = kit.decode(json);

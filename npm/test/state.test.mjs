@@ -336,6 +336,34 @@ test("a write under `custom` says that it waits for a resolver", async () => {
   assert.equal((await commit).version, 2);
 });
 
+test("a write that has lost is resolved by a page that shares its key, and left alone by one that does not", async (t) => {
+  const navigator = Object.getOwnPropertyDescriptor(globalThis, "navigator");
+  Object.defineProperty(globalThis, "navigator", { value: {}, configurable: true });
+  t.after(() => {
+    if (navigator) Object.defineProperty(globalThis, "navigator", navigator);
+    else delete globalThis.navigator;
+  });
+  const customResolver = ({ local, remote }) => `${remote}+${local}`;
+  const prepare = (client) => {
+    client.losers = [["e1", "page-1", [["seat", '"Ben"']]]];
+    client.elsewhere([["seat", "Ann"]]);
+  };
+  const cases = [
+    [{ conflictStrategy: "custom" }, "Ann+Ben", [["resolved", "e1"]]],
+    [{ conflictStrategy: "custom", excludeKeys: ["seat"] }, undefined, []],
+    [{ conflictStrategy: "merge" }, "Ann", []],
+  ];
+  for (const [options, shown, calls] of cases) {
+    const { state, client } = await open({ customResolver, ...options }, { prepare });
+    await quiet();
+    client.losers = [];
+    if (client.written.length > 0) answer(client, "patch-1", 0, 2);
+    await quiet();
+    assert.equal(state.get("seat"), shown);
+    assert.deepEqual(client.calls, calls);
+  }
+});
+
 test("`update` tries again after a conflict, of the value that it lost against, five times in all", async () => {
   for (const [losses, rounds] of [[0, 1], [2, 3], [9, 5]]) {
     const { state, client } = await open({ conflictStrategy: "first-write-wins" });

@@ -35,6 +35,8 @@ class FakeClient {
   left = [];
   /** Writes of this page: each with its id, its writes, `how` and `settle`. */
   written = [];
+  /** Writes that have lost, as the wasm tells them. */
+  losers = [];
   /** Keys that the document was asked for. */
   asked = new Set();
   version = 0;
@@ -83,8 +85,7 @@ class FakeClient {
   }
 
   state(key) {
-    // None has lost.
-    if (key === null) return [];
+    if (key === null) return this.losers;
     const document = this.#document();
     if (key === undefined) return [...document.keys()].filter((key) => isShown(document.get(key)));
     this.asked.add(key);
