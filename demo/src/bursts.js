@@ -37,3 +37,33 @@ export function oneAtATime(act) {
     isRunning = false;
   };
 }
+
+/**
+ * Runs `act` at once, and in a burst of calls at most every so often, with the last of them at the end.
+ *
+ * @param {() => void} act
+ * @param {number} everyMs
+ */
+export function paced(act, everyMs) {
+  let isResting = false;
+  let isDue = false;
+  const run = () => {
+    isResting = true;
+    isDue = false;
+    act();
+    setTimeout(() => {
+      isResting = false;
+      if (isDue) run();
+    }, everyMs);
+  };
+  return {
+    call: () => {
+      isDue = true;
+      if (!isResting) run();
+    },
+    /** Whether a call waits for its turn. */
+    get isDue() {
+      return isDue;
+    },
+  };
+}

@@ -4,6 +4,9 @@ import { connect } from "/bellwether/index.js";
 import { attempt, inWords, showBanner } from "./banner.js";
 import { coalesced, oneAtATime } from "./bursts.js";
 import { button, byId, element, input, select, write } from "./element.js";
+import { orderMood } from "./mood.js";
+import { shareTheme } from "./shared-theme.js";
+import { join } from "./shared.js";
 
 /** @typedef {import("/bellwether/index.js").Bellwether} Bellwether */
 /** @typedef {import("/bellwether/index.js").QueuedEvent} QueuedEvent */
@@ -14,6 +17,9 @@ const SESSION = "desk";
 const REFUSED = "desk.oops";
 const GUARD = "bellwether-demo:guard";
 const LANES = /** @type {const} */ (["critical", "normal", "bulk"]);
+
+// The theme is the other pages', too.
+void shareTheme(join()).catch(() => {});
 
 const server = location.origin;
 const worker = "/sw.js";
@@ -229,10 +235,8 @@ function tellWiped(what, removed) {
  *
  * @param {string} mode
  */
-async function order(mode) {
-  const mood = { mode, delay_ms: 2000, refuse_types: [REFUSED] };
-  const answer = await fetch("/dev/mood", { method: "POST", body: JSON.stringify(mood) });
-  if (!answer.ok) throw new Error("this server takes no orders; start it with --dev-faults");
+function order(mode) {
+  return orderMood({ mode, delay_ms: 2000, refuse_types: [REFUSED] });
 }
 
 /**

@@ -1,6 +1,5 @@
 // The demo's start: connects, and carries facts between the runtime and the parts of the page.
 
-import { connect } from "/bellwether/index.js";
 import { attempt, inWords, showBanner } from "./banner.js";
 import { Board } from "./board.js";
 import { coalesced, oneAtATime } from "./bursts.js";
@@ -11,6 +10,8 @@ import { Ledger } from "./ledger.js";
 import { Log } from "./log.js";
 import { Notes } from "./notes.js";
 import { Recorder } from "./recorder.js";
+import { shareTheme } from "./shared-theme.js";
+import { SESSION, hearOthers, join } from "./shared.js";
 import { showNextAttempt, showStatus, showWay, waits } from "./status.js";
 import { tabName } from "./tab.js";
 import { Weather } from "./weather.js";
@@ -18,8 +19,7 @@ import { Weather } from "./weather.js";
 /** @typedef {import("/bellwether/index.js").Bellwether} Bellwether */
 /** @typedef {import("./compose.js").Written} Written */
 
-const SESSION = "field-notes";
-/** How often a visible page asks for other devices' notes and for the weather. */
+/** How often a visible page asks for other devices' notes, what they share, and the weather. */
 const LOOK_MS = 4000;
 
 const name = tabName();
@@ -42,7 +42,9 @@ void start();
 
 async function start() {
   try {
-    const bw = await connect({ server: location.origin, session: SESSION, worker: "/sw.js" });
+    const joining = join();
+    void shareTheme(joining).catch(() => {});
+    const bw = await joining;
     Object.assign(window, { bw });
     follow(bw);
   } catch (fault) {
@@ -136,6 +138,7 @@ function follow(bw) {
 
   // 3. What time does.
   setInterval(() => showNextAttempt(bw.status), 1000);
+  setInterval(() => void (document.visibilityState === "visible" && hearOthers(bw)), LOOK_MS);
   addEventListener("online", onStatus);
   onStatus();
 }

@@ -31,6 +31,8 @@
 export const NOTE = "note.added";
 /** The type of a note that the server can be told to refuse. */
 export const RUMOUR = "note.rumour";
+/** The type of a change of the shared state, which waits in the same queue and is no note. */
+const PATCH = "bellwether.patch";
 
 /** Delivered notes kept in memory; the oldest go first. */
 const DELIVERED_MAX = 2000;
@@ -56,8 +58,9 @@ export class Notes extends EventTarget {
    */
   setQueue(pending, failed) {
     const before = [...this.#queued.values(), ...this.#dead.values()];
-    this.#queued = new Map(pending.map((event) => [event.id, ofQueued(event)]));
-    this.#dead = new Map(failed.map((letter) => [letter.id, ofLetter(letter)]));
+    const isNote = (/** @type {{ type: string }} */ { type }) => type !== PATCH;
+    this.#queued = new Map(pending.filter(isNote).map((event) => [event.id, ofQueued(event)]));
+    this.#dead = new Map(failed.filter(isNote).map((letter) => [letter.id, ofLetter(letter)]));
     for (const note of before) {
       if (!this.#isHeld(note.id)) this.#between.set(note.id, { note, since: performance.now() });
     }

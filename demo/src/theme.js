@@ -1,40 +1,50 @@
-// The theme, light or dark: the system's until the person chooses.
+// The theme, light or dark: the system's until a person chooses.
 //
-// A classic script in the head, so that the first paint is already right.
+// A classic script in the head, so that the first paint is already right: it goes by what this device wore last.
+// `shared-theme.js` shares what is chosen, and tells what was chosen elsewhere.
 
 (() => {
   const KEPT = "field-notes:theme";
   const system = matchMedia("(prefers-color-scheme: dark)");
+  /** Where storage is forbidden it lasts as long as the page. @type {string | null} */
+  let chosen = null;
 
-  /** @returns {string | null} */
-  const chosen = () => {
+  const kept = () => {
     try {
-      return localStorage.getItem(KEPT);
+      return localStorage.getItem(KEPT) ?? chosen;
     } catch {
-      return null; // Storage is forbidden; the system's theme stays.
+      return chosen;
     }
   };
 
-  const isDark = () => (chosen() ?? (system.matches ? "dark" : "light")) === "dark";
+  const isDark = () => (kept() ?? (system.matches ? "dark" : "light")) === "dark";
 
   const show = () => {
     document.documentElement.dataset.theme = isDark() ? "dark" : "light";
     document.getElementById("theme")?.setAttribute("aria-pressed", String(isDark()));
   };
 
+  /** @param {string} theme */
+  const wear = (theme) => {
+    chosen = theme;
+    try {
+      if (localStorage.getItem(KEPT) !== theme) localStorage.setItem(KEPT, theme);
+    } catch {
+      // It is worn all the same.
+    }
+    show();
+  };
+
   show();
   system.addEventListener("change", show);
   addEventListener("storage", (event) => event.key === KEPT && show());
+  document.addEventListener("theme-shared", (event) => wear(/** @type {CustomEvent<string>} */ (event).detail));
   addEventListener("DOMContentLoaded", () => {
     show();
     document.getElementById("theme")?.addEventListener("click", () => {
-      const next = isDark() ? "light" : "dark";
-      try {
-        localStorage.setItem(KEPT, next);
-        show();
-      } catch {
-        document.documentElement.dataset.theme = next;
-      }
+      const detail = isDark() ? "light" : "dark";
+      wear(detail);
+      document.dispatchEvent(new CustomEvent("theme-chosen", { detail }));
     });
   });
 })();
