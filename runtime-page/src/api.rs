@@ -150,7 +150,12 @@ impl Client {
             "pause" => Request::Pause { on: true },
             "resume" => Request::Pause { on: false },
             "flush" => Request::Flush,
-            "pull" => Request::Pull { head: of.as_deref().and_then(|head| head.parse().ok()) },
+            "pull" => {
+                self.0
+                    .driver()
+                    .pull(of.as_deref().and_then(|head| head.parse().ok()), answering(settle));
+                return Ok(());
+            }
             "record" | "record-bodies" | "record-end" => {
                 self.0.record(match &*text(&what) {
                     "record" => Some(Recording::WithoutBodies),

@@ -11,7 +11,7 @@ use core::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use bellwether_shared::base::{Culprit, EventId, Fault, PageId};
-use bellwether_shared::bus::{Changed, Envelope, Identity, Word};
+use bellwether_shared::bus::{Changed, Envelope, Identity, Reply, Request, Word};
 use bellwether_shared::rows::{JournalRow, Key, StreamKey, document_prefix};
 use bellwether_shared::rules::document::Entry;
 use bellwether_shared::rules::patch::{Patch, Write};
@@ -223,6 +223,15 @@ impl Driver {
             }
         };
         self.journal.read_document(&prefix, true, Box::new(read));
+    }
+
+    /// Has the coordinator ask the server for what is new; settles once it is shown.
+    pub(crate) fn pull(self: &Rc<Self>, head: Option<u64>, settle: Settle<Reply>) {
+        let driver = Rc::clone(self);
+        let answered: Settle<Reply> = Box::new(move |reply| {
+            driver.read_document_and(move || settle(reply));
+        });
+        self.ask(Request::Pull { head }, answered);
     }
 
     /// The document is another session's from here on.

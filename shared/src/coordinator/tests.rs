@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::base::{DeviceId, EventId, Generation, Incarnation, Stamp, Wall};
-use crate::bus::Identity;
+use crate::bus::{Identity, Wipe};
 use crate::outbox::OutboxRows;
 use crate::rows::{
     DeviceRow, HostKind, Key, LeaseRow, Op, Options, Replay, Store, StreamKey, StreamRow, read,
@@ -367,6 +367,55 @@ fn a_refused_part_ends_the_recording_and_nothing_else() {
     assert_eq!(refused, 1);
     coordinator.handle(at(60), Input::Trigger(Trigger::Start));
     until_pushed(&mut coordinator);
+}
+
+#[test]
+fn a_wipe_takes_the_document_of_its_session_or_of_all() {
+    for (session, expected) in [(None, ""), (Some("s"), "1 s ")] {
+        let mut coordinator = Coordinator::restore(at(0), &restored(OutboxRows::default()), 7);
+        let wipe = Wipe { session: session.map(Box::from), user: None, undelivered: false };
+        let page = PageId([9; 16]);
+        let bytes = Request::Wipe(wipe).seal("test", page, RequestId(1), Epoch(1));
+        coordinator.handle(at(1), Input::Message { from: Client("page".into()), bytes });
+        let mut asked = Vec::new();
+        let mut gone = Vec::new();
+        for ms in 2..40 {
+            for effect in effects(&mut coordinator) {
+                let fact = match effect {
+                    Effect::Commit { ticket, batch } => {
+                        gone.extend(
+                            batch.ops.into_iter().filter(|op| op.store() == Store::Document),
+                        );
+                        Input::Committed(ticket)
+                    }
+                    Effect::ReadJournal { .. } => Input::Journal { rows: Vec::new(), ended: true },
+                    Effect::ReadRetained { ticket, .. } => {
+                        Input::Retained { ticket, rows: Vec::new() }
+                    }
+                    Effect::ReadDocument { ticket, prefix } => {
+                        asked.push(prefix);
+                        let rows = vec![(Key::from("1 s /key/theme"), vec![1])];
+                        Input::Document { ticket, rows }
+                    }
+                    Effect::Sign { .. }
+                    | Effect::Push { .. }
+                    | Effect::ReadOld { .. }
+                    | Effect::ListClients
+                    | Effect::Send { .. }
+                    | Effect::AskForSync
+                    | Effect::Request { .. }
+                    | Effect::WantToken { .. }
+                    | Effect::Pull { .. }
+                    | Effect::TellHook { .. }
+                    | Effect::StartOver => continue,
+                };
+                coordinator.handle(at(ms), fact);
+            }
+        }
+        assert_eq!(asked, [expected.into()]);
+        let (store, key) = (Store::Document, Key::from("1 s /key/theme"));
+        assert_eq!(gone, [Op::Delete { store, key }]);
+    }
 }
 
 /// The part of the tape that an effect saves.

@@ -19,7 +19,7 @@ use crate::bus::{Request, Wipe};
 use crate::outbox::Ticket;
 use crate::rows::{
     Config, DoneRow, JournalRow, Key, META_CONFIG, Op, ROW_VERSION, RetainedRow, Store, Wiping,
-    read,
+    document_prefix, read,
 };
 use crate::wire::to_cbor;
 
@@ -165,6 +165,13 @@ impl Coordinator {
                     self.remove(ops, next);
                 }
             }
+            (State::Reading(ticket), Input::Document { ticket: read, rows }) if ticket == *read => {
+                let store = Store::Document;
+                let gone = |(key, _): &(Key, Vec<u8>)| Op::Delete { store, key: key.clone() };
+                let next = if wiper.wiping.covers_all() { PARTS.len() } else { wiper.at.0 + 1 };
+                let ops = rows.iter().map(gone).collect();
+                self.remove(ops, (next, 0));
+            }
             (
                 State::Writing(ticket, _) | State::Reading(ticket),
                 Input::CommitFailed { ticket: failed, .. }
@@ -224,8 +231,18 @@ impl Coordinator {
                     }
                 }
                 wiper.removed += letters;
-                let next = if wiping.covers_all() { PARTS.len() } else { part + 1 };
-                self.remove(ops, (next, 0));
+                self.remove(ops, (part + 1, 0));
+            }
+            // It is the session's, whoever has written to it.
+            Some(Store::Document) if wiping.user.is_some() => {
+                wiper.at = (part + 1, 0);
+                self.remove_next();
+            }
+            Some(Store::Document) => {
+                let ticket = self.outbox.ticket();
+                wiper.state = State::Reading(ticket);
+                let prefix = wiping.session.as_deref().map(document_prefix).unwrap_or_default();
+                self.effects.push_back(Effect::ReadDocument { ticket, prefix: prefix.into() });
             }
             Some(Store::Journal) if !wiping.undelivered => {
                 wiper.at = (part + 1, 0);
@@ -279,7 +296,8 @@ fn last_done(answered: u64) -> Op {
 }
 
 /// What is gone through, one after the other; `kv` stands for all that needs no reading.
-const PARTS: [Store; 4] = [Store::Kv, Store::Done, Store::Retained, Store::Journal];
+const PARTS: [Store; 5] =
+    [Store::Kv, Store::Document, Store::Done, Store::Retained, Store::Journal];
 /// Rows in one read.
 const READ_ROWS: usize = 64;
 /// As far as keys count.

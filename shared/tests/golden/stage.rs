@@ -323,7 +323,6 @@ impl Stage {
                 | Effect::AskForSync
                 | Effect::WantToken { .. }
                 | Effect::Pull { .. }
-                | Effect::ReadDocument { .. }
                 | Effect::TellHook { .. }
                 | Effect::StartOver => {}
                 Effect::Request { ticket, .. } => self.requested.push_back(ticket),
@@ -336,6 +335,7 @@ impl Stage {
                 | Effect::ReadJournal { .. }
                 | Effect::ReadRetained { .. }
                 | Effect::ReadOld { .. }
+                | Effect::ReadDocument { .. }
                 | Effect::ListClients => self.under_way.push_back(effect),
             }
         }
@@ -369,6 +369,9 @@ impl Stage {
                 let keys: Vec<u64> = rows.iter().map(|(key, _)| *key).collect();
                 (format!("#{} holds {keys:?}", ticket.0), Input::Retained { ticket, rows })
             }
+            Effect::ReadDocument { ticket, .. } => {
+                ("there is no document".to_owned(), Input::Document { ticket, rows: Vec::new() })
+            }
             Effect::ReadOld { store, limit } => {
                 let rows = self.disk.after(store, 0, limit).0;
                 let keys: Vec<u64> = rows.iter().map(|(key, _)| *key).collect();
@@ -383,7 +386,6 @@ impl Stage {
             | Effect::Request { .. }
             | Effect::WantToken { .. }
             | Effect::Pull { .. }
-            | Effect::ReadDocument { .. }
             | Effect::TellHook { .. }
             | Effect::StartOver => {
                 unreachable!("nobody waits for these")

@@ -262,7 +262,6 @@ impl World {
                     | Effect::Request { .. }
                     | Effect::WantToken { .. }
                     | Effect::Pull { .. }
-                    | Effect::ReadDocument { .. }
                     | Effect::TellHook { .. }
                     | Effect::StartOver
             ) {
@@ -348,6 +347,8 @@ impl World {
             Effect::ReadRetained { ticket, store, after, limit } => {
                 Input::Retained { ticket, rows: self.disk.numbered(store, after, limit) }
             }
+            // No page of this device shows anything.
+            Effect::ReadDocument { ticket, .. } => Input::Document { ticket, rows: Vec::new() },
             Effect::ReadOld { store, limit } => {
                 Input::Old { store, rows: self.disk.numbered(store, 0, limit) }
             }
@@ -357,7 +358,6 @@ impl World {
             | Effect::Request { .. }
             | Effect::WantToken { .. }
             | Effect::Pull { .. }
-            | Effect::ReadDocument { .. }
             | Effect::TellHook { .. }
             | Effect::StartOver => {
                 unreachable!("nobody waits for these")

@@ -174,6 +174,7 @@ impl Host {
                 let rows = if store == Store::Journal { &self.journal } else { &self.retained };
                 Input::Retained { ticket, rows: page_of(rows, after, limit).0 }
             }
+            Effect::ReadDocument { ticket, .. } => Input::Document { ticket, rows: Vec::new() },
             Effect::ReadOld { store, .. } => Input::Old { store, rows: Vec::new() },
             Effect::ListClients => Input::Clients(vec![Client("page".into())]),
             Effect::StartOver => {
@@ -188,7 +189,6 @@ impl Host {
             Effect::Send { .. }
             | Effect::WantToken { .. }
             | Effect::Pull { .. }
-            | Effect::ReadDocument { .. }
             | Effect::TellHook { .. }
             | Effect::AskForSync => return None,
         })

@@ -162,6 +162,25 @@ fn a_write_that_meets_another_is_told_with_both() {
 }
 
 #[test]
+fn writes_of_its_own_device_meet_nothing() {
+    let mut mirror = Mirror::new("s");
+    let patches: Vec<Vec<u8>> =
+        (1..8_u64).map(|at| sealed(&format!("e{at}"), at, "k", &format!("{at}"), None)).collect();
+    for patch in &patches[..6] {
+        mirror.on_patch(at(2), patch);
+    }
+    // One was confirmed, those behind it were superseded, and the last is still under way.
+    let over: Vec<Over> = (1..6).map(|at| Over::taken(id(&format!("e{at}")))).collect();
+    let news = mirror.on_changed(at(3), &over, &rows(&patches[..1]));
+    assert_eq!((news.clashes, shown(&mirror, "k").as_deref()), (Vec::new(), Some("6")));
+    // Nor does a place of one's own beside another's.
+    mirror.on_patch(at(4), &patches[6]);
+    let beside = sealed("theirs", 99, "l", "1", None);
+    let news = mirror.on_changed(at(5), &[], &rows(&[patches[0].clone(), beside]));
+    assert_eq!((news.clashes.len(), names(&news)), (0, vec!["l"]));
+}
+
+#[test]
 fn rows_of_another_session_and_bytes_that_are_none_change_nothing() {
     let mut mirror = Mirror::new("t");
     let patch = sealed("e1", 5, "k", "1", None);
