@@ -19,6 +19,8 @@ const LOCK = "field-notes:lab";
 /** The pace of what is played, for eyes to follow. */
 const PACE_MS = 500;
 const PATIENCE_MS = 10_000;
+/** A resolver is asked soon, or not at all. */
+const RESOLVED_MS = 2500;
 const READ_MS = 200;
 const CONFLICTS_MAX = 6;
 
@@ -28,6 +30,8 @@ const BEFORE = { herons: 2, place: "in the reeds", weather: "fair" };
 const THERE = { herons: 4, place: "at the weir" };
 /** @type {Partial<Sighting>} */
 const HERE = { herons: 5, weather: "fog" };
+/** What the resolver makes of it. @type {Sighting} */
+const BOTH = { herons: 7, place: "at the weir", weather: "fog" };
 
 /** strategy, its name, what will happen @type {[Strategy, string, string][]} */
 const STRATEGIES = [
@@ -173,6 +177,8 @@ export class Lab {
 
     // 4. All come to the same.
     await this.#begin("All have the same.");
+    const isCustom = key === LAB.custom;
+    if (isCustom) await resolved(ours, key);
     await until(
       () => isSame(ours.get(key), theirs.get(key)) && isSame(ours.get(key), this.#atServer.get(key)),
       async () => {
@@ -181,7 +187,8 @@ export class Lab {
         this.#drawSides();
       },
     );
-    write(byId("verdict"), `This device, the other one and the server agree on ${inLine(ours.get(key))}.`);
+    const unresolved = isCustom && !isSame(ours.get(key), BOTH) ? " The function that makes one of both has not been heard." : "";
+    write(byId("verdict"), `This device, the other one and the server agree on ${inLine(ours.get(key))}.${unresolved}`);
     byId("verdict").dataset.agreed = "true";
   }
 
@@ -233,7 +240,11 @@ export class Lab {
   /** @param {Conflict} conflict */
   #show(conflict) {
     if (!Object.values(LAB).includes(conflict.key)) return;
-    byId("conflicts").prepend(conflictTable(conflict));
+    const table = conflictTable(conflict);
+    // One that waited has its result.
+    const waiting = byId("conflicts").querySelector(`[data-waits][data-of="${CSS.escape(table.dataset.of ?? "")}"]`);
+    waiting?.remove();
+    byId("conflicts").prepend(table);
     while (byId("conflicts").childElementCount > CONFLICTS_MAX) byId("conflicts").lastElementChild?.remove();
     byId("conflicts-empty").hidden = true;
     this.#drawSides();
@@ -274,7 +285,7 @@ function conflictTable({ key, base, local, remote, result, strategy }) {
   const time = new Date().toLocaleTimeString();
   return element(
     "div",
-    { class: "conflict scroll", "data-key": key, "data-waits": waits && "true" },
+    { class: "conflict scroll", "data-key": key, "data-of": JSON.stringify([key, base, local, remote]), "data-waits": waits && "true" },
     element(
       "table",
       {},
@@ -313,6 +324,21 @@ async function until(holds, act) {
     await act().catch(() => {});
     await pause(100);
   }
+}
+
+/** Waits a while for the key's conflict to be resolved. @param {Bellwether["state"]} state @param {string} key */
+function resolved(state, key) {
+  return new Promise((resolve) => {
+    const end = () => {
+      stop();
+      clearTimeout(timer);
+      resolve(undefined);
+    };
+    const look = () => void (isSame(state.get(key), BOTH) && end());
+    const stop = state.subscribe([key], look);
+    const timer = setTimeout(end, RESOLVED_MS);
+    look();
+  });
 }
 
 /** @template T @param {Promise<T>} promise @returns {Promise<T>} */

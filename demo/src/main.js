@@ -148,7 +148,7 @@ function showPage() {
   const draw = coalesced(() => {
     const all = notes.all();
     board.draw(all, isWaiting);
-    showWay(all, { head: log.head, isLogKnown: log.readAt > 0, isWaiting });
+    showWay(all, { head: log.head, others: notes.others, isLogKnown: log.readAt > 0, isWaiting });
     ledger.draw(notes);
   });
   notes.addEventListener("change", draw);

@@ -41,6 +41,8 @@ const DELIVERED_MAX = 2000;
 export class Notes extends EventTarget {
   /** Events that the log holds under two offsets. It should stay at nought. */
   twice = 0;
+  /** Changes of the shared state in the log, which are no notes. */
+  others = 0;
 
   /** @type {Map<string, Note>} */ #queued = new Map();
   /** @type {Map<string, Note>} */ #dead = new Map();
@@ -90,6 +92,7 @@ export class Notes extends EventTarget {
   setLog(events, startedAt) {
     let twice = 0;
     const delivered = new Map();
+    this.others = events.filter(({ type }) => type === PATCH).length;
     for (const event of events) {
       if (event.type !== NOTE && event.type !== RUMOUR) continue;
       if (delivered.has(event.id)) twice += 1;

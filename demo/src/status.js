@@ -53,16 +53,17 @@ export function waits({ pending, paused, sync, nextAttemptAt }) {
  * Shows how many notes are at each station.
  *
  * @param {Note[]} notes
- * @param {{ head: number, isLogKnown: boolean, isWaiting: boolean }} of  the last offset of the
- *   server's log, whether it was ever read, and whether what was tried waits
+ * @param {{ head: number, others: number, isLogKnown: boolean, isWaiting: boolean }} of  the last offset of
+ *   the server's log, how much of it are no notes, whether it was ever read, and whether what was tried waits
  */
-export function showWay(notes, { head, isLogKnown, isWaiting }) {
+export function showWay(notes, { head, others, isLogKnown, isWaiting }) {
   const count = (/** @type {string} */ way) => notes.filter((note) => note.way === way).length;
   const sending = isWaiting ? 0 : count("sending");
   // What is on the way is on disk all the same.
   write(byId("way-durable"), count("durable") + count("sending"));
   write(byId("way-sending"), sending);
-  const delivered = notes.reduce((last, note) => Math.max(last, note.offset ?? 0), head);
+  const last = notes.reduce((last, note) => Math.max(last, note.offset ?? 0), head);
+  const delivered = Math.max(0, last - others);
   write(byId("way-delivered"), isLogKnown || delivered ? delivered : "–");
   byId("way").dataset.moving = String(sending > 0);
 }
