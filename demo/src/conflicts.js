@@ -2,7 +2,7 @@
 //
 // The other device is played by a second channel of this page: a channel has a database of its own, so for the server it is a
 // device like any other. What always holds: one tab of this browser plays it at a time; when it is done the channel is
-// closed, and delivery goes on as it did before.
+// closed, and delivery goes on as it did before. Where the tab was closed meanwhile, the next one sees to that.
 
 import { inWords } from "./banner.js";
 import { coalesced } from "./bursts.js";
@@ -16,6 +16,8 @@ import { LAB, SESSION, hearOthers, join, sightingIn } from "./shared.js";
 
 const OTHER = "lab-other-device";
 const LOCK = "field-notes:lab";
+/** In `localStorage`, while delivery is paused by the play. */
+const PAUSED = "field-notes:lab-paused";
 /** The pace of what is played, for eyes to follow. */
 const PACE_MS = 500;
 const PATIENCE_MS = 10_000;
@@ -68,6 +70,7 @@ export class Lab {
     here.addEventListener("status", this.#read);
     for (const id of ["play", "write"]) button(id).disabled = false;
     this.#choose();
+    alone(() => goOn(here)).catch((fault) => console.warn("delivery stays paused:", fault));
   }
 
   /** Shows what the server has by now. */
@@ -122,20 +125,25 @@ export class Lab {
     delete byId("verdict").dataset.agreed;
     const wasPaused = this.#here.status.paused;
     try {
-      await navigator.locks.request(LOCK, { ifAvailable: true }, async (lock) => {
-        if (!lock) throw new Error("another tab of this browser plays the other device just now");
-        await this.#begin("The other device joins, with a database of its own.");
-        this.#other = await join(OTHER);
-        await this.#meet(this.#here, this.#other, LAB[strategy]);
+      const played = await alone(async () => {
+        try {
+          await this.#begin("The other device joins, with a database of its own.");
+          this.#other = await join(OTHER);
+          await this.#meet(this.#here, this.#other, LAB[strategy]);
+        } finally {
+          await goOn(this.#here).catch(() => {});
+          if (wasPaused) await this.#here.outbox.pause().catch(() => {});
+          await this.#other?.outbox.resume().catch(() => {});
+          await this.#other?.close();
+          this.#other = undefined;
+        }
       });
+      if (!played) throw new Error("another tab of this browser plays the other device just now");
       this.#end("done");
     } catch (fault) {
       this.#end("failed");
       write(byId("verdict"), `This did not come to its end: ${inWords(fault)}.`);
     } finally {
-      await (wasPaused ? undefined : this.#here.outbox.resume().catch(() => {}));
-      await this.#other?.close();
-      this.#other = undefined;
       this.#drawSides();
       button("play").disabled = false;
     }
@@ -157,6 +165,7 @@ export class Lab {
 
     // 2. Neither sends; each writes what it thinks.
     await this.#begin("Delivery is paused on both: neither can hear of the other.");
+    keepMark(true);
     await Promise.all([here.outbox.pause(), other.outbox.pause()]);
     await this.#begin("The other device writes: four herons, at the weir.");
     const theirWrite = theirs.set({ [key]: { ...BEFORE, ...THERE } });
@@ -324,6 +333,27 @@ async function until(holds, act) {
     await act().catch(() => {});
     await pause(100);
   }
+}
+
+/** Does it while no other tab plays; whether it could. @param {() => Promise<void>} act */
+function alone(act) {
+  return navigator.locks.request(LOCK, { ifAvailable: true }, async (lock) => {
+    if (lock) await act();
+    return lock !== null;
+  });
+}
+
+/** Ends the pause of a play. @param {Bellwether} here */
+async function goOn(here) {
+  if (localStorage.getItem(PAUSED) === null) return;
+  await here.outbox.resume();
+  keepMark(false);
+}
+
+/** @param {boolean} isPaused */
+function keepMark(isPaused) {
+  if (isPaused) localStorage.setItem(PAUSED, "yes");
+  else localStorage.removeItem(PAUSED);
 }
 
 /** Waits a while for the key's conflict to be resolved. @param {Bellwether["state"]} state @param {string} key */
