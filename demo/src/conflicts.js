@@ -292,6 +292,7 @@ function conflictTable({ key, base, local, remote, result, strategy }) {
     return element("tr", {}, element("th", { scope: "row" }, member ?? "value"), ...cells);
   });
   const time = new Date().toLocaleTimeString();
+  const heads = ["Before", "This device", "The other", "Result"].map((it) => element("th", { scope: "col" }, it));
   return element(
     "div",
     { class: "conflict scroll", "data-key": key, "data-of": JSON.stringify([key, base, local, remote]), "data-waits": waits && "true" },
@@ -299,7 +300,7 @@ function conflictTable({ key, base, local, remote, result, strategy }) {
       "table",
       {},
       element("caption", {}, element("b", {}, key), `, ${strategy}, ${time}`),
-      element("thead", {}, element("tr", {}, ...["", "Before", "This device", "The other", "Result"].map((it) => (it ? element("th", { scope: "col" }, it) : element("td"))))),
+      element("thead", {}, element("tr", {}, element("td"), ...heads)),
       element("tbody", {}, ...rows),
     ),
   );
