@@ -172,6 +172,8 @@ export class Lab {
     this.#drawSides();
     await this.#begin("This device writes, a moment later: five herons, in the fog.");
     const ourWrite = ours.set({ [key]: { ...BEFORE, ...HERE } });
+    // Where the play ends before they do, that is told.
+    for (const it of [theirWrite, ourWrite]) it.catch(() => {});
 
     // 3. The other's arrives first.
     await this.#begin("The other device sends; the server takes it.");
