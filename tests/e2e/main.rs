@@ -14,6 +14,7 @@ mod stage;
 mod wait;
 
 mod beside;
+mod board;
 mod cold;
 mod dependents;
 mod drain;
