@@ -240,7 +240,7 @@ impl Driver {
             return;
         }
         let before = self.document.mirror.replace(Mirror::new(session));
-        let seen = Seen { keys: before.keys(), clashes: Vec::new() };
+        let seen = Seen { keys: before.keys(), ..Seen::default() };
         self.show(seen, PageId::default(), Origin::Server);
         self.read_document();
     }
@@ -254,8 +254,8 @@ impl Driver {
     }
 
     fn show(&self, seen: Seen, source: PageId, origin: Origin) {
-        let Seen { keys, clashes } = seen;
-        if !keys.is_empty() {
+        let Seen { keys, clashes, lost } = seen;
+        if !keys.is_empty() || lost {
             let version = self.mirror(Mirror::version);
             self.tell(&Happening::State { keys, source, origin, version });
         }

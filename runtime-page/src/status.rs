@@ -131,7 +131,7 @@ pub enum Happening {
     },
     /// Keys of the session's document have another value.
     State {
-        /// Which.
+        /// Which; none where a write waits for a resolver, and all looks as before.
         keys: Vec<Box<str>>,
         /// The page that wrote, if that is known.
         source: PageId,

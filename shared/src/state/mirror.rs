@@ -64,6 +64,8 @@ pub struct News {
     pub keys: Vec<Box<str>>,
     /// Writes that have met others.
     pub clashes: Vec<Clash>,
+    /// Something waits for a resolver that did not before.
+    pub lost: bool,
 }
 
 /// See the module.
@@ -218,7 +220,7 @@ impl Mirror {
         let prefix = document_prefix(&self.session);
         let mut confirmed = SortedMap::new();
         let mut pending: Vec<Pending> = Vec::new();
-        self.losers.clear();
+        let losers = core::mem::take(&mut self.losers);
         let reads = self.reads;
         let add = |pending: &mut Vec<Pending>, stand, sealed: &[u8]| {
             if let Some((event, _)) = opened(sealed)
@@ -289,7 +291,8 @@ impl Mirror {
                 keys.push(key.clone());
             }
         }
-        News { keys, clashes }
+        let is_new = |(id, _): &(EventId, Vec<u8>)| !losers.iter().any(|(known, _)| known == id);
+        News { keys, clashes, lost: self.losers.iter().any(is_new) }
     }
 
     // Keys to which somebody else has written at a place to which this device has, without its write being known here.
@@ -331,7 +334,7 @@ impl Mirror {
                 keys.push(key.clone());
             }
         }
-        News { keys, clashes: Vec::new() }
+        News { keys, ..News::default() }
     }
 
     // Computes all that is shown; gives what was before.
@@ -352,7 +355,7 @@ impl Mirror {
         let keys = changed.iter().filter(|(key, entry)| !looks(self.get(key), Some(entry)));
         let keys = keys.map(|(key, _)| key.clone()).collect();
         changed.iter().for_each(|(key, entry)| drop(self.shown.insert(key.clone(), entry.clone())));
-        News { keys, clashes: Vec::new() }
+        News { keys, ..News::default() }
     }
 }
 
