@@ -212,7 +212,7 @@ impl Server {
         let number =
             |name: &str| -> u64 { of(name).and_then(|it| it.parse().ok()).unwrap_or_default() };
         let (tenant, session) = (Box::from(""), Box::from(of("session").unwrap_or_default()));
-        let epoch = of("epoch").and_then(|text| LogEpoch::parse(text));
+        let epoch = of("epoch").and_then(LogEpoch::parse);
         let answer = if url.contains("/v1/state") {
             let after = of("after").unwrap_or_default().into();
             let ask = engine::StateAsk { tenant, session, epoch, after };

@@ -272,7 +272,8 @@ impl Doc {
     }
 
     /// A part of the document. Gives the log's life, if it is another than the one that was known.
-    pub(super) fn on_snapshot(&mut self, part: Snapshot) -> Option<LogEpoch> {
+    pub(super) fn on_snapshot(&mut self, mut part: Snapshot) -> Option<LogEpoch> {
+        let (entries, more) = (core::mem::take(&mut part.entries), part.more);
         let mut parts = match self.parts.take() {
             Some(parts) if parts.epoch == part.epoch => parts,
             // Each part is of another document: begun anew.
@@ -281,10 +282,10 @@ impl Doc {
                 return None;
             }
             // Of all parts the first tells from where the log goes on.
-            None => Snapshot { entries: Vec::new(), ..part.clone() },
+            None => Snapshot { entries: Vec::new(), ..part },
         };
-        parts.entries.extend(part.entries);
-        if part.more {
+        parts.entries.extend(entries);
+        if more {
             self.parts = Some(parts);
             return None;
         }

@@ -341,8 +341,8 @@ impl State {
                 let path = doc.path(session);
                 let identity = doc.identity.clone();
                 effects.push_back(Effect::Pull { ticket, identity, path });
-            } else if !(doc.wants_pull && *served)
-                && !writing.values().any(|it| it.session == *session)
+            } else if !(doc.wants_pull && *served
+                || writing.values().any(|it| it.session == *session))
             {
                 effects.extend(doc.waiters.drain(..).map(|it| Effect::Settled(it, None)));
             }

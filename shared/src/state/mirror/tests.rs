@@ -45,11 +45,11 @@ fn rows(log: &[Vec<u8>]) -> Vec<(Key, Vec<u8>)> {
         let changed = fold(|key| entries.get(key).cloned(), &patch, author);
         changed.iter().for_each(|(key, entry)| drop(entries.insert(key.clone(), entry.clone())));
     }
-    let entry = |(key, entry): (&Box<str>, &Entry)| {
+    let row_of = |key: &str, entry: &Entry| {
         let row = EntryRow { version: ROW_VERSION, entry: entry.clone() };
         (Place::Key(key).key("s"), to_cbor(&row))
     };
-    let mut rows: Vec<_> = entries.iter().map(entry).collect();
+    let mut rows: Vec<_> = entries.iter().map(|(key, entry)| row_of(key, entry)).collect();
     let (epoch, offset) = (LogEpoch([1; 16]), log.len() as u64);
     let fold = FoldRow { version: ROW_VERSION, epoch, offset, alone: false };
     rows.push((Place::Fold.key("s"), to_cbor(&fold)));
