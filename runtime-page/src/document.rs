@@ -116,7 +116,7 @@ impl Driver {
         match result {
             Ok(position) => {
                 self.document.mirror.borrow_mut().on_durable(&id, position);
-                self.say(&Word::Durable { session, id: id.clone(), position });
+                self.say(&Word::Durable { session, id, position });
                 settle(Ok(version));
             }
             // Where nothing can be stored it is a store of this page and of those that hear of it (STATE-12).
