@@ -115,7 +115,10 @@ impl Driver {
         let version = self.mirror(Mirror::version);
         match result {
             Ok(position) => {
-                self.document.mirror.borrow_mut().on_durable(&id, position);
+                // It may have taken so long that it was given up.
+                if !self.document.mirror.borrow_mut().on_durable(&id, position) {
+                    self.read_document();
+                }
                 self.say(&Word::Durable { session, id, position });
                 settle(Ok(version));
             }
@@ -205,6 +208,10 @@ impl Driver {
         let read = move |found: Result<[Pairs; 2], _>| {
             driver.document.reading.set(false);
             let same = driver.mirror(|mirror| *mirror.session() == *session);
+            if same && found.is_err() {
+                driver.document.mirror.borrow_mut().on_read_failed(clock::now());
+                driver.pump();
+            }
             if let (Ok([rows, journal]), true) = (found, same) {
                 let number_of = |(key, row)| match key {
                     Key::Number(number) => Some((number, row)),

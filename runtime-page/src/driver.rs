@@ -329,11 +329,13 @@ impl Driver {
                 self.link.post(&message, fast, hello);
             }
             Effect::Welcomed => {
-                if self.ready.replace(true) {
+                let first = !self.ready.replace(true);
+                if first {
+                    self.tell(&Happening::Ready);
+                }
+                if !first || self.mirror(Mirror::is_ahead) {
                     // What the coordinator before has told may not have been heard.
                     self.read_document();
-                } else {
-                    self.tell(&Happening::Ready);
                 }
             }
             Effect::Changed(changed) => self.on_changed(changed),

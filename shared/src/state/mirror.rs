@@ -8,12 +8,14 @@
 //! - what is shown is recomputed from its parts, never changed in place; so a patch that comes to its end in whatever way
 //!   leaves nothing behind;
 //! - a patch is shown from when this page hears of it until the coordinator names it, or until the disk, read after
-//!   [`TENTATIVE_MS_MAX`](limits::TENTATIVE_MS_MAX), has nothing of it;
+//!   [`TENTATIVE_MS_MAX`](limits::TENTATIVE_MS_MAX), has nothing of it, whatever other pages have said: their word may
+//!   come after the coordinator's;
 //! - a patch that whoever orders them would refuse is not shown.
 //!
 //! Not here: reading the disk, and telling other pages.
 
 use core::time::Duration;
+use std::collections::VecDeque;
 
 use crate::base::{EventId, Mono, Now, PageId, SortedMap, Stamp, limits};
 use crate::bus::Over;
@@ -42,6 +44,8 @@ struct Pending {
     sealed: Vec<u8>,
     /// Reads of the disk that had begun when it came to stand there.
     reads: u64,
+    /// Since when it is shown on somebody's word alone; absent once the disk was seen to have it.
+    since: Option<Mono>,
 }
 
 /// A write of this device that did not count, or not alone.
@@ -79,10 +83,16 @@ pub struct Mirror {
     /// Of keys with something pending what is shown.
     shown: SortedMap<Box<str>, Entry>,
     losers: Vec<(EventId, Vec<u8>)>,
+    /// Patches that the coordinator has named last: whoever speaks of one of them comes late.
+    over: VecDeque<EventId>,
     /// The greatest stamp of what is confirmed.
     newest: Stamp,
     /// Reads of the whole disk that have begun.
     reads: u64,
+    /// One is under way.
+    reading: bool,
+    /// The last one has failed, and another is due.
+    again: Option<Mono>,
 }
 
 impl Mirror {
@@ -138,25 +148,33 @@ impl Mirror {
         &self.losers
     }
 
-    /// When the disk is to be asked about a patch that was heard of, and of which nothing has come.
+    /// Whether something is shown that is not confirmed.
+    #[must_use]
+    pub fn is_ahead(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// When the disk is to be asked: about a patch that was heard of, and that it was not seen to have, or once more if it
+    /// has not answered. Not while it is being asked.
     #[must_use]
     pub fn due(&self) -> Option<Mono> {
-        let since = self.pending.iter().filter_map(|it| match it.stand {
-            Stand::Tentative(since) => Some(since),
-            Stand::Ahead(_) | Stand::Queued(_) => None,
-        });
+        if self.reading || self.again.is_some() {
+            return self.again.filter(|_| !self.reading);
+        }
+        let since = self.pending.iter().filter_map(|it| it.since);
         since.min().map(|since| since.after(Duration::from_millis(limits::TENTATIVE_MS_MAX)))
     }
 
     /// A page has written, this one or another. What is no patch is none.
     pub fn on_patch(&mut self, now: Now, sealed: &[u8]) -> News {
         let Some((event, _)) = opened(sealed) else { return News::default() };
-        if self.pending.iter().any(|it| it.id == event.id) {
+        if self.pending.iter().any(|it| it.id == event.id) || self.over.contains(&event.id) {
             return News::default();
         }
         let stand = Stand::Tentative(now.mono);
         let (sealed, reads) = (sealed.to_vec(), self.reads);
-        let pending = Pending { stand, id: event.id, sealed, reads };
+        let since = Some(now.mono);
+        let pending = Pending { stand, id: event.id, sealed, reads, since };
         let news = self.show(now, &pending);
         self.pending.push(pending);
         news
@@ -164,7 +182,9 @@ impl Mirror {
 
     /// It is durable, at this place in the journal. Whether this page has heard of it before.
     pub fn on_durable(&mut self, id: &EventId, position: u64) -> bool {
-        let Some(at) = self.pending.iter().position(|it| it.id == *id) else { return false };
+        let Some(at) = self.pending.iter().position(|it| it.id == *id) else {
+            return self.over.contains(id);
+        };
         if let Some(pending) = self.pending.get_mut(at)
             && matches!(pending.stand, Stand::Tentative(_))
         {
@@ -183,13 +203,23 @@ impl Mirror {
     pub fn on_changed(&mut self, now: Now, over: &[Over], rows: &[(Key, Vec<u8>)]) -> News {
         let ends = |it: &Pending| over.iter().any(|over| over.id == it.id);
         let keep = |it: &Pending| !ends(it);
+        self.over.extend(over.iter().map(|over| over.id.clone()));
+        self.over.drain(..self.over.len().saturating_sub(OVER_MAX));
         self.renew(now, rows, None, &keep)
     }
 
     /// All of the disk is about to be read. Gives the number of the read.
     pub fn begin_read(&mut self) -> u64 {
         self.reads += 1;
+        self.reading = true;
+        self.again = None;
         self.reads
+    }
+
+    /// It could not be read.
+    pub fn on_read_failed(&mut self, now: Now) {
+        self.reading = false;
+        self.again = Some(now.mono.after(RETRY));
     }
 
     /// All of the disk was this when one transaction of that number has read it. What was durable before and is not there
@@ -201,6 +231,7 @@ impl Mirror {
         rows: &[(Key, Vec<u8>)],
         journal: &[(u64, Vec<u8>)],
     ) -> News {
+        self.reading = false;
         let patience = Duration::from_millis(limits::TENTATIVE_MS_MAX);
         let keep = |it: &Pending| match it.stand {
             Stand::Tentative(since) => now.mono.since(since) < patience,
@@ -226,7 +257,8 @@ impl Mirror {
             if let Some((event, _)) = opened(sealed)
                 && !pending.iter().any(|it| it.id == event.id)
             {
-                pending.push(Pending { stand, id: event.id, sealed: sealed.to_vec(), reads });
+                let sealed = sealed.to_vec();
+                pending.push(Pending { stand, id: event.id, sealed, reads, since: None });
             }
         };
         for (key, row) in rows {
@@ -255,8 +287,11 @@ impl Mirror {
             }
         }
         for (position, row) in journal.unwrap_or_default() {
+            // The coordinator may have said so before the row has gone.
+            let is_over = |sealed| opened(sealed).is_some_and(|it| self.over.contains(&it.0.id));
             if let Ok(row) = read::<JournalRow<'_>>(row)
                 && *row.session == *self.session
+                && !is_over(row.sealed)
             {
                 add(&mut pending, Stand::Queued(*position), row.sealed);
             }
@@ -400,6 +435,11 @@ fn opened(sealed: &[u8]) -> Option<(Event<'_>, Patch<'_>)> {
     keys(&patch).next()?;
     Some((event, patch))
 }
+
+/// How many are remembered of those that are over.
+const OVER_MAX: usize = 256;
+/// How long a disk that could not be read is left alone.
+const RETRY: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;

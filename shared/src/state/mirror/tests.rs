@@ -189,3 +189,42 @@ fn rows_of_another_session_and_bytes_that_are_none_change_nothing() {
     let news = mirror.on_read(at(1), read, &rows(&[patch]), &journal);
     assert_eq!((news, mirror.on_patch(at(1), b"no patch")), (News::default(), News::default()));
 }
+
+#[test]
+fn the_disk_is_asked_once_at_a_time_and_again_if_it_has_failed() {
+    let mut mirror = Mirror::new("s");
+    mirror.on_patch(at(1), &sealed("e1", 5, "k", "1", None));
+    let due = 1 + limits::TENTATIVE_MS_MAX;
+    assert_eq!(mirror.due(), Some(Mono(due)));
+    mirror.begin_read();
+    assert_eq!(mirror.due(), None, "it is being asked");
+    mirror.on_read_failed(at(due));
+    assert_eq!(mirror.due(), Some(Mono(due + 1_000)));
+    let read = mirror.begin_read();
+    assert_eq!(mirror.due(), None);
+    mirror.on_read(at(due + 1_000), read, &rows(&[]), &[]);
+    assert_eq!((mirror.due(), shown(&mirror, "k")), (None, None));
+}
+
+#[test]
+fn a_word_that_comes_after_the_coordinators_brings_nothing_back() {
+    let mut mirror = Mirror::new("s");
+    let (one, two) = (sealed("e1", 5, "k", "1", None), sealed("e2", 6, "k", "2", None));
+    let over = |name| [Over::taken(id(name))];
+    mirror.on_changed(at(1), &over("e1"), &[]);
+    mirror.on_changed(at(1), &over("e2"), &rows(std::slice::from_ref(&two)));
+    assert_eq!(mirror.on_patch(at(2), &one), News::default());
+    assert!(mirror.on_durable(&id("e1"), 1), "it is known");
+    let read = mirror.begin_read();
+    let news = mirror.on_read(at(3), read, &rows(&[two]), &[queued(1, &one)]);
+    assert_eq!(news, News::default(), "its row has not gone yet");
+    assert_eq!((shown(&mirror, "k").as_deref(), mirror.due()), (Some("2"), None));
+
+    let late = sealed("e3", 4, "l", "3", None);
+    mirror.on_patch(at(4), &late);
+    mirror.on_durable(&id("e3"), 2);
+    assert_eq!(mirror.due(), Some(Mono(4 + limits::TENTATIVE_MS_MAX)), "nobody else has said so");
+    let read = mirror.begin_read();
+    mirror.on_read(at(5), read, &[], &[queued(2, &late)]);
+    assert_eq!(mirror.due(), None, "the disk has it");
+}
