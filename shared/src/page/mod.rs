@@ -315,7 +315,7 @@ impl Page {
         }
         if due(self.hello_again) {
             let heard = self.nudged.zip(self.heard).is_none_or(|(nudged, heard)| heard > nudged);
-            if self.welcomed.is_some() && heard {
+            if self.welcomed == Some(self.epoch) && heard {
                 self.hello_again = None;
             } else {
                 self.say_hello(now);
