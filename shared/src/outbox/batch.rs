@@ -49,6 +49,8 @@ impl Held {
 pub(super) struct Batch {
     pub(super) row: FlightRow,
     pub(super) events: Vec<Held>,
+    /// It was sealed in this life, and none of it before.
+    pub(super) fresh: bool,
 }
 
 /// Journal ranges that hold exactly these events.
@@ -84,7 +86,7 @@ pub(super) fn seal(stream: &StreamRow, events: Vec<Held>, source: Source, at: Wa
         last_fault: None,
         ahead: None,
     };
-    Batch { row, events }
+    Batch { row, events, fresh: false }
 }
 
 impl Batch {

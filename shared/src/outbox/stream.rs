@@ -34,7 +34,7 @@ use super::dead::{Burial, DeadLetters};
 use super::pace::Pace;
 use super::retry::{Failure, PATIENCE, Response, clamp_due};
 use super::{Effect, Ticket};
-use crate::base::{Epoch, EventId, Fault, LogEpoch, Mono, Now, Rng, SortedMap, limits};
+use crate::base::{Epoch, EventId, Fault, LogEpoch, Mono, Now, Rng, Seq, SortedMap, limits};
 use crate::bus::{Identity, Notice};
 use crate::rows::{Config, CursorRow, DeviceRow, FlightRow, Op, Source, StreamKey, StreamRow};
 use crate::rules::breaker::{Breaker, Stand};
@@ -175,6 +175,8 @@ pub(super) struct Stream {
     /// change overwrites it.
     ahead: Option<Batch>,
     early: Option<Early>,
+    /// With which place the batch begins that was sent last, and how often one that begins there was sent.
+    sent: (Seq, u32),
     /// A batch that was sealed before this life began, until its events and those of the one behind it have been read.
     gathering: Option<Batch>,
     backlog: Backlog,
@@ -224,6 +226,7 @@ impl Stream {
             last_fault: None,
             blocked: false,
             resent: false,
+            sent: (Seq(0), 0),
             refused_until: None,
         }
     }
@@ -243,7 +246,7 @@ impl Stream {
         // Each time the patience ended it began again: a worker that lives for one try at a time loses none of it.
         self.failures = flight.attempt % PATIENCE;
         self.last_fault = flight.last_fault.clone();
-        let bare = |row| Batch { row, events: Vec::new() };
+        let bare = |row| Batch { row, events: Vec::new(), fresh: false };
         let batch = bare(FlightRow { ahead: None, ..flight.clone() });
         self.ahead = flight.next().filter(|_| batch.is_from_journal()).map(bare);
         self.gathering = Some(batch);

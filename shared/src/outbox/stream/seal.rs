@@ -66,7 +66,7 @@ impl Stream {
         let (rows_max, bytes_max) = (self.events_max(shared), shared.pace.bytes_max());
         let events = self.backlog.run(rows_max, bytes_max, &shared.dead);
         let source = Source::Journal(spans(&events));
-        (!events.is_empty()).then(|| seal(row, events, source, now.wall))
+        (!events.is_empty()).then(|| Batch { fresh: true, ..seal(row, events, source, now.wall) })
     }
 
     // How many events a batch may have.

@@ -6,7 +6,7 @@ use super::super::retry::{Failure, FailureKind, Heard, Response, due, hear};
 use super::super::{Effect, Ticket};
 use super::anew::source_of;
 use super::{Break, Change, Early, News, Phase, Shared, Stream};
-use crate::base::Now;
+use crate::base::{Now, Seq};
 use crate::bus::Identity;
 use crate::rows::{Op, Reason, Source, Store, StreamRow};
 use crate::wire::{Answer, Verdict, to_cbor};
@@ -27,7 +27,11 @@ impl Stream {
         let (Some(row), Some(batch)) = (&self.row, &self.batch) else { return };
         let ticket = shared.ticket();
         let asks = accused.is_some();
+        let first = batch.row.first;
         let Some(effect) = self.message(ticket, row, batch, asks, shared) else { return };
+        if !asks {
+            self.count(first);
+        }
         self.post(effect, now, shared);
         self.phase = Phase::Sending(ticket, accused);
     }
@@ -37,8 +41,21 @@ impl Stream {
         let Some(batch) = &change.batch else { return };
         let ticket = shared.ticket();
         let Some(effect) = self.message(ticket, &change.row, batch, false, shared) else { return };
+        let first = batch.row.first;
+        self.count(first);
         self.post(effect, now, shared);
         self.early = Some(Early { ticket, response: None });
+    }
+
+    // A batch that begins here leaves.
+    fn count(&mut self, first: Seq) {
+        let times = if self.sent.0 == first { self.sent.1.saturating_add(1) } else { 1 };
+        self.sent = (first, times);
+    }
+
+    /// Whether the server has taken it when it has answered: it was sent once.
+    pub(super) fn is_sent_once(&self, batch: &Batch) -> bool {
+        batch.fresh && batch.row.attempt == 0 && self.sent == (batch.row.first, 1)
     }
 
     // What sends the batch, or asks about it.

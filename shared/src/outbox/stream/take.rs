@@ -31,7 +31,7 @@ impl Stream {
         let mut change = Change::to(row, now);
         self.keep_within_room(&mut entries, shared);
         let consumed = entries.len();
-        self.tell_taken(&batch.events, &entries, answer, shared);
+        self.tell_taken(&batch, &entries, answer, shared);
         self.consume_into(&mut change, &batch, entries, now, shared);
         self.learn_epoch(&mut change, answer, shared);
         let mut rest = batch.events[consumed..].to_vec();
@@ -95,18 +95,20 @@ impl Stream {
     // Where there are patches among them, or may have been: whoever keeps the document has to know how far the log goes.
     fn tell_taken(
         &self,
-        events: &[Held],
+        batch: &Batch,
         entries: &[DoneEntry],
         answer: &Answer,
         shared: &mut Shared,
     ) {
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return };
-        let is_new = entries.iter().all(|entry| entry.outcome == Outcome::ACCEPTED);
+        // What was sent before may have been taken then, and the answer says nothing of when.
+        let is_new = self.is_sent_once(batch)
+            && entries.iter().all(|entry| entry.outcome == Outcome::ACCEPTED);
         let span = first.offset.zip(last.offset).filter(|(from, through)| {
             is_new && through.checked_sub(*from) == Some(entries.len() as u64 - 1)
         });
         let (mut patches, mut over, mut losers) = (Vec::new(), Vec::new(), Vec::new());
-        for (event, entry) in events.iter().zip(entries).filter(|(event, _)| event.is_patch) {
+        for (event, entry) in batch.events.iter().zip(entries).filter(|(event, _)| event.is_patch) {
             match (refusal(entry), entry.offset) {
                 (Some((code, message)), _) => {
                     if event.resolve && is_conflict(&code) {
