@@ -98,7 +98,7 @@ impl World {
             has_token: token.is_some(),
             visible: true,
             network: self.network,
-            shows_state: Some(true),
+            shows_state: None,
         };
         let age = Duration::from_millis(limits::BATCH_AGE_MS.into());
         let here = &mut self.devices[device];
