@@ -99,6 +99,8 @@ impl Driver {
         });
         if let Err(fault) = self.append(row, false, stored) {
             self.document.mirror.borrow_mut().on_withdrawn(now, &id);
+            let session = self.identity().session;
+            self.say(&Word::Withdrawn { session: &session, id });
             return Err(fault);
         }
         self.show(seen, self.me, Origin::Local);
