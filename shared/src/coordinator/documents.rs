@@ -3,10 +3,10 @@
 use super::{Coordinator, Effect, Refused, To};
 use crate::base::{Culprit, EventId, Fault, Now, PageId, RequestId, Ticket, limits};
 use crate::bus::{Changed, Notice};
-use crate::outbox::{Response, Verdicts};
+use crate::outbox::{Response, Verdicts, is_of, problem_of};
 use crate::rows::document_prefix;
 use crate::state::{self, Pulled};
-use crate::wire::{CBOR, LogPage, PROBLEM_CBOR, Problem, Snapshot, from_cbor};
+use crate::wire::{CBOR, LogPage, PROBLEM_CBOR, Snapshot, from_cbor};
 
 impl Coordinator {
     /// Hands on what both machines ask for, until neither asks for more.
@@ -111,17 +111,16 @@ impl Coordinator {
 
 // Whatever bytes came, it is one or the other.
 fn read(response: &Response) -> Pulled {
-    let failed = |code: &str, message: &str, retry_after_ms| Pulled::Failed {
+    // A wait is believed up to its bound, as for a push.
+    let failed = |code: &str, message: &str, wait: Option<u32>| Pulled::Failed {
         fault: Fault::new(code, Culprit::Server, message),
-        retry_after_ms,
+        retry_after_ms: wait.map(|wait| wait.min(limits::RETRY_AFTER_MS_MAX)),
     };
     let Response::Http { status, content_type, retry_after_ms, body } = response else {
         return failed("server-unreachable", "the server could not be reached", None);
     };
-    let media = content_type.split(';').next().unwrap_or_default().trim();
-    let is = |known: &str| media.eq_ignore_ascii_case(known);
     match status {
-        200 if is(CBOR) => {
+        200 if is_of(content_type, CBOR) => {
             if let Ok(page) = from_cbor::<LogPage>(body, limits::ANSWER_BYTES_MAX) {
                 return Pulled::Page(page);
             }
@@ -130,14 +129,14 @@ fn read(response: &Response) -> Pulled {
             }
         }
         401 => return Pulled::Unauthorized,
-        409 | 410 if is(PROBLEM_CBOR) => return Pulled::Anew,
+        409 | 410 if is_of(content_type, PROBLEM_CBOR) => return Pulled::Anew,
         _ => {}
     }
-    match from_cbor::<Problem>(body, limits::ANSWER_BYTES_MAX) {
-        Ok(problem) if is(PROBLEM_CBOR) => {
+    match problem_of(content_type, body) {
+        Some(problem) => {
             failed(&problem.code, &problem.detail, problem.retry_after_ms.or(*retry_after_ms))
         }
-        _ => failed(
+        None => failed(
             "server-misbehaved",
             "the answer did not come from a sync server",
             *retry_after_ms,

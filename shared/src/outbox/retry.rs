@@ -12,7 +12,7 @@ use core::time::Duration;
 
 use crate::base::{Culprit, Fault, Rng, Wall, limits};
 use crate::rows::Options;
-use crate::wire::{Answer, Problem, code, from_cbor};
+use crate::wire::{Answer, CBOR, PROBLEM_CBOR, Problem, code, from_cbor};
 
 /// What came back for a push, as far as the driver can tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,17 +115,13 @@ pub(super) fn hear(response: Response) -> Heard {
             (status, content_type, retry_after_ms, body)
         }
     };
-    let media = content_type.split(';').next().unwrap_or_default().trim();
-    let is = |known: &str| media.eq_ignore_ascii_case(known);
     if status == 200
-        && is(crate::wire::CBOR)
+        && is_of(&content_type, CBOR)
         && let Ok(answer) = from_cbor::<Answer>(&body, limits::ANSWER_BYTES_MAX)
     {
         return Heard::Answer(Box::new(answer));
     }
-    let problem = is(crate::wire::PROBLEM_CBOR)
-        .then(|| from_cbor::<Problem>(&body, limits::ANSWER_BYTES_MAX).ok())
-        .flatten();
+    let problem = problem_of(&content_type, &body);
     let wait = problem.as_ref().and_then(|problem| problem.retry_after_ms).or(retry_after_ms);
     let kind = match (status, problem.as_ref().map(|problem| &*problem.code)) {
         (408 | 415 | 425 | 429, _) => FailureKind::Throttled,
@@ -153,6 +149,19 @@ pub(super) fn hear(response: Response) -> Heard {
             wait,
         ),
     }
+}
+
+/// Whether this media type is a known one, whatever its parameters.
+pub fn is_of(content_type: &str, known: &str) -> bool {
+    let media = content_type.split(';').next().unwrap_or_default().trim();
+    media.eq_ignore_ascii_case(known)
+}
+
+/// The problem that a body tells of, if it does.
+pub fn problem_of(content_type: &str, body: &[u8]) -> Option<Problem> {
+    is_of(content_type, PROBLEM_CBOR)
+        .then(|| from_cbor::<Problem>(body, limits::ANSWER_BYTES_MAX).ok())
+        .flatten()
 }
 
 /// A failure of this kind; a wait is believed up to its bound.
@@ -309,7 +318,7 @@ mod tests {
 
         #[test]
         fn no_bytes_are_too_strange_to_be_heard(status in any::<u16>(), body: Vec<u8>, ours: bool) {
-            let media = if ours { crate::wire::CBOR } else { PROBLEM_CBOR };
+            let media = if ours { CBOR } else { PROBLEM_CBOR };
             let _ = hear(http(status, media, &body));
         }
 
