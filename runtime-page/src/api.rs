@@ -7,10 +7,10 @@ use bellwether_shared::base::{Culprit, EventId, Fault, LogEpoch, limits};
 use bellwether_shared::bus::{Breaker, Change, Identity, PROTOCOL_MAX, Reply, Request, Sync, Wipe};
 use bellwether_shared::rows::{self, Deliver, Overflow};
 use bellwether_shared::rules::document::Entry;
-use bellwether_shared::rules::patch::{Patch, Write};
-use bellwether_shared::state::Mirror;
+use bellwether_shared::rules::patch::Write;
+use bellwether_shared::state::{Mirror, patch_of};
 use bellwether_shared::tape::Recording;
-use bellwether_shared::wire::{Event, EventFlags, EventKind, Lane, decode};
+use bellwether_shared::wire::{EventFlags, EventKind, Lane};
 use bellwether_web::members::Members;
 use js_sys::{Array, Function, Uint8Array};
 use wasm_bindgen::prelude::*;
@@ -261,8 +261,7 @@ fn list(items: impl Iterator<Item = JsValue>) -> JsValue {
 
 fn losers(mirror: &Mirror) -> Vec<JsValue> {
     let shown = |(id, sealed): &(EventId, Vec<u8>)| {
-        let event: Event<'_> = decode(sealed).ok()?;
-        let patch: Patch<'_> = decode(event.data?).ok()?;
+        let (event, patch) = patch_of(sealed)?;
         let writes = patch.writes.iter().map(|write| {
             let json = write.value.and_then(|json| core::str::from_utf8(json).ok());
             let json = json.map_or(JsValue::UNDEFINED, JsValue::from_str);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use minicbor::bytes::ByteVec;
 
-use super::{Taken, page_path, snapshot_path};
+use super::{Taken, page_path, patch_of, snapshot_path};
 use crate::base::{EventId, LogEpoch, Mono, Now, SortedMap, Stamp, Ticket, Wall};
 use crate::bus::{Identity, Over};
 use crate::rows::{
@@ -235,7 +235,7 @@ impl Doc {
             self.advance(through);
         } else {
             for (offset, sealed) in patches {
-                self.news.over.extend(event(&sealed).map(|(event, _)| Over::taken(event.id)));
+                self.news.over.extend(patch_of(&sealed).map(|(event, _)| Over::taken(event.id)));
                 let sealed = ByteVec::from(sealed);
                 let row = AheadRow { version: ROW_VERSION, offset, taken_at: at, sealed, epoch };
                 let key = Place::Ahead(offset).key(&self.identity.session);
@@ -331,7 +331,7 @@ impl Doc {
             return;
         }
         while let Some((stream, position, sealed)) = self.rows.pop_front() {
-            let Some((event, patch)) = event(&sealed) else { continue };
+            let Some((event, patch)) = patch_of(&sealed) else { continue };
             let fold =
                 self.fold.unwrap_or(Fold { epoch: LogEpoch::default(), offset: 0, alone: true });
             let version = fold.offset + 1;
@@ -430,7 +430,7 @@ impl Doc {
 
     // It waits for somebody who makes one of two.
     fn lose(&mut self, at: Wall, sealed: &[u8]) {
-        if let Some((event, patch)) = event(sealed) {
+        if let Some((event, patch)) = patch_of(sealed) {
             let key = Place::Loser(event.id.as_str()).key(&self.identity.session);
             let row = LoserRow { version: ROW_VERSION, at, sealed: sealed.to_vec().into() };
             self.ops.push(Op::Put { store: Store::Document, key, row: to_cbor(&row) });
@@ -471,7 +471,7 @@ impl Doc {
 
     // A patch of the log, in its order.
     fn take(&mut self, offset: u64, taken_at: Wall, sealed: &[u8]) {
-        let Some((event, patch)) = event(sealed) else { return };
+        let Some((event, patch)) = patch_of(sealed) else { return };
         let (id, made, page) = (&event.id, event.stamp, event.page);
         let author = Author { id, made, page, taken_at, version: offset };
         let changed = fold(|key| self.entries.get(key).cloned(), &patch, author);
@@ -485,14 +485,6 @@ impl Doc {
             self.entries.insert(key, entry);
         }
     }
-}
-
-/// The patch that an event is.
-fn event(sealed: &[u8]) -> Option<(Event<'_>, Patch<'_>)> {
-    let event: Event<'_> =
-        decode(sealed).ok().filter(|it: &Event<'_>| it.kind == EventKind::Patch)?;
-    let patch = decode(event.data?).ok()?;
-    Some((event, patch))
 }
 
 // A patch that writes all of a key; none if there is nothing to write.

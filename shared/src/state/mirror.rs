@@ -17,14 +17,15 @@
 use core::time::Duration;
 use std::collections::VecDeque;
 
+use super::patch_of;
 use crate::base::{EventId, Mono, Now, PageId, SortedMap, Stamp, limits};
 use crate::bus::Over;
 use crate::rows::{
     AheadRow, EntryRow, FoldRow, JournalRow, Key, LoserRow, Place, document_prefix, read,
 };
-use crate::rules::document::{Author, Entry, Leaf, apply, keys};
+use crate::rules::document::{Author, Entry, Leaf, apply};
 use crate::rules::patch::{Base, Patch, Write};
-use crate::wire::{Event, EventKind, decode};
+use crate::wire::Event;
 
 /// Where a patch that is not confirmed stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -167,16 +168,15 @@ impl Mirror {
 
     /// A page has written, this one or another. What is no patch is none.
     pub fn on_patch(&mut self, now: Now, sealed: &[u8]) -> News {
-        let Some((event, _)) = opened(sealed) else { return News::default() };
+        let Some((event, patch)) = opened(sealed) else { return News::default() };
         if self.pending.iter().any(|it| it.id == event.id) || self.over.contains(&event.id) {
             return News::default();
         }
         let stand = Stand::Tentative(now.mono);
         let (sealed, reads) = (sealed.to_vec(), self.reads);
         let since = Some(now.mono);
-        let pending = Pending { stand, id: event.id, sealed, reads, since };
-        let news = self.show(now, &pending);
-        self.pending.push(pending);
+        let news = self.show(now, &event, &patch);
+        self.pending.push(Pending { stand, id: event.id, sealed, reads, since });
         news
     }
 
@@ -196,7 +196,9 @@ impl Mirror {
 
     /// It will never be durable.
     pub fn on_withdrawn(&mut self, now: Now, id: &EventId) -> News {
-        self.end(now, |it| it.id == *id)
+        self.pending.retain(|it| it.id != *id);
+        let shown = self.compute(now);
+        News { keys: self.differing(&self.confirmed, &shown), ..News::default() }
     }
 
     /// The coordinator names patches that have come to their end, and the rows of the document are these.
@@ -317,15 +319,7 @@ impl Mirror {
         let before = core::mem::replace(&mut self.confirmed, confirmed);
         self.pending = pending;
         let shown = self.compute(now);
-        let mut keys = Vec::new();
-        for key in
-            before.keys().chain(shown.keys()).chain(self.confirmed.keys()).chain(self.shown.keys())
-        {
-            let was = shown.get(key).or_else(|| before.get(key));
-            if !looks(was, self.get(key)) && !keys.contains(key) {
-                keys.push(key.clone());
-            }
-        }
+        let keys = self.differing(&before, &shown);
         let is_new = |(id, _): &(EventId, Vec<u8>)| !losers.iter().any(|(known, _)| known == id);
         News { keys, clashes, lost: self.losers.iter().any(is_new) }
     }
@@ -359,34 +353,41 @@ impl Mirror {
         clashes
     }
 
-    fn end(&mut self, now: Now, ends: impl Fn(&Pending) -> bool) -> News {
-        self.pending.retain(|it| !ends(it));
-        let before = self.compute(now);
+    // The keys that look otherwise than when these were confirmed and shown.
+    fn differing(
+        &self,
+        confirmed: &SortedMap<Box<str>, Entry>,
+        shown: &SortedMap<Box<str>, Entry>,
+    ) -> Vec<Box<str>> {
         let mut keys: Vec<Box<str>> = Vec::new();
-        for key in before.keys().chain(self.shown.keys()) {
-            let was = before.get(key).or_else(|| self.confirmed.get(key));
+        let before = confirmed.keys().chain(shown.keys());
+        for key in before.chain(self.confirmed.keys()).chain(self.shown.keys()) {
+            let was = shown.get(key).or_else(|| confirmed.get(key));
             if !looks(was, self.get(key)) && !keys.contains(key) {
                 keys.push(key.clone());
             }
         }
-        News { keys, ..News::default() }
+        keys
     }
 
     // Computes all that is shown; gives what was before.
     fn compute(&mut self, now: Now) -> SortedMap<Box<str>, Entry> {
         let before = core::mem::take(&mut self.shown);
         let pending = core::mem::take(&mut self.pending);
-        for it in &pending {
-            self.show(now, it);
+        for (event, patch) in pending.iter().filter_map(|it| opened(&it.sealed)) {
+            self.show(now, &event, &patch);
         }
         self.pending = pending;
         before
     }
 
     // Puts one more on top.
-    fn show(&mut self, now: Now, pending: &Pending) -> News {
-        let known = |key: &str| self.get(key).cloned();
-        let changed = applied(now, pending, &known);
+    fn show(&mut self, now: Now, event: &Event<'_>, patch: &Patch<'_>) -> News {
+        let (id, made, page) = (&event.id, event.stamp, event.page);
+        // A write that names a version does not mean one that is not confirmed.
+        let author = Author { id, made, page, taken_at: now.wall, version: u64::MAX };
+        // What would be refused is not shown.
+        let changed = apply(|key| self.get(key).cloned(), patch, author).unwrap_or_default();
         let keys = changed.iter().filter(|(key, entry)| !looks(self.get(key), Some(entry)));
         let keys = keys.map(|(key, _)| key.clone()).collect();
         changed.iter().for_each(|(key, entry)| drop(self.shown.insert(key.clone(), entry.clone())));
@@ -398,19 +399,6 @@ impl Mirror {
 #[must_use]
 pub fn writer(entry: &Entry) -> PageId {
     entry.leaves.iter().map(|leaf| leaf.mark).max().map_or(PageId::default(), |mark| mark.page)
-}
-
-fn applied(
-    now: Now,
-    pending: &Pending,
-    known: &dyn Fn(&str) -> Option<Entry>,
-) -> SortedMap<Box<str>, Entry> {
-    let Some((event, patch)) = opened(&pending.sealed) else { return SortedMap::new() };
-    let (made, page) = (event.stamp, event.page);
-    // A write that names a version does not mean one that is not confirmed.
-    let author = Author { id: &pending.id, made, page, taken_at: now.wall, version: u64::MAX };
-    // What would be refused is not shown.
-    apply(known, &patch, author).unwrap_or_default()
 }
 
 // Whether two come to the same value.
@@ -427,13 +415,9 @@ fn visible(entry: Option<&Entry>) -> &[Leaf] {
     entry.filter(|entry| !entry.is_deleted()).map_or(&[], |entry| &entry.leaves)
 }
 
+// What another page says is looked at as closely as the server would.
 fn opened(sealed: &[u8]) -> Option<(Event<'_>, Patch<'_>)> {
-    let event: Event<'_> =
-        decode(sealed).ok().filter(|it: &Event<'_>| it.kind == EventKind::Patch)?;
-    let patch: Patch<'_> = decode(event.data?).ok()?;
-    patch.check().ok()?;
-    keys(&patch).next()?;
-    Some((event, patch))
+    patch_of(sealed).filter(|(_, patch)| patch.check().is_ok())
 }
 
 /// How many are remembered of those that are over.

@@ -27,7 +27,8 @@ use crate::base::{
 };
 use crate::bus::{Identity, Over};
 use crate::rows::{DoneEntry, Key, Op, StreamKey};
-use crate::wire::{LogPage, Snapshot};
+use crate::rules::patch::Patch;
+use crate::wire::{Event, EventKind, LogPage, Snapshot, decode};
 
 /// What the machine asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -382,6 +383,14 @@ impl State {
         let (_, session) = self.tasks.remove(&ticket)?;
         self.docs.get_mut(&session)
     }
+}
+
+/// The patch that an event is, with it; none if it is another event, or none at all.
+#[must_use]
+pub fn patch_of(sealed: &[u8]) -> Option<(Event<'_>, Patch<'_>)> {
+    let event: Event<'_> = decode(sealed).ok()?;
+    let data = event.data.filter(|_| event.kind == EventKind::Patch)?;
+    Some((event, decode(data).ok()?))
 }
 
 // Everything but the unreserved characters of RFC 3986, section 2.3.

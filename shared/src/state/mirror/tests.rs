@@ -5,7 +5,7 @@ use crate::base::{LogEpoch, Stamp, Wall};
 use crate::rows::{ROW_VERSION, StreamKey};
 use crate::rules::document::fold;
 use crate::rules::patch::Write;
-use crate::wire::{Lane, PATCH_TYPE, to_cbor};
+use crate::wire::{EventKind, Lane, PATCH_TYPE, to_cbor};
 
 fn at(ms: u64) -> Now {
     Now { mono: Mono(ms), wall: Wall(1_000_000 + ms) }
