@@ -329,14 +329,11 @@ impl Driver {
                 self.link.post(&message, fast, hello);
             }
             Effect::Welcomed => {
-                let first = !self.ready.replace(true);
-                if first {
+                if !self.ready.replace(true) {
                     self.tell(&Happening::Ready);
                 }
-                if !first || self.mirror(Mirror::is_ahead) {
-                    // What the coordinator before has told may not have been heard.
-                    self.read_document();
-                }
+                // What was told before this one knew of the page may not have been heard.
+                self.read_document();
             }
             Effect::Changed(changed) => self.on_changed(changed),
             Effect::Status(epoch, build, told) => {

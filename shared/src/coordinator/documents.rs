@@ -96,17 +96,26 @@ impl Coordinator {
     }
 
     pub(super) fn on_pull_wanted(&mut self, page: PageId, id: RequestId, head: Option<u64>) {
-        let Some(identity) = self.roster.identity(page) else { return };
+        let Some(identity) = self.roster.identity(page) else {
+            return self.asks.fail(page, id, stranger());
+        };
         let waiter = self.outbox.ticket();
         self.state.on_news(&identity, head, Some(waiter));
         self.asks.wait_for(page, id, vec![waiter]);
     }
 
     pub(super) fn on_resolved(&mut self, page: PageId, id: RequestId, event: &EventId) {
-        let Some(identity) = self.roster.identity(page) else { return };
+        let Some(identity) = self.roster.identity(page) else {
+            return self.asks.fail(page, id, stranger());
+        };
         self.state.on_resolved(&identity, event);
         self.asks.wait_for(page, id, Vec::new());
     }
+}
+
+fn stranger() -> Fault {
+    let message = "the coordinator is a new one, and has not heard of this page: try again later";
+    Fault::new("page-unknown", Culprit::Browser, message)
 }
 
 // Whatever bytes came, it is one or the other.

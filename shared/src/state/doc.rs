@@ -37,8 +37,10 @@ impl News {
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Doc {
-    /// Whose token is used for it.
+    /// Who has asked for it, or written to it, last.
     pub(super) identity: Identity,
+    /// All of those, the last one last: any one's token will do.
+    readers: Vec<Identity>,
     /// A page shows it.
     pub(super) wanted: bool,
     /// What follows is what the disk says, and what is to be written of it.
@@ -49,13 +51,17 @@ pub(super) struct Doc {
     stale: bool,
     entries: SortedMap<Box<str>, Entry>,
     ahead: SortedMap<u64, AheadRow>,
+    /// Those of them that were taken before the server was asked.
+    asked_ahead: Vec<u64>,
     /// Parts of a snapshot that are there.
     parts: Option<Snapshot>,
     /// Patches to be ordered here.
     pub(super) rows: VecDeque<LocalRow>,
     pub(super) wants_pull: bool,
-    /// It waits for a token.
-    pub(super) withheld: bool,
+    /// Those whose token was refused.
+    withheld: Vec<Identity>,
+    /// Under whose token the server was asked.
+    asked: Option<Identity>,
     pub(super) failures: u32,
     pub(super) again: Option<Mono>,
     pub(super) pulled: Option<Mono>,
@@ -63,6 +69,8 @@ pub(super) struct Doc {
     /// To be written: the keys, whether how far the log is known, and other things.
     changed: SortedMap<Box<str>, ()>,
     moved: bool,
+    folded: Vec<Op>,
+    /// To be written whatever becomes of the rest.
     ops: Vec<Op>,
     outcomes: Vec<(StreamKey, DoneEntry)>,
     /// Rows that are removed from the journal with it.
@@ -79,6 +87,8 @@ pub(super) type LocalRow = (StreamKey, u64, Vec<u8>);
 #[derive(Debug, Default)]
 pub(super) struct Written {
     pub(super) ops: Vec<Op>,
+    /// Whether keys are among it.
+    pub(super) folds: bool,
     pub(super) outcomes: Vec<(StreamKey, DoneEntry)>,
     pub(super) ordered: VecDeque<LocalRow>,
     pub(super) news: News,
@@ -96,6 +106,7 @@ pub(super) struct Fold {
 impl Doc {
     pub(super) fn new(identity: Identity) -> Self {
         Self {
+            readers: vec![identity.clone()],
             identity,
             wanted: false,
             loaded: false,
@@ -103,16 +114,19 @@ impl Doc {
             stale: false,
             entries: SortedMap::new(),
             ahead: SortedMap::new(),
+            asked_ahead: Vec::new(),
             parts: None,
             rows: VecDeque::new(),
             wants_pull: false,
-            withheld: false,
+            withheld: Vec::new(),
+            asked: None,
             failures: 0,
             again: None,
             pulled: None,
             waiters: Vec::new(),
             changed: SortedMap::new(),
             moved: false,
+            folded: Vec::new(),
             ops: Vec::new(),
             outcomes: Vec::new(),
             ordered: VecDeque::new(),
@@ -123,6 +137,41 @@ impl Doc {
 
     pub(super) fn wants_load(&self) -> bool {
         !self.loaded && (self.wanted || !self.ahead.is_empty() || !self.rows.is_empty())
+    }
+
+    /// Somebody asks for it, or has written to it.
+    pub(super) fn used_by(&mut self, identity: &Identity) {
+        if self.readers.last() != Some(identity) {
+            self.readers.retain(|reader| reader != identity);
+            if self.readers.len() >= READERS_MAX {
+                self.readers.remove(0);
+            }
+            self.readers.push(identity.clone());
+        }
+        self.identity.clone_from(identity);
+    }
+
+    /// Under whose token the server is to be asked; none if all of them wait for one.
+    pub(super) fn reader(&self) -> Option<&Identity> {
+        self.readers.iter().rev().find(|reader| !self.withheld.contains(reader))
+    }
+
+    /// The server is asked.
+    pub(super) fn ask(&mut self) -> Option<Identity> {
+        self.asked = self.reader().cloned();
+        self.asked_ahead = self.ahead.keys().copied().collect();
+        self.asked.clone()
+    }
+
+    /// Whoever the server was asked for may not ask it.
+    pub(super) fn withhold(&mut self) {
+        self.withheld.extend(self.asked.take());
+    }
+
+    /// A token of this user has come.
+    pub(super) fn on_token(&mut self, identity: &Identity) {
+        self.withheld.retain(|reader| reader != identity);
+        self.again = None;
     }
 
     /// Whether this device alone has kept it so far.
@@ -211,22 +260,30 @@ impl Doc {
         self.news.over.append(&mut self.beaten);
     }
 
-    /// The disk may say something else than this; `rows` are still in the journal.
-    pub(super) fn forget(&mut self, again: Mono, mut rows: VecDeque<LocalRow>) {
+    /// The disk may say something else than this; `rows` are still in the journal, and of `over` nobody has heard.
+    pub(super) fn forget(&mut self, again: Mono, mut rows: VecDeque<LocalRow>, over: Vec<Over>) {
         let new = Self::new(self.identity.clone());
         let before = core::mem::replace(self, new);
         rows.extend(before.rows);
         self.wanted = true;
+        self.readers = before.readers;
         self.wants_pull = true;
         self.again = Some(again);
         self.waiters = before.waiters;
         self.rows = rows;
+        self.ops = before.ops;
+        // They may be on disk by now, or soon.
+        self.ahead = before.ahead;
+        self.beaten = before.beaten;
+        self.beaten.extend(over);
+        self.beaten.extend(before.news.over);
     }
 
-    /// Events of ours were taken.
-    pub(super) fn on_taken(&mut self, taken: Taken) {
+    /// Events of ours were taken. What is `busy` is the disk, with what they would be built on.
+    pub(super) fn on_taken(&mut self, taken: Taken, busy: bool) {
         let Taken { epoch, span, patches, at, over, losers, .. } = taken;
-        let known = self.fold.filter(|fold| fold.epoch == epoch && self.follows(*fold));
+        let follows = |fold: &Fold| fold.epoch == epoch && self.follows(*fold) && !busy;
+        let known = self.fold.filter(follows);
         let follows = known.zip(span).filter(|(fold, (from, _))| fold.offset + 1 == *from);
         if let Some((_, (_, through))) = follows {
             for (offset, sealed) in patches {
@@ -236,6 +293,10 @@ impl Doc {
         } else {
             for (offset, sealed) in patches {
                 self.news.over.extend(patch_of(&sealed).map(|(event, _)| Over::taken(event.id)));
+                // What is known already only comes again.
+                if known.is_some_and(|fold| offset <= fold.offset) {
+                    continue;
+                }
                 let sealed = ByteVec::from(sealed);
                 let row = AheadRow { version: ROW_VERSION, offset, taken_at: at, sealed, epoch };
                 let key = Place::Ahead(offset).key(&self.identity.session);
@@ -262,6 +323,7 @@ impl Doc {
         let Some(fold) = known.filter(|fold| page.floor <= fold.offset) else {
             return self.read_anew();
         };
+        self.leave_behind(page.epoch);
         let last = page.events.last().map_or(fold.offset, |event| event.offset);
         for event in page.events {
             self.take(event.offset, event.taken_at, &event.sealed);
@@ -311,16 +373,7 @@ impl Doc {
         self.fold = Some(Fold { epoch, offset: head, alone: false });
         self.stale = false;
         self.moved = true;
-        // Patches of another life are sent again by whoever keeps them.
-        let session = &self.identity.session;
-        let ops = &mut self.ops;
-        self.ahead.retain(|offset, row| {
-            if row.epoch != epoch {
-                let key = Place::Ahead(*offset).key(session);
-                ops.push(Op::Delete { store: Store::Document, key });
-            }
-            row.epoch == epoch
-        });
+        self.leave_behind(epoch);
         self.catch_up();
         known.filter(|known| *known != epoch).map(|_| epoch)
     }
@@ -374,7 +427,7 @@ impl Doc {
             let entry = DoneEntry { id: id.clone(), outcome, offset, result, code, message };
             self.outcomes.push((stream.clone(), entry));
             let (from, through) = (position, position);
-            self.ops.push(Op::DeleteSpan { store: Store::Journal, from, through });
+            self.folded.push(Op::DeleteSpan { store: Store::Journal, from, through });
             self.news.over.push(Over { id, refused: reason });
             self.ordered.push_back((stream, position, sealed));
         }
@@ -387,13 +440,13 @@ impl Doc {
         for (key, entry) in self.entries.iter() {
             if let Some(sealed) = whole(key, entry, now.wall, id()) {
                 let row = to_cbor(&JournalRow::new(&stream, &sealed, now.wall));
-                self.ops.push(Op::Append { row });
+                self.folded.push(Op::Append { row });
             }
             let key = Place::Key(key).key(&session);
-            self.ops.push(Op::Delete { store: Store::Document, key });
+            self.folded.push(Op::Delete { store: Store::Document, key });
         }
         let key = Place::Fold.key(&session);
-        self.ops.push(Op::Delete { store: Store::Document, key });
+        self.folded.push(Op::Delete { store: Store::Document, key });
         self.entries = SortedMap::new();
         self.fold = None;
         self.wants_pull = true;
@@ -402,6 +455,8 @@ impl Doc {
     /// What is to be written, and told once it is.
     pub(super) fn take_written(&mut self, session: &str) -> Written {
         let mut ops = core::mem::take(&mut self.ops);
+        let apart = ops.len();
+        ops.append(&mut self.folded);
         let store = Store::Document;
         let changed = core::mem::take(&mut self.changed);
         for key in changed.keys() {
@@ -421,11 +476,17 @@ impl Doc {
             ops.push(Op::Put { store, key: Place::Fold.key(session), row });
         }
         Written {
+            folds: ops.len() > apart,
             ops,
             outcomes: core::mem::take(&mut self.outcomes),
             ordered: core::mem::take(&mut self.ordered),
             news: core::mem::take(&mut self.news),
         }
+    }
+
+    /// What of it depends on nothing else.
+    pub(super) fn take_apart(&mut self) -> Written {
+        Written { ops: core::mem::take(&mut self.ops), ..Written::default() }
     }
 
     // It waits for somebody who makes one of two.
@@ -445,13 +506,6 @@ impl Doc {
 
     // The log is known up to here, as far as there are patches in it.
     fn advance(&mut self, through: u64) {
-        let first = |doc: &Self| doc.ahead.keys().next().copied().filter(|it| *it <= through);
-        while let Some(offset) = first(self) {
-            let Some(row) = self.ahead.remove(&offset) else { return };
-            self.take(offset, row.taken_at, &row.sealed);
-            let key = Place::Ahead(offset).key(&self.identity.session);
-            self.ops.push(Op::Delete { store: Store::Document, key });
-        }
         if let Some(fold) = self.fold.as_mut().filter(|fold| fold.offset < through) {
             fold.offset = through;
             self.moved = true;
@@ -459,14 +513,31 @@ impl Doc {
         self.catch_up();
     }
 
-    // What lay ahead may follow now.
+    // Patches of another life are sent again by whoever keeps them. One that was taken since the server was asked may be
+    // of a life that has begun since.
+    fn leave_behind(&mut self, epoch: LogEpoch) {
+        let asked = core::mem::take(&mut self.asked_ahead);
+        self.let_go(|offset, row| row.epoch != epoch && asked.contains(&offset));
+    }
+
+    // What lay ahead is known. It is only kept: when it was taken nobody has said but the log.
     fn catch_up(&mut self) {
         let Some(fold) = self.fold.filter(|fold| self.follows(*fold)) else { return };
-        let first = self.ahead.iter().next();
-        if let Some((offset, _)) = first.filter(|(offset, _)| **offset <= fold.offset + 1) {
-            let through = (*offset).max(fold.offset);
-            self.advance(through);
-        }
+        self.let_go(|offset, row| row.epoch == fold.epoch && offset <= fold.offset);
+    }
+
+    // Rows that lay ahead are removed; pages that have seen them look again.
+    fn let_go(&mut self, goes: impl Fn(u64, &AheadRow) -> bool) {
+        let Self { ahead, identity, folded, news, .. } = self;
+        ahead.retain(|offset, row| {
+            let goes = goes(*offset, row);
+            if goes {
+                let key = Place::Ahead(*offset).key(&identity.session);
+                folded.push(Op::Delete { store: Store::Document, key });
+                news.over.extend(patch_of(&row.sealed).map(|(event, _)| Over::taken(event.id)));
+            }
+            !goes
+        });
     }
 
     // A patch of the log, in its order.
@@ -517,6 +588,9 @@ fn whole(key: &str, entry: &Entry, at: Wall, id: EventId) -> Option<Vec<u8>> {
         flags: None,
     }))
 }
+
+/// More users than share a device.
+const READERS_MAX: usize = 8;
 
 fn refused(code: &str, message: &str) -> Reason {
     Reason { code: code.into(), message: message.into() }

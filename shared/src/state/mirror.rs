@@ -149,12 +149,6 @@ impl Mirror {
         &self.losers
     }
 
-    /// Whether something is shown that is not confirmed.
-    #[must_use]
-    pub fn is_ahead(&self) -> bool {
-        !self.pending.is_empty()
-    }
-
     /// When the disk is to be asked: about a patch that was heard of, and that it was not seen to have, or once more if it
     /// has not answered. Not while it is being asked.
     #[must_use]

@@ -127,6 +127,8 @@ enum Task {
 #[derive(Debug)]
 struct Writing {
     session: Box<str>,
+    /// Keys are among it, so that the next of these waits for it.
+    folds: bool,
     news: News,
     /// Rows of the journal that go with it.
     ordered: VecDeque<LocalRow>,
@@ -199,7 +201,8 @@ impl State {
         {
             return;
         }
-        self.doc(&taken.identity).on_taken(taken);
+        let busy = is_busy(&self.writing, &taken.identity.session);
+        self.doc(&taken.identity).on_taken(taken, busy);
     }
 
     /// Somebody has made one of two: of what this event holds, and of what it lost against.
@@ -245,10 +248,10 @@ impl State {
                 doc.drop_parts();
                 doc.tell_beaten();
                 doc.wants_pull = true;
-                doc.withheld = true;
-                let fault = Fault::new("unauthorized", Culprit::App, "a token is needed");
-                let waiters = doc.waiters.drain(..);
-                effects.extend(waiters.map(|it| Effect::Settled(it, Some(fault.clone()))));
+                doc.withhold();
+                // A token may be on its way.
+                let waits = doc.reader().is_none() && !doc.waiters.is_empty();
+                doc.again = waits.then(|| now.mono.after(TOKEN_PATIENCE));
                 return;
             }
             Pulled::Anew => doc.read_anew(),
@@ -281,17 +284,18 @@ impl State {
 
     /// The disk has refused one: what it says is read again, and the server asked for the rest.
     pub fn on_commit_failed(&mut self, now: Now, ticket: Ticket) {
-        let Some(Writing { session, ordered, .. }) = self.writing.remove(&ticket) else { return };
+        let Some(Writing { session, news, ordered, .. }) = self.writing.remove(&ticket) else {
+            return;
+        };
         if let Some(doc) = self.docs.get_mut(&session) {
-            doc.forget(now.mono.after(RETRY_MIN), ordered);
+            doc.forget(now.mono.after(RETRY_MIN), ordered, news.over);
         }
     }
 
     /// A token of this user has come.
     pub fn on_token(&mut self, identity: &Identity) {
         if let Some(doc) = self.docs.get_mut(&identity.session) {
-            doc.withheld = false;
-            doc.again = None;
+            doc.on_token(identity);
         }
     }
 
@@ -309,7 +313,10 @@ impl State {
     pub fn go(&mut self, now: Now, tickets: &mut dyn FnMut() -> Ticket) {
         let Self { docs, tasks, writing, served, rng, effects } = self;
         for (session, doc) in docs.iter_mut() {
-            if !*served {
+            let busy = is_busy(writing, session);
+            if busy {
+                // One that fails must not have another behind it that is built on it.
+            } else if !*served {
                 doc.confirm(now);
             } else if doc.is_alone() {
                 doc.hand_over(now, &mut || EventId::from_uuid(now.wall, rng.bytes()));
@@ -317,10 +324,12 @@ impl State {
             if !doc.wants_pull && !tasks.values().any(|(_, of)| of == session) {
                 doc.tell_beaten();
             }
-            let Written { ops, outcomes, ordered, news } = doc.take_written(session);
+            let written = if busy { doc.take_apart() } else { doc.take_written(session) };
+            let Written { ops, folds, outcomes, ordered, news } = written;
             if !ops.is_empty() {
                 let ticket = tickets();
-                writing.insert(ticket, Writing { session: session.clone(), news, ordered });
+                let session = session.clone();
+                writing.insert(ticket, Writing { session, folds, news, ordered });
                 effects.push_back(Effect::Commit { ticket, ops, outcomes });
             } else if !news.over.is_empty() {
                 let News { keys, over } = news;
@@ -335,13 +344,17 @@ impl State {
                 let ticket = tickets();
                 tasks.insert(ticket, (Task::Load, session.clone()));
                 effects.push_back(Effect::Load { ticket, session: session.clone() });
-            } else if doc.wants_pull && !doc.withheld && doc.loaded && *served {
-                let ticket = tickets();
-                tasks.insert(ticket, (Task::Pull, session.clone()));
-                doc.wants_pull = false;
-                let path = doc.path(session);
-                let identity = doc.identity.clone();
-                effects.push_back(Effect::Pull { ticket, identity, path });
+            } else if doc.wants_pull && doc.loaded && *served {
+                if let Some(identity) = doc.ask() {
+                    let ticket = tickets();
+                    tasks.insert(ticket, (Task::Pull, session.clone()));
+                    doc.wants_pull = false;
+                    let path = doc.path(session);
+                    effects.push_back(Effect::Pull { ticket, identity, path });
+                } else {
+                    let waiters = doc.waiters.drain(..);
+                    effects.extend(waiters.map(|it| Effect::Settled(it, Some(withheld()))));
+                }
             } else if !(doc.wants_pull && *served
                 || writing.values().any(|it| it.session == *session))
             {
@@ -371,8 +384,7 @@ impl State {
     fn doc(&mut self, identity: &Identity) -> &mut Doc {
         let new = || Doc::new(identity.clone());
         let doc = self.docs.get_or_insert_with(identity.session.clone(), new);
-        // Whoever came last has the token that works.
-        doc.identity = identity.clone();
+        doc.used_by(identity);
         doc
     }
 
@@ -391,6 +403,15 @@ pub fn patch_of(sealed: &[u8]) -> Option<(Event<'_>, Patch<'_>)> {
     let event: Event<'_> = decode(sealed).ok()?;
     let data = event.data.filter(|_| event.kind == EventKind::Patch)?;
     Some((event, decode(data).ok()?))
+}
+
+fn is_busy(writing: &SortedMap<Ticket, Writing>, session: &str) -> bool {
+    writing.values().any(|it| it.folds && *it.session == *session)
+}
+
+fn withheld() -> Fault {
+    let message = "nobody on this device has a token that the server takes: sign in";
+    Fault::new("unauthorized", Culprit::App, message)
 }
 
 // Everything but the unreserved characters of RFC 3986, section 2.3.
@@ -412,6 +433,8 @@ const HEX: &[u8; 16] = b"0123456789ABCDEF";
 const FRESH: Duration = Duration::from_secs(5);
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
+/// How long somebody who waits for news waits for a token.
+const TOKEN_PATIENCE: Duration = Duration::from_secs(5);
 
 fn page_path(session: &str, epoch: LogEpoch, after: u64) -> String {
     let mut path = String::from("/v1/events?kind=patch&limit=500&session=");

@@ -416,3 +416,89 @@ fn a_server_that_cannot_be_reached_is_asked_later_and_later_and_a_token_is_waite
     state.on_token(&identity());
     assert!(pull(&mut state, ms).is_some());
 }
+
+/// What the machine asks for until it is quiet, with the tickets; nobody answers.
+fn asked(state: &mut State, ms: u64, last: &mut u64) -> Vec<Effect> {
+    state.go(at(ms), &mut || {
+        *last += 1;
+        Ticket(*last)
+    });
+    core::iter::from_fn(|| state.poll_effect()).collect()
+}
+
+#[test]
+fn whoever_has_no_token_keeps_nobody_else_from_the_document() {
+    let (mut state, mut last) = (State::new(true, 7), 0);
+    let guest = Identity { session: "s".into(), user: "".into() };
+    let whose = |effects: &[Effect]| match effects {
+        [Effect::Pull { ticket, identity, .. }] => (*ticket, identity.clone()),
+        other => panic!("{other:?} is asked for"),
+    };
+    state.on_wanted(at(0), &identity());
+    let load = asked(&mut state, 0, &mut last);
+    let [Effect::Load { ticket, .. }] = load[..] else { panic!("{load:?} is asked for") };
+    state.on_loaded(ticket, &[]);
+    state.on_news(&guest, None, Some(Ticket(99)));
+    let (ticket, first) = whose(&asked(&mut state, 1, &mut last));
+    assert_eq!(first, guest, "who has asked last");
+    state.on_pulled(at(1), ticket, Pulled::Unauthorized);
+    let (ticket, second) = whose(&asked(&mut state, 2, &mut last));
+    assert_eq!(second, identity());
+    state.on_pulled(at(2), ticket, Pulled::Unauthorized);
+    assert_eq!(asked(&mut state, 2, &mut last), [], "a token may be on its way");
+    let due = state.poll_timeout(at(2)).expect("it is not waited for without end").0;
+    let told = asked(&mut state, due, &mut last);
+    assert!(
+        matches!(&told[..], [Effect::Settled(Ticket(99), Some(fault))] if &*fault.code == "unauthorized"),
+        "{told:?}"
+    );
+    state.on_token(&identity());
+    assert_eq!(whose(&asked(&mut state, due, &mut last)).1, identity());
+}
+
+#[test]
+fn a_write_waits_for_the_one_that_it_is_built_on() {
+    let (mut state, mut last) = (State::new(false, 7), 0);
+    state.on_row(stream(), 1, &sealed("e1", 5, "k", "1", None));
+    let load = asked(&mut state, 0, &mut last);
+    let [Effect::Load { ticket, .. }] = load[..] else { panic!("{load:?} is asked for") };
+    state.on_loaded(ticket, &[]);
+    let first = asked(&mut state, 1, &mut last);
+    let [Effect::Commit { ticket, .. }] = &first[..] else { panic!("{first:?} is asked for") };
+    let base = Base { version: 0, after: Some(id("e1")) };
+    state.on_row(stream(), 2, &sealed("e2", 6, "k", "2", Some(base)));
+    assert_eq!(asked(&mut state, 2, &mut last), [], "the first may fail");
+    state.on_commit_failed(at(2), *ticket);
+    let load = asked(&mut state, 2_000, &mut last);
+    let [Effect::Load { ticket, .. }] = load[..] else { panic!("{load:?} is asked for") };
+    state.on_loaded(ticket, &[]);
+    let both = asked(&mut state, 2_001, &mut last);
+    let [Effect::Commit { outcomes, .. }] = &both[..] else { panic!("{both:?} is asked for") };
+    let offsets: Vec<_> = outcomes.iter().map(|(_, entry)| entry.offset).collect();
+    assert_eq!(offsets, [Some(1), Some(2)]);
+}
+
+#[test]
+fn an_answer_from_before_a_log_began_takes_nothing_from_it() {
+    let (mut state, mut last) = (State::new(true, 7), 0);
+    state.on_wanted(at(0), &identity());
+    let load = asked(&mut state, 0, &mut last);
+    let [Effect::Load { ticket, .. }] = load[..] else { panic!("{load:?} is asked for") };
+    state.on_loaded(ticket, &[]);
+    let pull = asked(&mut state, 1, &mut last);
+    let [Effect::Pull { ticket, .. }] = pull[..] else { panic!("{pull:?} is asked for") };
+    let (identity, epoch) = (identity(), LogEpoch([1; 16]));
+    let patches = vec![(1, sealed("e1", 5, "k", "1", None))];
+    let (span, at_wall) = (Some((1, 1)), Wall(1));
+    let (over, losers) = (Vec::new(), Vec::new());
+    state.on_taken(Taken { identity, epoch, span, patches, at: at_wall, over, losers });
+    let epoch = LogEpoch::default();
+    let empty = Snapshot { epoch, head: 0, entries: Vec::new(), more: false };
+    state.on_pulled(at(2), ticket, Pulled::Snapshot(empty));
+    let written = asked(&mut state, 3, &mut last);
+    let Some(Effect::Commit { ops, .. }) = written.first() else { panic!("{written:?}") };
+    let ahead = Place::Ahead(1).key("s");
+    let stays = |op: &Op| matches!(op, Op::Put { key, .. } if *key == ahead);
+    let goes = |op: &Op| matches!(op, Op::Delete { key, .. } if *key == ahead);
+    assert!(ops.iter().any(stays) && !ops.iter().any(goes), "{ops:?}");
+}
