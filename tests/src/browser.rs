@@ -176,12 +176,17 @@ impl Device {
 }
 
 impl World {
+    /// Where the server is; nowhere if there is none.
+    pub(crate) fn server_url(&self) -> &'static str {
+        if self.served { "https://server.test" } else { "" }
+    }
+
     /// Adds a device that knows its server.
     pub fn add_device(&mut self) -> usize {
         let mut disk = Disk::new();
         disk.planted = self.planted;
         let config = Config {
-            server: "https://server.test".into(),
+            server: self.server_url().into(),
             options: self.options.clone(),
             recording: self.recording,
             ..Config::default()

@@ -43,6 +43,7 @@ impl World {
     /// A page posts to the worker.
     pub(crate) fn post(&mut self, device: usize, mail: Mail) {
         self.violations.extend(check::bounds::message(&mail.bytes));
+        self.look_for_excluded(&mail.bytes, "a message to a worker");
         if !self.chance(self.weather.lose_message) {
             self.devices[device].mail.push(mail);
         }
@@ -82,6 +83,7 @@ impl World {
     pub(crate) fn send(&mut self, device: usize, realm: PageId, to: &To, message: &[u8]) {
         let lost = self.chance(self.weather.lose_message);
         self.violations.extend(check::bounds::message(message));
+        self.look_for_excluded(message, "a message to pages");
         if let Ok(envelope) = Envelope::read(message)
             && (self.remembers || Notice::name(envelope.kind) == "status")
             && let Ok(Some(notice)) = Notice::open(&envelope)

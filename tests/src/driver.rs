@@ -12,13 +12,15 @@ use bellwether_shared::coordinator::{
     Client, Coordinator, Effect, Input, Restored, To, Trigger, too_old,
 };
 use bellwether_shared::rows::{
-    DeviceRow, Key, META_CONFIG, META_DEVICE, META_LOST, Op, RowFault, Store, WriteBatch, read,
+    DeviceRow, Key, META_CONFIG, META_DEVICE, META_LOST, Op, Place, RowFault, Store, WriteBatch,
+    read,
 };
 
 use crate::boot::Booted;
 use crate::browser::NOT_OPENED;
 use crate::check;
 use crate::disk::{Before, Disk, DiskFault, Scope, Tx};
+use crate::document::{Found, Look};
 use crate::realms::Realms;
 use crate::tab::Row;
 use crate::transcript;
@@ -77,6 +79,10 @@ pub(crate) enum What {
     Write(Vec<Row>),
     /// It is written, up to a position; or why not.
     Written(Vec<Row>, Result<u64, Fault>),
+    /// A page reads the document.
+    Look(Look),
+    /// It is read, or why not.
+    Looked(Look, Result<Found, Fault>),
     /// A page learns that another worker is active.
     Follow,
 }
@@ -96,12 +102,14 @@ impl What {
             Self::Clear => Scope::writing(&[Store::Lease, Store::Meta]),
             Self::Mint(_) => Scope::writing(&[Store::Meta]),
             Self::Write(_) => Scope::writing(&[Store::Journal]),
+            Self::Look(look) => Scope::reading(look.stores()),
             Self::Do(_)
             | Self::Tell(_)
             | Self::Booted(_)
             | Self::Introduce(_)
             | Self::Introduced(_)
             | Self::Written(..)
+            | Self::Looked(..)
             | Self::Follow => return None,
         })
     }
@@ -126,6 +134,7 @@ impl What {
             | Self::Introduce(_)
             | Self::Introduced(_)
             | Self::Written(..)
+            | Self::Looked(..)
             | Self::Follow => true,
             Self::Do(_)
             | Self::Boot
@@ -133,6 +142,7 @@ impl What {
             | Self::Letters(_)
             | Self::Clear
             | Self::Mint(_)
+            | Self::Look(_)
             | Self::Write(_) => false,
         }
     }
@@ -347,6 +357,17 @@ impl World {
                 What::Written(rows, result.map_err(words))
             }
             What::Written(rows, result) => return self.written(device, realm, rows, result),
+            What::Look(look) => {
+                let found = look.read(&mut self.devices[device].disk);
+                if found.as_ref().is_err_and(|fault| fault.is_of_handle()) && !again {
+                    self.devices[device].handle(realm).into_iter().for_each(|it| it.lose());
+                    let what = What::Look(look);
+                    let again = Job { again: true, ..self.job(device, realm, life, what) };
+                    return self.enlist(again);
+                }
+                What::Looked(look, found.map_err(words))
+            }
+            What::Looked(look, found) => return self.looked(device, realm, look, found),
             What::Follow => return self.follow(device, realm),
         };
         let next = self.job(device, realm, life, next);
@@ -388,12 +409,14 @@ impl World {
                 What::Introduced(vec![Input::DeviceFailed(words(fault))])
             }
             What::Write(rows) => What::Written(rows, Err(words(fault))),
+            What::Look(look) => What::Looked(look, Err(words(fault))),
             What::Farewell(_, to, message) => return self.send(device, realm, &to, &message),
             What::Tell(_)
             | What::Booted(_)
             | What::Introduce(_)
             | What::Introduced(_)
             | What::Written(..)
+            | What::Looked(..)
             | What::Follow => return,
         };
         let next = self.job(device, realm, life, next);
@@ -487,6 +510,9 @@ impl World {
             Op::Put { store: Store::Done, .. } => self.planted.outcome_left_out,
             Op::Put { store: Store::Dead, .. } => self.planted.letter_left_out,
             Op::Put { store: Store::Journal, .. } => self.planted.change_left_out,
+            Op::Put { store: Store::Document, key, .. } => {
+                self.planted.ahead_left_out && matches!(Place::named(key), Some(Place::Ahead(_)))
+            }
             Op::Put { .. } | Op::Append { .. } | Op::Delete { .. } | Op::DeleteSpan { .. } => false,
         };
         let mut effect = effect;
@@ -548,6 +574,10 @@ impl World {
             }
             Effect::ReadJournal { after, limit } => {
                 match read(disk, Store::Journal, after, limit) {
+                    Ok(rows) if self.planted.bases_ignored => Input::Journal {
+                        ended: rows.len() < limit as usize,
+                        rows: rows.into_iter().map(check::document::without_bases).collect(),
+                    },
                     Ok(rows) => Input::Journal { ended: rows.len() < limit as usize, rows },
                     Err(fault) => {
                         return self.lose_and(
@@ -677,6 +707,7 @@ impl World {
                 event.buried = true;
             }
         }
+        check::document::remember(self, batch);
         let found = check::commit(self, device, realm, batch, before);
         self.violations.extend(found);
         check::durable::filed(self, batch);
@@ -687,6 +718,7 @@ impl World {
     fn watch_appends(&mut self, device: usize, batch: &WriteBatch) {
         for op in &batch.ops {
             if let Op::Append { row } = op {
+                self.hands_over(device, row);
                 self.lies(device, row);
             }
         }

@@ -56,6 +56,12 @@ faults! {
     status_lies,
     /// A batch is put off for an hour more than was decided.
     puts_off_too_long,
+    /// A patch that was taken is not kept beside the document until that has it.
+    ahead_left_out,
+    /// The last patch of what was asked for is skipped.
+    patch_skipped,
+    /// A coordinator that orders patches itself does not look at what they are built on.
+    bases_ignored,
 
     // The drivers.
     /// A write is reported complete when it was asked for; a kill loses what was not written yet.
@@ -70,6 +76,12 @@ faults! {
     request_not_resent,
     /// Nobody looks at which versions of the bus a message is for.
     versions_unread,
+    /// A page does not hear that the document has changed.
+    changes_unheard,
+    /// What a page has heard of another is never taken back.
+    tentative_kept,
+    /// A page shares what it should keep to itself.
+    excluded_leaks,
 
     // The store.
     /// The disk writes whatever epoch and holder a batch names.
@@ -96,6 +108,8 @@ faults! {
     hashes_unchecked,
     /// The answer speaks for one event more than was taken.
     answer_too_far,
+    /// A patch is taken, and the document stays as it was.
+    entry_left_out,
     /// Two events of a log have one offset.
     offset_reused,
     /// The last two events of a push take effect in the other order.

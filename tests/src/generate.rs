@@ -12,6 +12,7 @@ use bellwether_shared::wire::Lane;
 use crate::check;
 use crate::fault::Planted;
 use crate::model::Draft;
+use crate::share;
 use crate::trouble;
 use crate::weather::Weather;
 use crate::wishes;
@@ -32,6 +33,8 @@ pub struct Plot {
     pub device_loses: bool,
     /// Whether events may depend on others, and be cancelled, replaced, edited and wiped, or be plain requests.
     pub changes: bool,
+    /// Whether pages may share a document.
+    pub state: bool,
     /// Faults planted on purpose.
     pub planted: Planted,
 }
@@ -45,6 +48,7 @@ impl Default for Plot {
             culprits: true,
             device_loses: true,
             changes: true,
+            state: true,
             planted: Planted::default(),
         }
     }
@@ -75,6 +79,9 @@ fn begin(world: &mut World, plot: &Plot) {
     if plot.changes {
         change(world);
     }
+    if plot.state {
+        share::decide(world);
+    }
     world.add_device();
     if world.chance(30) {
         world.add_device();
@@ -97,6 +104,9 @@ fn begin(world: &mut World, plot: &Plot) {
     }
     for _ in 0..world.chooser.weighted([50, 25, 25]) {
         open_page(world);
+    }
+    if world.shares {
+        share::begin(world);
     }
 }
 
@@ -139,6 +149,12 @@ fn happening(world: &mut World, plot: &Plot) -> bool {
     let mut weights = HAPPENINGS.map(|(_, weight)| weight);
     if !plot.changes {
         weights[WISH] = 0;
+    }
+    if !world.shares {
+        weights[SHARE] = 0;
+    }
+    if !world.served {
+        weights[APPEND] = 0;
     }
     let kind = HAPPENINGS[world.chooser.weighted(weights)].0;
     if kind == Happening::End {
@@ -214,7 +230,12 @@ fn happening(world: &mut World, plot: &Plot) -> bool {
         }
         Happening::Trouble => trouble::befall(world, device, plot),
         Happening::Wish => wishes::ask(world, device),
-        Happening::BackUp | Happening::Restore | Happening::Wipe | Happening::Clone => {}
+        Happening::Share if world.shares => share::befall(world, device),
+        Happening::BackUp
+        | Happening::Restore
+        | Happening::Wipe
+        | Happening::Clone
+        | Happening::Share => {}
     }
     true
 }
@@ -243,10 +264,11 @@ enum Happening {
     Clone,
     Trouble,
     Wish,
+    Share,
 }
 
 /// All of it with how often it happens, in the order of harm.
-const HAPPENINGS: [(Happening, u32); 21] = [
+const HAPPENINGS: [(Happening, u32); 22] = [
     (Happening::End, 1),
     (Happening::Settle, 2),
     (Happening::Steps, 30),
@@ -268,10 +290,16 @@ const HAPPENINGS: [(Happening, u32); 21] = [
     (Happening::Clone, 1),
     (Happening::Trouble, 12),
     (Happening::Wish, 12),
+    (Happening::Share, 30),
 ];
-const WISH: usize = HAPPENINGS.len() - 1;
+const APPEND: usize = 3;
+const WISH: usize = HAPPENINGS.len() - 2;
+const SHARE: usize = HAPPENINGS.len() - 1;
 
 fn append(world: &mut World, device: usize, plot: &Plot) {
+    if !world.served {
+        return;
+    }
     let count = 1 + world.below(6);
     let drafts: Vec<Draft> = (0..count).map(|_| draft(world, device, plot)).collect();
     let strict = !world.chance(30);
@@ -366,7 +394,8 @@ pub fn end(world: &mut World) {
     }
     calm(world);
     for device in 0..world.devices.len() {
-        let streams = world.devices[device].streams.clone();
+        let mut streams = world.devices[device].streams.clone();
+        streams.retain(|_| world.served);
         for stream in streams {
             let draft = Draft {
                 session: stream.session,
@@ -378,6 +407,10 @@ pub fn end(world: &mut World) {
         }
     }
     calm(world);
+    if world.shares && world.violations.is_empty() {
+        share::end(world);
+        calm(world);
+    }
     world.violations.extend(check::at_rest(world));
 }
 

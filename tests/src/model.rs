@@ -39,6 +39,10 @@ pub struct Appended {
     pub flags: EventFlags,
     /// What its app has asked for since.
     pub wishes: Wishes,
+    /// Whether whoever orders the patches has ever refused it; a copy of the device may have more luck with it.
+    pub refused: bool,
+    /// Of a write to the document, the sealed event.
+    pub patch: Option<Vec<u8>>,
 }
 
 /// What to append.
@@ -136,6 +140,8 @@ impl World {
             binds: draft.binds,
             flags: draft.flags,
             wishes: Wishes::default(),
+            refused: false,
+            patch: None,
         };
         let wiped = &self.devices[device].wiped;
         event.wishes.wiped = wiped.iter().any(|wiped| wiped.covers(&event));

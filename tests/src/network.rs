@@ -5,7 +5,7 @@ use bellwether_server::fault::Fault;
 use bellwether_shared::base::{PageId, Wall, limits};
 use bellwether_shared::outbox::Response;
 use bellwether_shared::rows::{Key, Op, Store, WriteBatch};
-use bellwether_shared::wire::{Push, from_cbor};
+use bellwether_shared::wire::{LogPage, Push, from_cbor, to_cbor};
 
 use crate::check;
 use crate::server::problem;
@@ -22,6 +22,7 @@ impl World {
         token: Option<&str>,
         body: &[u8],
     ) -> (Response, u64) {
+        self.look_for_excluded(body, "a push");
         let push: Push = match from_cbor(body, limits::PUSH_BYTES_MAX) {
             Ok(push) => push,
             Err(fault) => {
@@ -118,7 +119,10 @@ impl World {
         if self.chance(self.weather.lose_request) || self.chance(self.weather.lose_answer) {
             return self.nothing();
         }
-        let response = self.server.pull(url);
+        let mut response = self.server.pull(url);
+        if self.planted.patch_skipped {
+            skip_last(&mut response);
+        }
         self.note(|| format!("device {device} pulls {url} -> {}", transcript::pulled(&response)));
         (response, slow_ms)
     }
@@ -131,6 +135,9 @@ impl World {
 
     fn handle(&mut self, body: &[u8]) -> Response {
         let response = self.server.handle(body, Wall(self.now_ms));
+        for id in self.server.conflicts.keys() {
+            self.events.get_mut(id).into_iter().for_each(|event| event.refused = true);
+        }
         let found = check::log(self);
         self.violations.extend(found);
         response
@@ -178,6 +185,7 @@ impl World {
         let new_epoch = self.chance(50);
         self.server.restore(&backup, new_epoch);
         self.server_lost = true;
+        self.server_lied |= !new_epoch;
         self.watch.clear();
         let how = if new_epoch { "with a new epoch" } else { "as it was" };
         self.note(|| format!("the server's backup {which} is put back {how}"));
@@ -198,5 +206,15 @@ impl World {
         self.watch.clear();
         self.backups.clear();
         self.note(|| "the server's data is deleted".into());
+    }
+}
+
+// For the planted fault: the same, without its last patch.
+fn skip_last(response: &mut Response) {
+    if let Response::Http { status: 200, body, .. } = response
+        && let Ok(mut page) = from_cbor::<LogPage>(body, limits::ANSWER_BYTES_MAX)
+    {
+        page.events.pop();
+        *body = to_cbor(&page);
     }
 }

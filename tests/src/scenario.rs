@@ -12,6 +12,7 @@
 //! culprits yes
 //! device-loses yes
 //! changes no
+//! state no
 //! planted forget_early
 //! ids 17
 //! opening 3 1
@@ -109,7 +110,7 @@ impl Scenario {
     #[must_use]
     pub fn write(&self) -> String {
         let yes = |is| if is { "yes" } else { "no" };
-        let Plot { length, server_loses, clones, culprits, device_loses, changes, planted } =
+        let Plot { length, server_loses, clones, culprits, device_loses, changes, state, planted } =
             self.plot;
         let mut text = format!("{BEGINNING} {VERSION}\n");
         for note in self.notes.iter().flat_map(|note| note.split('\n')) {
@@ -121,6 +122,7 @@ impl Scenario {
         line(&mut text, &format!("culprits {}", yes(culprits)));
         line(&mut text, &format!("device-loses {}", yes(device_loses)));
         line(&mut text, &format!("changes {}", yes(changes)));
+        line(&mut text, &format!("state {}", yes(state)));
         for fault in planted.names() {
             line(&mut text, &format!("planted {fault}"));
         }
@@ -146,7 +148,8 @@ impl Scenario {
             Some(Ok(newer)) => return Err(ScenarioFault::Version(newer)),
             Some(Err(_)) | None => return Err(ScenarioFault::Stranger),
         }
-        let (plot, choices) = (Plot::default(), Choices::default());
+        // Stories that say nothing of a document are older than it.
+        let (plot, choices) = (Plot { state: false, ..Plot::default() }, Choices::default());
         let mut read = Self { notes: Vec::new(), plot, ids: 0, choices };
         for (at, line) in lines {
             if let Some(note) = line.strip_prefix('#') {
@@ -168,6 +171,7 @@ impl Scenario {
             "culprits" => plot.culprits = yes_or_no(line, value)?,
             "device-loses" => plot.device_loses = yes_or_no(line, value)?,
             "changes" => plot.changes = yes_or_no(line, value)?,
+            "state" => plot.state = yes_or_no(line, value)?,
             "planted" => {
                 if !plot.planted.plant(value) {
                     let wanted = "the name of a fault";

@@ -50,6 +50,8 @@ pub struct Server {
     pub failed_alone: BTreeMap<EventId, u32>,
     /// How often an event was put off, by its id.
     pub named: BTreeMap<EventId, u32>,
+    /// Patches that it has refused for a conflict, each with how long the log was.
+    pub conflicts: BTreeMap<EventId, u64>,
 }
 
 impl Server {
@@ -71,6 +73,7 @@ impl Server {
             pushes: Vec::new(),
             failed_alone: BTreeMap::new(),
             named: BTreeMap::new(),
+            conflicts: BTreeMap::new(),
         }
     }
 
@@ -91,6 +94,7 @@ impl Server {
             pushes: _,
             failed_alone,
             named,
+            conflicts,
         } = self;
         digest.add(&(
             tables,
@@ -103,6 +107,7 @@ impl Server {
             failed_alone,
             named,
             plain,
+            conflicts,
         ));
     }
 
@@ -170,6 +175,7 @@ impl Server {
         self.tables.put_off.clone_from(&self.put_off);
         self.tables.planted = self.planted;
         self.tables.results = self.results;
+        self.tables.refusals.clear();
         if self.planted.prerequisites_ignored {
             self.tables.pushed = crate::check::push_ids(checked.push());
         }
@@ -196,6 +202,14 @@ impl Server {
             answer.later = None;
         }
         self.ever.append(&mut self.tables.fresh);
+        let push = checked.push();
+        for (seq, length) in std::mem::take(&mut self.tables.refusals) {
+            let at = seq.0.checked_sub(push.first.0).and_then(|at| usize::try_from(at).ok());
+            let sealed = at.and_then(|at| push.events.get(at));
+            if let Some(id) = sealed.and_then(|sealed| crate::check::event_id(sealed)) {
+                self.conflicts.insert(id, length);
+            }
+        }
         if let Some(later) = &answer.later {
             *self.named.entry(later.id.clone()).or_default() += 1;
         }
@@ -244,6 +258,13 @@ impl Server {
     pub fn log(&self, session: &str) -> &[LogEvent] {
         let key = self.tables.session_keys.get(session);
         key.and_then(|key| self.tables.sessions.get(at(*key))).map_or(&[], |session| &session.log)
+    }
+
+    /// The document of a session, key by key, as it is stored.
+    #[must_use]
+    pub fn document(&self, session: &str) -> Option<&BTreeMap<Box<str>, Vec<u8>>> {
+        let key = self.tables.session_keys.get(session)?;
+        Some(&self.tables.sessions.get(at(*key))?.document)
     }
 
     /// The names of all sessions.
@@ -308,6 +329,8 @@ pub struct Tables {
     pushed: BTreeSet<EventId>,
     /// Ids that the push under way has appended.
     fresh: BTreeSet<EventId>,
+    /// Places of the push under way that were refused for a conflict, each with how long the log was.
+    refusals: Vec<(Seq, u64)>,
 }
 
 #[derive(Debug, Clone)]
@@ -530,6 +553,10 @@ impl Ledger for Tables {
         self.fresh.insert(event.id.clone());
         let id = self.stream_mut(event.stream)?.id.clone();
         let session = self.session_mut(session)?;
+        if event.is_patch {
+            // Its effect is on the document.
+            *session.effects.entry(event.id.clone()).or_default() += 1;
+        }
         session.ids.insert(event.id.clone(), event.taken.clone());
         session.log.push(LogEvent {
             offset: event.taken.offset,
@@ -551,12 +578,23 @@ impl Ledger for Tables {
         key: &str,
         entry: &[u8],
     ) -> Result<(), StoreFault> {
+        if self.planted.entry_left_out && session.head % 3 == 2 {
+            return Ok(());
+        }
         self.session_mut(session)?.document.insert(key.into(), entry.to_vec());
         Ok(())
     }
 
     fn fill(&mut self, stream: &StreamRow, place: &Place) -> Result<(), StoreFault> {
         debug_assert!(matches!(place.filled, Filled::Taken(_) | Filled::Refused { .. }));
+        if let Filled::Refused { code, .. } = &place.filled
+            && &**code == "state-conflict"
+        {
+            let session = self.stream_mut(stream)?.id.session.clone();
+            let key = self.session_keys.get(&session);
+            let log = key.and_then(|key| self.sessions.get(at(*key))).map(|it| it.log.len());
+            self.refusals.push((place.seq, log.unwrap_or_default() as u64));
+        }
         self.stream_mut(stream)?.places.push(place.clone());
         Ok(())
     }

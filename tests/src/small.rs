@@ -221,6 +221,7 @@ impl World {
             | What::Introduced(_)
             | What::Mint(_)
             | What::Written(..)
+            | What::Looked(..)
             | What::Follow => true,
             What::Do(effect) => matches!(
                 effect,
@@ -232,7 +233,7 @@ impl World {
             What::Tell(input) => {
                 !matches!(input, Input::Journal { .. } | Input::Response { .. } | Input::Fenced)
             }
-            What::Boot | What::Farewell(..) | What::Clear | What::Write(_) => false,
+            What::Boot | What::Farewell(..) | What::Clear | What::Look(_) | What::Write(_) => false,
         };
         idle && job.at_ms <= self.now_ms
             && job.tx.is_none_or(|tx| self.devices[job.device].disk.may_run(tx))
@@ -259,6 +260,7 @@ impl World {
             options: _,
             network: _,
             server_lost: _,
+            server_lied: _,
             signed: _,
             sent: _,
             recording: _,
@@ -271,13 +273,16 @@ impl World {
             epochs,
             jumped_ms,
             turns: _,
+            shares: _,
+            served: _,
+            conflicts,
             count,
             written,
         } = self;
         let mut digest = Digest::default();
         digest.add(more);
         digest.add(&(ids, now_ms, weather, strays, guarded, events, backups, disk_backups));
-        digest.add(&(outstanding, watch, epochs, jumped_ms, count, written));
+        digest.add(&(outstanding, watch, epochs, jumped_ms, count, written, conflicts));
         devices.iter().for_each(|device| device.digest(&mut digest));
         server.digest(&mut digest);
         digest.value()

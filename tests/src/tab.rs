@@ -12,12 +12,14 @@ use bellwether_shared::base::{EventId, Fault, PageId, RequestId, limits};
 use bellwether_shared::bus::{Hello, Identity, Request, Status};
 use bellwether_shared::coordinator::Client;
 use bellwether_shared::page;
+use bellwether_shared::wire::PATCH_TYPE;
 use minicbor::bytes::ByteVec;
 
 use crate::browser::Handle;
 use crate::bus::{Mail, Path, spoken};
 use crate::check;
 use crate::disk::DiskFault;
+use crate::document::Shown;
 use crate::driver::What;
 use crate::model::Draft;
 use crate::transcript::{self, Digest};
@@ -63,6 +65,8 @@ pub struct Tab {
     unsure: Vec<Vec<u8>>,
     writing: bool,
     posted: Vec<(RequestId, Vec<u8>)>,
+    /// The session's document in it, where stories have one.
+    pub shown: Option<Shown>,
     /// What its app waits for.
     pub(crate) wishes: Vec<(RequestId, Wish)>,
 }
@@ -74,6 +78,8 @@ pub(crate) struct Row {
     pub(crate) bytes: Vec<u8>,
     pub(crate) strict: bool,
     pub(crate) urgent: bool,
+    /// It is a write to the document.
+    pub(crate) patch: bool,
 }
 
 impl World {
@@ -91,14 +97,15 @@ impl World {
         protocol: Option<u16>,
     ) -> usize {
         let id = self.fresh_realm();
+        let shares = self.shares && protocol.is_none();
         let hello = Hello {
             identity: Identity { session: "s".into(), user: user.into() },
-            server: "https://server.test".into(),
+            server: self.server_url().into(),
             options: self.options.clone(),
             has_token: token.is_some(),
             visible: true,
             network: self.network,
-            shows_state: None,
+            shows_state: shares.then_some(true),
         };
         let age = Duration::from_millis(limits::BATCH_AGE_MS.into());
         let here = &mut self.devices[device];
@@ -123,6 +130,7 @@ impl World {
             unsure: Vec::new(),
             writing: false,
             posted: Vec::new(),
+            shown: shares.then(|| Shown::new(self.planted.tentative_kept)),
             wishes: Vec::new(),
         });
         let page = here.pages.len() - 1;
@@ -131,6 +139,7 @@ impl World {
         }
         self.note(|| format!("device {device} opens page {page}"));
         self.tell_page(device, page, page::Input::Linked);
+        self.read_document(device, id);
         page
     }
 
@@ -156,6 +165,7 @@ impl World {
     pub fn freeze(&mut self, device: usize, page: usize) {
         let page = &mut self.devices[device].pages[page];
         page.frozen = true;
+        page.shown.iter_mut().for_each(|shown| shown.words.clear());
         page.excuse();
     }
 
@@ -165,6 +175,7 @@ impl World {
             return;
         }
         self.thawed(device);
+        self.read_document(device, self.devices[device].pages[page].id);
         self.tell_page(device, page, page::Input::Returned);
         self.link(device, page);
     }
@@ -204,10 +215,16 @@ impl World {
     ) {
         let made: Vec<(EventId, Vec<u8>)> =
             drafts.iter().map(|draft| self.make(device, draft, strict)).collect();
-        let here = &mut self.devices[device].pages[page];
-        let rows = made.into_iter().map(|(id, bytes)| Row { id, bytes, strict, urgent });
+        let id = self.devices[device].pages[page].id;
+        let row = |(id, bytes)| Row { id, bytes, strict, urgent, patch: false };
+        self.write_rows(device, id, made.into_iter().map(row).collect());
+    }
+
+    /// A page's rows are written with its next transaction.
+    pub(crate) fn write_rows(&mut self, device: usize, id: PageId, rows: Vec<Row>) {
+        let pages = &mut self.devices[device].pages;
+        let Some(here) = pages.iter_mut().find(|page| page.id == id) else { return };
         here.rows.extend(rows);
-        let id = here.id;
         if !std::mem::replace(&mut here.writing, true) {
             self.write_next(device, id);
         }
@@ -249,6 +266,10 @@ impl World {
             return;
         };
         self.devices[device].pages[page].unsure.clear();
+        for (behind, row) in rows.iter().rev().enumerate().filter(|(_, row)| row.patch) {
+            let position = result.as_ref().map(|last| last - behind as u64).map_err(drop);
+            self.stored(device, id, &row.id, position);
+        }
         if result.is_ok() {
             let urgent = rows.iter().any(|row| row.urgent);
             self.tell_page(device, page, page::Input::Appended { urgent });
@@ -320,12 +341,30 @@ impl World {
                     self.violations.extend(found);
                     wish.into_iter().for_each(|wish| self.on_reply(device, wish, &reply));
                 }
-                page::Effect::Welcomed
-                | page::Effect::Buried { .. }
-                | page::Effect::StateLost { .. }
-                | page::Effect::Trouble(_)
-                | page::Effect::Changed(_)
-                | page::Effect::ReloadNeeded(_) => here.said.push(effect),
+                page::Effect::Welcomed => {
+                    let id = here.id;
+                    here.said.push(effect);
+                    self.welcomed(device, id);
+                }
+                page::Effect::Changed(changed) => {
+                    let id = here.id;
+                    self.on_changed(device, id, changed);
+                }
+                page::Effect::Buried { id: ref event, ref type_, .. } => {
+                    let (id, event, is_patch) = (here.id, event.clone(), &**type_ == PATCH_TYPE);
+                    here.said.push(effect);
+                    if let (true, Ok(event)) = (is_patch, EventId::new(&event)) {
+                        self.take_back(device, id, &event);
+                    }
+                }
+                page::Effect::StateLost { ref what, .. } => {
+                    let (id, is_ours) = (here.id, &**what == "database");
+                    here.said.push(effect);
+                    if is_ours {
+                        self.read_document(device, id);
+                    }
+                }
+                page::Effect::Trouble(_) | page::Effect::ReloadNeeded(_) => here.said.push(effect),
             }
         }
     }
@@ -355,11 +394,12 @@ impl Tab {
             unsure,
             writing,
             posted,
+            shown,
             wishes,
         } = self;
         digest.add(&(id, client, machine, status, token, frozen, late_ms, protocol, asks));
         digest.add(&(born_ms, inbox, worker, port, handle, rows, unsure, writing, posted));
-        digest.add(wishes);
+        digest.add(&(wishes, shown));
     }
 
     /// It has no right to be answered in time what it has asked.
@@ -369,7 +409,8 @@ impl Tab {
 
     /// When its timer rings, if there is nothing in the way.
     pub(crate) fn alarm_ms(&self) -> Option<u64> {
-        let at = self.machine.poll_timeout()?;
+        let due = self.shown.as_ref().and_then(Shown::due);
+        let at = self.machine.poll_timeout().into_iter().chain(due).min()?;
         Some(self.born_ms.saturating_add(at.0).saturating_add(self.late_ms))
     }
 

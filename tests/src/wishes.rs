@@ -132,7 +132,10 @@ pub(crate) fn tie(world: &mut World, device: usize, draft: &mut Draft) {
     }
     // An app knows an event that it can name; what another page has not written yet is not known.
     let here = |event: &&Appended| {
-        event.device == device && event.promised && event.stream.session == draft.session
+        event.device == device
+            && event.promised
+            && event.patch.is_none()
+            && event.stream.session == draft.session
     };
     let mut made: Vec<(u64, &EventId)> =
         world.events.iter().filter(|(_, it)| here(it)).map(|(id, it)| (it.made, id)).collect();
@@ -167,7 +170,8 @@ pub(crate) fn ask(world: &mut World, device: usize) {
             }
         }
         2 => {
-            let letters = world.letters(device);
+            let mut letters = world.letters(device);
+            letters.retain(|id| world.is_plain_event(id));
             if !letters.is_empty() {
                 let id = letters[world.below(letters.len() as u64) as usize].clone();
                 world.give(device, page, id, true);
@@ -187,7 +191,8 @@ pub(crate) fn ask(world: &mut World, device: usize) {
 // An event that lies in the journal, the last ones rather than the first.
 fn queued(world: &mut World, device: usize) -> Option<EventId> {
     let rows = world.devices[device].disk.rows(Store::Journal).rev();
-    let ids: Vec<EventId> = rows.take(5).filter_map(|(_, row)| check::row_id(row)).collect();
+    let mut ids: Vec<EventId> = rows.take(5).filter_map(|(_, row)| check::row_id(row)).collect();
+    ids.retain(|id| world.is_plain_event(id));
     if ids.is_empty() {
         return None;
     }
@@ -195,6 +200,11 @@ fn queued(world: &mut World, device: usize) -> Option<EventId> {
 }
 
 impl World {
+    // Nobody changes a patch but by another.
+    fn is_plain_event(&self, id: &EventId) -> bool {
+        self.events.get(id).is_none_or(|event| event.patch.is_none())
+    }
+
     /// The dead letters of a device.
     #[must_use]
     pub fn letters(&self, device: usize) -> Vec<EventId> {

@@ -19,10 +19,10 @@ use bellwether_shared::rows::Options;
 use bellwether_shared::tape::Recording;
 
 use crate::browser::{Device, IDLE_MS, Realm};
-use crate::check::LogWatch;
+use crate::check::{self, LogWatch};
 use crate::choice::Chooser;
 use crate::disk::Disk;
-use crate::driver::Job;
+use crate::driver::{Job, What};
 use crate::fault::Planted;
 use crate::model::Appended;
 use crate::server::{Server, Tables};
@@ -65,6 +65,8 @@ pub struct World {
     pub network: Option<Network>,
     /// Whether what the server held was ever taken back.
     pub server_lost: bool,
+    /// Whether it was taken back without saying so: the log lives on under the same name, and holds something else.
+    pub server_lied: bool,
     /// Whether devices sign.
     pub signed: bool,
     /// When a push was sent, and of how many events.
@@ -81,6 +83,12 @@ pub struct World {
     pub(crate) watch: BTreeMap<Box<str>, LogWatch>,
     /// The epochs of each database.
     pub(crate) epochs: BTreeMap<(usize, u32), BTreeSet<Epoch>>,
+    /// Whether pages show the session's document, and write to it.
+    pub shares: bool,
+    /// Whether there is a server; else each device keeps the document alone.
+    pub served: bool,
+    /// Patches that a coordinator has refused itself, for a conflict.
+    pub(crate) conflicts: BTreeSet<EventId>,
     /// How far clocks have jumped in all.
     pub jumped_ms: u64,
     /// Room for the turns of a step.
@@ -97,6 +105,7 @@ pub(crate) enum Turn {
     Job(usize),
     Mail(usize, usize),
     Inbox(usize, usize),
+    Word(usize, usize, usize),
     Alarm(usize, PageId),
     PageAlarm(usize, usize),
     Stray(usize),
@@ -133,6 +142,7 @@ impl World {
             options: Options::default(),
             network: None,
             server_lost: false,
+            server_lied: false,
             signed: false,
             sent: Vec::new(),
             recording: None,
@@ -143,6 +153,9 @@ impl World {
             outstanding: Vec::new(),
             watch: BTreeMap::new(),
             epochs: BTreeMap::new(),
+            shares: false,
+            served: true,
+            conflicts: BTreeSet::new(),
             jumped_ms: 0,
             turns: Vec::new(),
             count: 0,
@@ -217,7 +230,7 @@ impl World {
             let here = &self.devices[job.device];
             let open = job.at_ms <= self.now_ms && job.tx.is_none_or(|tx| here.disk.may_run(tx));
             let frozen = || here.pages.iter().any(|page| page.id == job.realm && page.frozen);
-            if open && !(job.what.is_news() && frozen()) {
+            if open && !(job.what.is_news() && frozen()) && !self.waits_behind(at, job) {
                 turns.push(Turn::Job(at));
             }
         }
@@ -232,12 +245,20 @@ impl World {
                 if !page.inbox.is_empty() {
                     turns.push(Turn::Inbox(number, at));
                 }
+                let words = page.shown.iter().flat_map(|shown| shown.can_arrive());
+                turns.extend(words.map(|word| Turn::Word(number, at, word)));
                 if page.alarm_ms().is_some_and(|alarm| alarm <= self.now_ms) {
                     turns.push(Turn::PageAlarm(number, at));
                 }
             }
         }
         turns.extend((0..self.strays.len()).map(Turn::Stray));
+    }
+
+    // What a page has read arrives in the order of reading: what a later read has seen was written after the earlier one.
+    fn waits_behind(&self, at: usize, job: &Job) -> bool {
+        let is_read = |job: &Job| matches!(job.what, What::Looked(..));
+        is_read(job) && self.outstanding[..at].iter().any(|it| is_read(it) && it.realm == job.realm)
     }
 
     /// This happens.
@@ -255,7 +276,9 @@ impl World {
                 }
             }
             Turn::Alarm(device, realm) => self.hand_in(device, realm, Input::Timeout),
+            Turn::Word(device, page, at) => self.hear_word(device, page, at),
             Turn::PageAlarm(device, page) => {
+                self.look_when_due(device, page);
                 self.tell_page(device, page, page::Input::Timeout);
             }
             Turn::Stray(at) => self.arrive(at),
@@ -264,6 +287,8 @@ impl World {
 
     /// Time passes until somebody's alarm. `false` if nobody has set one.
     pub fn advance(&mut self) -> bool {
+        let found = check::document::shown(self);
+        self.violations.extend(found);
         let realms = self.devices.iter().flat_map(|device| device.realms.values());
         let alarms = realms.filter_map(|realm| self.alarm_ms(realm));
         let pages = self.devices.iter().flat_map(|device| &device.pages);

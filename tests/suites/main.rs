@@ -8,5 +8,6 @@ mod happy;
 mod mutants;
 mod regress;
 mod rules;
+mod state;
 mod stories;
 mod tapes;

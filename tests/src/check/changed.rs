@@ -23,6 +23,12 @@ pub(super) fn logged(
     let Some(known) = world.events.get(&event.id) else { return Vec::new() };
     let id = &event.id;
     let mut found = requested(id, known);
+    if let Some(made) = &known.patch {
+        if **made != *sealed {
+            found.push(format!("{id} is in the log, and not as it was made"));
+        }
+        return found;
+    }
     if !known.wishes.copied
         && !event.data.and_then(content).is_some_and(|it| known.wishes.may_be(it))
     {

@@ -8,7 +8,7 @@ use bellwether_shared::rows::{
 };
 use bellwether_shared::wire::{EventFlags, Push};
 
-use super::{changed, row_id};
+use super::{changed, document, row_id};
 use crate::browser::Device;
 use crate::disk::{Before, Disk};
 use crate::model::Appended;
@@ -58,10 +58,12 @@ pub(super) fn committed(
                 // A second row of what the app has cancelled, or others have taken the place of, goes without a word.
                 let given_up = || {
                     let wishes = world.events.get(&id).map(|event| &event.wishes);
-                    wishes.is_some_and(Wishes::may_be_gone) && is_filed(&here.disk, &id)
+                    let gone = wishes.is_some_and(Wishes::may_be_gone);
+                    (gone || document::is_refused(world, &id)) && is_filed(&here.disk, &id)
                 };
                 let known = world.server.ever.contains(&id)
                     || changed::excuses(world, &id, code)
+                    || document::settles(world, &id, outcome.and_then(Option::as_deref))
                     || given_up();
                 let told = outcome.is_some();
                 let letter = || here.disk.get(Store::Dead, &Key::from(id.as_str())).is_some();
@@ -182,12 +184,19 @@ fn excuse(
     // What was wiped after the server has held it cannot be sent to it again.
     let held = world.server.ever.contains(id);
     let gone = |device: &Device| {
+        // What a device has kept alone is gone with what is known of the session.
+        let held = held || event.patch.is_some() && world.keeps_alone();
         let wiped = |it: &Wiped| it.excuses(event) || held && it.covers(event);
         device.discarded.contains(id) || device.wiped.iter().any(wiped)
     };
     if event.wishes.superseded
         || event.wishes.cancel != Granted::Never
         || world.devices.iter().any(gone)
+    {
+        return None;
+    }
+    let kept = |device: &Device| world.keeps_alone() && is_filed(&device.disk, id);
+    if event.patch.is_some() && (document::is_refused(world, id) || world.devices.iter().any(kept))
     {
         return None;
     }

@@ -6,6 +6,7 @@
 pub mod agree;
 pub mod bounds;
 pub mod changed;
+pub mod document;
 pub mod durable;
 pub mod isolation;
 mod once;
@@ -40,6 +41,7 @@ pub fn commit(
     found.extend(durable::committed(world, device, batch, before));
     found.extend(progress::committed(world, batch));
     found.extend(bounds::committed(world, device, realm, batch));
+    found.extend(document::committed(world, device, batch, before));
     found
 }
 
@@ -69,6 +71,7 @@ pub fn at_rest(world: &World) -> Vec<String> {
     found.extend(changed::at_rest(world));
     found.extend(progress::at_rest(world));
     found.extend(agree::at_rest(world));
+    found.extend(document::at_rest(world));
     found.extend(versions::at_rest(world));
     found
 }

@@ -30,7 +30,10 @@ impl Line {
 pub(super) fn has_place(event: &Appended) -> bool {
     let superseded = event.wishes.superseded;
     event.promised
-        && !(event.buried || superseded || event.wishes.copied && event.wishes.may_be_gone())
+        && !(event.buried
+            || event.refused
+            || superseded
+            || event.wishes.copied && event.wishes.may_be_gone())
 }
 
 /// A plain request is done for the first time, and those before it are done.
