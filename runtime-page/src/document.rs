@@ -189,6 +189,11 @@ impl Driver {
         self.journal.read_document(&prefix, false, Box::new(read));
     }
 
+    /// The coordinator has nothing left to send.
+    pub(crate) fn on_drained(&self) {
+        self.document.mirror.borrow_mut().on_drained(clock::now());
+    }
+
     /// Reads all that the disk has of it, and what waits in the journal; calls `done` when that is over.
     pub(crate) fn read_document_and(self: &Rc<Self>, done: impl FnOnce() + 'static) {
         self.document.read.borrow_mut().push(Box::new(done));

@@ -338,6 +338,9 @@ impl Driver {
             Effect::Changed(changed) => self.on_changed(changed),
             Effect::Status(epoch, build, told) => {
                 self.fresh.borrow_mut().retain(|(last, _)| *last > told.read_through);
+                if told.pending == 0 {
+                    self.on_drained();
+                }
                 self.change_status(|status| status.take(self.me, epoch, build, &told));
                 if let Some(outcomes) = self.outcomes.get() {
                     outcomes.look(self);

@@ -294,6 +294,14 @@ impl World {
         }
     }
 
+    /// A coordinator has said that nothing is left to be sent.
+    pub(crate) fn on_drained(&mut self, device: usize, id: PageId) {
+        let heard = !self.planted.changes_unheard;
+        if let Some((now, shown)) = self.shown(device, id).filter(|_| heard) {
+            shown.mirror.on_drained(now);
+        }
+    }
+
     /// The time has come to ask the disk about what was heard.
     pub(crate) fn look_when_due(&mut self, device: usize, page: usize) {
         let id = self.devices[device].pages[page].id;

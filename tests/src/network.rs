@@ -7,7 +7,7 @@ use bellwether_shared::outbox::Response;
 use bellwether_shared::rows::{Key, Op, Store, WriteBatch};
 use bellwether_shared::wire::{LogPage, Push, from_cbor, to_cbor};
 
-use crate::check;
+use crate::check::{self, LogWatch};
 use crate::server::problem;
 use crate::transcript;
 use crate::weather::Lie;
@@ -186,7 +186,9 @@ impl World {
         self.server.restore(&backup, new_epoch);
         self.server_lost = true;
         self.server_lied |= !new_epoch;
-        self.watch.clear();
+        let held =
+            |session| (Box::from(session), LogWatch::of_backup(self.server.log(session).len()));
+        self.watch = self.server.sessions().map(held).collect();
         let how = if new_epoch { "with a new epoch" } else { "as it was" };
         self.note(|| format!("the server's backup {which} is put back {how}"));
     }

@@ -328,8 +328,12 @@ impl World {
                     here.machine.give_token(identity, token);
                 }
                 page::Effect::Status(_, _, ref status) => {
+                    let (id, drained) = (here.id, status.pending == 0);
                     here.status = Some(status.clone());
                     here.said.push(effect);
+                    if drained {
+                        self.on_drained(device, id);
+                    }
                 }
                 page::Effect::Answered(id, ref reply) => {
                     let found = check::progress::answered(here, id, reply);

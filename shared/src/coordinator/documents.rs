@@ -70,6 +70,7 @@ impl Coordinator {
             state::Effect::Renewed { session, epoch } => {
                 self.outbox.on_renewed(now, &session, epoch);
             }
+            state::Effect::GoneBack { session } => self.outbox.on_gone_back(now, &session),
             state::Effect::Settled(ticket, None) => self.asks.on_committed(ticket),
             state::Effect::Settled(ticket, Some(fault)) => {
                 self.asks.on_commit_failed(ticket, &fault);

@@ -687,6 +687,15 @@ impl Outbox {
         }
     }
 
+    /// The log of this session does not show any longer what it has taken, though it lives the life that is known.
+    pub fn on_gone_back(&mut self, now: Now, session: &str) {
+        self.each(|stream, shared| {
+            if stream.session() == session {
+                stream.on_log_lost(now, shared);
+            }
+        });
+    }
+
     // A write that no stream waits for. If the disk refuses it, the next boot finds the cause again.
     fn write(&mut self, ops: Vec<Op>, strict: bool) -> Ticket {
         let ticket = self.shared.ticket();

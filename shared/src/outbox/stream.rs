@@ -32,7 +32,7 @@ use super::backlog::Backlog;
 use super::batch::{Batch, Held};
 use super::dead::{Burial, DeadLetters};
 use super::pace::Pace;
-use super::retry::{Failure, PATIENCE, Response, clamp_due};
+use super::retry::{Failure, Heard, PATIENCE, clamp_due};
 use super::{Effect, Ticket};
 use crate::base::{Epoch, EventId, Fault, LogEpoch, Mono, Now, Rng, Seq, SortedMap, limits};
 use crate::bus::{Identity, Notice};
@@ -162,7 +162,7 @@ enum Part {
 struct Early {
     ticket: Ticket,
     /// What has come back. It waits until that is on disk.
-    response: Option<Response>,
+    heard: Option<Heard>,
 }
 
 /// See the module.
@@ -341,7 +341,7 @@ impl Stream {
 
     /// What it waits for.
     pub(super) fn awaits(&self) -> impl Iterator<Item = Ticket> {
-        let early = self.early.as_ref().filter(|early| early.response.is_none());
+        let early = self.early.as_ref().filter(|early| early.heard.is_none());
         self.ticket().into_iter().chain(early.map(|early| early.ticket))
     }
 

@@ -394,10 +394,17 @@ impl Page {
         };
         // Under epoch 0 speaks a host that could not become coordinator: it says why, and stands for nobody.
         let hosted = envelope.epoch != Epoch(0);
-        if hosted && envelope.epoch < self.epoch {
-            return;
-        }
+        let past = hosted && envelope.epoch < self.epoch;
         let Ok(Some(notice)) = Notice::open(&envelope) else { return };
+        if past {
+            if !matches!(&notice, Notice::StateLost { what, .. } if &**what == "database") {
+                return;
+            }
+            // Epochs begin anew with the database.
+            (self.welcomed, self.greeted) = (None, Some(envelope.epoch));
+            self.epoch = envelope.epoch;
+            self.say_hello(now);
+        }
         if hosted {
             self.epoch = envelope.epoch;
             self.heard = Some(now.mono);
@@ -419,6 +426,11 @@ impl Page {
                 self.on_status(now, build, status);
             }
             Notice::Reply(reply) => {
+                let is_unknown =
+                    matches!(&reply, Reply::Failed(fault) if &*fault.code == "page-unknown");
+                if is_unknown && self.introduce(now, envelope.request) {
+                    return;
+                }
                 if let Some(ask) = self.asks.remove(&envelope.request) {
                     let gone =
                         matches!(&reply, Reply::Failed(fault) if &*fault.code == "letter-unknown");
@@ -440,6 +452,16 @@ impl Page {
             Notice::ReloadNeeded => self.part(build),
             Notice::Changed(changed) => self.effects.push_back(Effect::Changed(changed)),
         }
+    }
+
+    // The question has woken a coordinator that has not heard of this page: once it has, it is asked once more.
+    fn introduce(&mut self, now: Now, id: RequestId) -> bool {
+        let Some(ask) = self.asks.get_mut(&id).filter(|ask| !ask.repeated) else { return false };
+        ask.repeated = true;
+        let request = ask.request.clone();
+        self.say_hello(now);
+        self.post(&request, id, false);
+        true
     }
 
     // Saying hello again and again would only wake a host that does not understand it; the next one is greeted.

@@ -1,5 +1,6 @@
 //! One session's document, as far as it is known, and what is to be written of it.
 
+use core::time::Duration;
 use std::collections::VecDeque;
 
 use minicbor::bytes::ByteVec;
@@ -53,6 +54,8 @@ pub(super) struct Doc {
     ahead: SortedMap<u64, AheadRow>,
     /// Those of them that were taken before the server was asked.
     asked_ahead: Vec<u64>,
+    /// How often in a row it has not shown them.
+    pub(super) missed: u32,
     /// Parts of a snapshot that are there.
     parts: Option<Snapshot>,
     /// Patches to be ordered here.
@@ -62,6 +65,11 @@ pub(super) struct Doc {
     withheld: Vec<Identity>,
     /// Under whose token the server was asked.
     asked: Option<Identity>,
+    /// How often the server has refused to be asked since it was last willing, and how many new tokens were refused so.
+    pub(super) refusals: u32,
+    pub(super) spoiled: u32,
+    /// A token has come since it was asked last.
+    is_new_token: bool,
     pub(super) failures: u32,
     pub(super) again: Option<Mono>,
     pub(super) pulled: Option<Mono>,
@@ -115,11 +123,15 @@ impl Doc {
             entries: SortedMap::new(),
             ahead: SortedMap::new(),
             asked_ahead: Vec::new(),
+            missed: 0,
             parts: None,
             rows: VecDeque::new(),
             wants_pull: false,
             withheld: Vec::new(),
             asked: None,
+            refusals: 0,
+            spoiled: 0,
+            is_new_token: false,
             failures: 0,
             again: None,
             pulled: None,
@@ -166,12 +178,32 @@ impl Doc {
     /// Whoever the server was asked for may not ask it.
     pub(super) fn withhold(&mut self) {
         self.withheld.extend(self.asked.take());
+        self.refusals = self.refusals.saturating_add(1);
+        self.spoiled += u32::from(core::mem::take(&mut self.is_new_token));
+    }
+
+    /// How long to wait for a token: not long while somebody waits for news, else ever longer.
+    pub(super) fn patience(&self) -> Duration {
+        if !self.waiters.is_empty() {
+            return PATIENCE_MIN;
+        }
+        let doublings = self.refusals.saturating_sub(1).min(8);
+        (PATIENCE_MIN * 2_u32.pow(doublings)).min(PATIENCE_MAX)
+    }
+
+    /// Nobody has brought a token for so long that those who were refused are tried once more, and asked.
+    pub(super) fn believe_again(&mut self) {
+        self.withheld.clear();
     }
 
     /// A token of this user has come.
     pub(super) fn on_token(&mut self, identity: &Identity) {
         self.withheld.retain(|reader| reader != identity);
-        self.again = None;
+        // A page whose every token is refused gives them as fast as they are asked for.
+        if self.spoiled < SPOILED_MAX {
+            self.again = None;
+        }
+        self.is_new_token = true;
     }
 
     /// Whether this device alone has kept it so far.
@@ -198,6 +230,17 @@ impl Doc {
     /// Whether something was taken beyond what is known.
     pub(super) fn is_behind(&self) -> bool {
         !self.ahead.is_empty()
+    }
+
+    /// Whether the server does not show what it had taken before it was asked.
+    pub(super) fn misses(&self) -> bool {
+        self.asked_ahead.iter().any(|offset| self.ahead.contains_key(offset))
+    }
+
+    /// What was taken is in the log no longer, and nobody has sent it again.
+    pub(super) fn give_up_ahead(&mut self) {
+        self.missed = 0;
+        self.let_go(|_, _| true);
     }
 
     /// Whether the log is known as far as this.
@@ -297,6 +340,8 @@ impl Doc {
                 if known.is_some_and(|fold| offset <= fold.offset) {
                     continue;
                 }
+                // A log that had gone back has it at another place.
+                self.let_go(|at, row| at != offset && *row.sealed == *sealed);
                 let sealed = ByteVec::from(sealed);
                 let row = AheadRow { version: ROW_VERSION, offset, taken_at: at, sealed, epoch };
                 let key = Place::Ahead(offset).key(&self.identity.session);
@@ -518,6 +563,7 @@ impl Doc {
     fn leave_behind(&mut self, epoch: LogEpoch) {
         let asked = core::mem::take(&mut self.asked_ahead);
         self.let_go(|offset, row| row.epoch != epoch && asked.contains(&offset));
+        self.asked_ahead = asked;
     }
 
     // What lay ahead is known. It is only kept: when it was taken nobody has said but the log.
@@ -591,6 +637,10 @@ fn whole(key: &str, entry: &Entry, at: Wall, id: EventId) -> Option<Vec<u8>> {
 
 /// More users than share a device.
 const READERS_MAX: usize = 8;
+/// How many tokens in a row are tried as soon as they come.
+const SPOILED_MAX: u32 = 4;
+const PATIENCE_MIN: Duration = Duration::from_secs(5);
+const PATIENCE_MAX: Duration = Duration::from_secs(900);
 
 fn refused(code: &str, message: &str) -> Reason {
     Reason { code: code.into(), message: message.into() }

@@ -94,6 +94,8 @@ pub struct Mirror {
     reading: bool,
     /// The last one has failed, and another is due.
     again: Option<Mono>,
+    /// When to ask it what became of all that waits in the journal.
+    drained: Option<Mono>,
 }
 
 impl Mirror {
@@ -157,7 +159,19 @@ impl Mirror {
             return self.again.filter(|_| !self.reading);
         }
         let since = self.pending.iter().filter_map(|it| it.since);
-        since.min().map(|since| since.after(Duration::from_millis(limits::TENTATIVE_MS_MAX)))
+        let due =
+            since.min().map(|since| since.after(Duration::from_millis(limits::TENTATIVE_MS_MAX)));
+        let queued = self.pending.iter().any(|it| matches!(it.stand, Stand::Queued(_)));
+        let drained = self.drained.filter(|_| queued);
+        due.into_iter().chain(drained).min()
+    }
+
+    /// The coordinator has nothing left to send. If that is not what is shown, and nothing explains it soon, what it has
+    /// told was not heard.
+    pub fn on_drained(&mut self, now: Now) {
+        if self.pending.iter().any(|it| matches!(it.stand, Stand::Queued(_))) {
+            self.drained.get_or_insert(now.mono.after(RETRY));
+        }
     }
 
     /// A page has written, this one or another. What is no patch is none.
@@ -208,7 +222,7 @@ impl Mirror {
     pub fn begin_read(&mut self) -> u64 {
         self.reads += 1;
         self.reading = true;
-        self.again = None;
+        (self.again, self.drained) = (None, None);
         self.reads
     }
 

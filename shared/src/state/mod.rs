@@ -74,6 +74,11 @@ pub enum Effect {
         /// Its present life.
         epoch: LogEpoch,
     },
+    /// The session's log lives the life that is known, and does not show what it has taken.
+    GoneBack {
+        /// Which session.
+        session: Box<str>,
+    },
     /// What was asked for is done, or could not be done.
     Settled(Ticket, Option<Fault>),
 }
@@ -249,28 +254,39 @@ impl State {
                 doc.tell_beaten();
                 doc.wants_pull = true;
                 doc.withhold();
-                // A token may be on its way.
-                let waits = doc.reader().is_none() && !doc.waiters.is_empty();
-                doc.again = waits.then(|| now.mono.after(TOKEN_PATIENCE));
+                // A token may be on its way; or whoever was asked for one has gone, and another is to be asked.
+                doc.again = doc.reader().is_none().then(|| now.mono.after(doc.patience()));
                 return;
             }
             Pulled::Anew => doc.read_anew(),
             Pulled::Page(page) => doc.on_page(page),
             Pulled::Snapshot(part) => {
                 if let Some(epoch) = doc.on_snapshot(part) {
-                    effects.push_back(Effect::Renewed { session, epoch });
+                    effects.push_back(Effect::Renewed { session: session.clone(), epoch });
                 }
             }
         }
         doc.failures = 0;
+        (doc.refusals, doc.spoiled) = (0, 0);
         doc.pulled = Some(now.mono);
         if doc.is_partial() {
             doc.wants_pull = true;
         } else if doc.is_behind() && !doc.wants_pull {
-            // The server does not show what it has taken; it may be another that answers.
+            // The server does not show what it has taken; it may be another that answers, or its log has gone back.
             doc.wants_pull = true;
             doc.again = Some(now.mono.after(RETRY_MIN));
+            if doc.misses() {
+                doc.missed += 1;
+                match doc.missed {
+                    MISSED_MAX => effects.push_back(Effect::GoneBack { session }),
+                    GIVEN_UP.. => doc.give_up_ahead(),
+                    _ => {}
+                }
+                doc.again = Some(now.mono.after(RETRY_MIN * 2_u32.pow(doc.missed)));
+                return;
+            }
         }
+        doc.missed = 0;
     }
 
     /// A transaction is complete.
@@ -339,12 +355,19 @@ impl State {
             if busy || doc.again.is_some_and(|at| at > now.mono) {
                 continue;
             }
-            doc.again = None;
+            let due = doc.again.take().is_some();
             if doc.wants_load() {
                 let ticket = tickets();
                 tasks.insert(ticket, (Task::Load, session.clone()));
                 effects.push_back(Effect::Load { ticket, session: session.clone() });
             } else if doc.wants_pull && doc.loaded && *served {
+                if doc.reader().is_none() {
+                    let waiters = doc.waiters.drain(..);
+                    effects.extend(waiters.map(|it| Effect::Settled(it, Some(withheld()))));
+                    if due {
+                        doc.believe_again();
+                    }
+                }
                 if let Some(identity) = doc.ask() {
                     let ticket = tickets();
                     tasks.insert(ticket, (Task::Pull, session.clone()));
@@ -352,8 +375,7 @@ impl State {
                     let path = doc.path(session);
                     effects.push_back(Effect::Pull { ticket, identity, path });
                 } else {
-                    let waiters = doc.waiters.drain(..);
-                    effects.extend(waiters.map(|it| Effect::Settled(it, Some(withheld()))));
+                    doc.again = Some(now.mono.after(doc.patience()));
                 }
             } else if !(doc.wants_pull && *served
                 || writing.values().any(|it| it.session == *session))
@@ -429,12 +451,14 @@ fn escape(to: &mut String, text: &str) {
 }
 
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
+/// So often in a row the server does not show what it has taken before its log has gone back.
+const MISSED_MAX: u32 = 2;
+/// So often, and nobody has sent it again: nobody keeps it.
+const GIVEN_UP: u32 = 5;
 /// A page that says hello again is not reason enough to ask the server within this time.
 const FRESH: Duration = Duration::from_secs(5);
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
-/// How long somebody who waits for news waits for a token.
-const TOKEN_PATIENCE: Duration = Duration::from_secs(5);
 
 fn page_path(session: &str, epoch: LogEpoch, after: u64) -> String {
     let mut path = String::from("/v1/events?kind=patch&limit=500&session=");

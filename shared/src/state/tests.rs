@@ -197,6 +197,7 @@ impl World {
                     self.told.push(format!("{} changed, over: {}", keys.join(" "), over.join(" ")));
                 }
                 Effect::Renewed { .. } => self.told.push("renewed".into()),
+                Effect::GoneBack { .. } => self.told.push("gone back".into()),
                 Effect::Settled(ticket, fault) => {
                     let code = fault.map_or("".into(), |fault| fault.code);
                     self.told.push(format!("settled {} {code}", ticket.0));
@@ -412,9 +413,24 @@ fn a_server_that_cannot_be_reached_is_asked_later_and_later_and_a_token_is_waite
     assert!(waits[0] < 1_500 && waits[8] > 40_000 && waits[8] <= 75_000, "{waits:?}");
     let ticket = pull(&mut state, ms).expect("it asks");
     state.on_pulled(at(ms), ticket, Pulled::Unauthorized);
-    assert_eq!((pull(&mut state, ms), state.poll_timeout(at(ms))), (None, None));
+    assert_eq!(pull(&mut state, ms), None);
     state.on_token(&identity());
-    assert!(pull(&mut state, ms).is_some());
+    let mut ticket = pull(&mut state, ms).expect("it asks as soon as there is a token");
+    // Each token is refused: they are not tried as fast as they come, and whoever is refused is asked now and then.
+    let mut asked = 1;
+    for _ in 0..20 {
+        state.on_pulled(at(ms), ticket, Pulled::Unauthorized);
+        state.on_token(&identity());
+        match pull(&mut state, ms) {
+            Some(next) => ticket = next,
+            None => break,
+        }
+        asked += 1;
+    }
+    assert!(asked < 6, "asked {asked} times at once");
+    let due = state.poll_timeout(at(ms)).expect("it asks again").0;
+    assert!(due - ms >= 30_000, "{}", due - ms);
+    assert!(pull(&mut state, due).is_some());
 }
 
 /// What the machine asks for until it is quiet, with the tickets; nobody answers.
@@ -449,11 +465,70 @@ fn whoever_has_no_token_keeps_nobody_else_from_the_document() {
     let due = state.poll_timeout(at(2)).expect("it is not waited for without end").0;
     let told = asked(&mut state, due, &mut last);
     assert!(
-        matches!(&told[..], [Effect::Settled(Ticket(99), Some(fault))] if &*fault.code == "unauthorized"),
+        matches!(&told[0], Effect::Settled(Ticket(99), Some(fault)) if &*fault.code == "unauthorized"),
         "{told:?}"
     );
+    // Whoever was asked for a token may have gone: each is tried once more, so that another is asked.
+    let (ticket, again) = whose(&told[1..]);
+    assert_eq!(again, guest);
     state.on_token(&identity());
+    state.on_pulled(at(due), ticket, Pulled::Unauthorized);
     assert_eq!(whose(&asked(&mut state, due, &mut last)).1, identity());
+}
+
+#[test]
+fn a_log_that_has_gone_back_is_noticed_and_what_nobody_sends_again_is_given_up() {
+    let (mut state, mut last) = (State::new(true, 7), 0);
+    let epoch = LogEpoch([3; 16]);
+    state.on_wanted(at(0), &identity());
+    let load = asked(&mut state, 0, &mut last);
+    let [Effect::Load { ticket, .. }] = load[..] else { panic!("{load:?} is asked for") };
+    state.on_loaded(ticket, &[]);
+    let first = asked(&mut state, 0, &mut last);
+    let [Effect::Pull { ticket, .. }] = first[..] else { panic!("{first:?} is asked for") };
+    let empty = Snapshot { epoch, head: 0, entries: Vec::new(), more: false };
+    state.on_pulled(at(0), ticket, Pulled::Snapshot(empty));
+    state.on_taken(Taken {
+        identity: identity(),
+        epoch,
+        span: None,
+        patches: vec![(2, sealed("e1", 5, "k", "1", None))],
+        at: Wall(5),
+        over: Vec::new(),
+        losers: Vec::new(),
+    });
+    let (mut ms, mut gone_back, mut told_ms) = (0, 0, None);
+    // The server says each time that the log ends before that.
+    for _ in 0..100 {
+        let effects = asked(&mut state, ms, &mut last);
+        for effect in &effects {
+            match effect {
+                Effect::Commit { ticket, .. } => state.on_committed(*ticket),
+                Effect::Pull { ticket, .. } => {
+                    let (floor, events) = (0, Vec::new());
+                    let page =
+                        LogPage { epoch, events, head: 0, floor, more: false, through: None };
+                    state.on_pulled(at(ms), *ticket, Pulled::Page(page));
+                }
+                Effect::GoneBack { session } => {
+                    assert_eq!(&**session, "s");
+                    (gone_back, told_ms) = (gone_back + 1, Some(ms));
+                }
+                Effect::Changed { .. } | Effect::Settled(..) => {}
+                Effect::Load { .. } | Effect::Renewed { .. } => panic!("{effect:?} is asked for"),
+            }
+        }
+        if effects.is_empty() {
+            let Some(due) = state.poll_timeout(at(ms)) else { break };
+            ms = due.0;
+        }
+    }
+    assert_eq!(gone_back, 1, "told once, for one that may be another server's answer");
+    assert!(told_ms.is_some_and(|told_ms| (1_000..10_000).contains(&told_ms)), "{told_ms:?}");
+    assert!(
+        state.poll_timeout(at(ms)).is_none(),
+        "nobody has sent it again, and nothing waits for it"
+    );
 }
 
 #[test]

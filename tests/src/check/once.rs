@@ -13,6 +13,15 @@ use crate::world::World;
 pub struct LogWatch {
     seen: BTreeMap<EventId, u64>,
     last: BTreeMap<Line, (u64, EventId)>,
+    /// Through this offset it comes from a backup: what a page was told since then could not reach it.
+    put_back: u64,
+}
+
+impl LogWatch {
+    /// A log that was put back, and holds so much.
+    pub(crate) fn of_backup(events: usize) -> Self {
+        Self { put_back: events as u64, ..Self::default() }
+    }
 }
 
 /// What is new in the logs: dense offsets, no id twice, no event out of order, each with its one effect.
@@ -43,7 +52,9 @@ pub(super) fn log(world: &mut World) -> Vec<String> {
             if shown != 1 {
                 found.push(format!("{id} is appended, and took effect {shown} times"));
             }
-            found.extend(changed::logged(world, session, &event.sealed, &watch.seen));
+            if event.offset > watch.put_back {
+                found.extend(changed::logged(world, session, &event.sealed, &watch.seen));
+            }
             match events.get(&id) {
                 None => found.push(format!("the log holds {id}, which nobody appended")),
                 Some(event) if has_place(event) => {

@@ -177,12 +177,12 @@ impl Stream {
         let notices = change.burials.into_iter().flat_map(|burial| burial.notices);
         let notices = notices.chain(change.notices);
         shared.effects.extend(notices.map(Effect::Tell));
-        let Some(Early { ticket, response }) = self.early.take() else {
+        let Some(Early { ticket, heard }) = self.early.take() else {
             self.go(now, shared);
             return None;
         };
         self.phase = Phase::Sending(ticket, None);
-        self.take_up(ticket, response?, now, shared)
+        self.take_up(ticket, heard?, now, shared)
     }
 
     /// The disk has refused; nothing has changed.
@@ -214,7 +214,7 @@ impl Stream {
         }
         // What has left early is answered first; then both are sent again.
         let early = self.early.is_some();
-        self.early.take_if(|early| early.response.is_some());
+        self.early.take_if(|early| early.heard.is_some());
         if let Some(ahead) = change.ahead {
             self.backlog.put_back(ahead.events);
         }

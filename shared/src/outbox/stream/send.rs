@@ -44,7 +44,7 @@ impl Stream {
         let first = batch.row.first;
         self.count(first);
         self.post(effect, now, shared);
-        self.early = Some(Early { ticket, response: None });
+        self.early = Some(Early { ticket, heard: None });
     }
 
     // A batch that begins here leaves.
@@ -102,7 +102,8 @@ impl Stream {
             }
         }
         if let Some(early) = self.early.as_mut().filter(|early| early.ticket == ticket) {
-            early.response = Some(response);
+            // None is sent early that is a plain request.
+            early.heard = Some(weigh(hear(response), false, now, shared));
             if matches!(self.phase, Phase::Idle) {
                 // The disk has refused what was to be filed before it.
                 self.early = None;
@@ -110,33 +111,28 @@ impl Stream {
             }
             return None;
         }
-        self.take_up(ticket, response, now, shared)
+        let asks = matches!(&self.phase, Phase::Sending(asked, _) if *asked == ticket);
+        if !asks {
+            return None;
+        }
+        let withheld = response == Response::Withheld;
+        let heard = match self.asked(shared) {
+            Some(asked) => plain::read(response, &asked, now),
+            None => hear(response),
+        };
+        let heard = weigh(heard, withheld, now, shared);
+        self.take_up(ticket, heard, now, shared)
     }
 
     /// What came back is heard once all that it follows is on disk.
     pub(super) fn take_up(
         &mut self,
         ticket: Ticket,
-        response: Response,
+        heard: Heard,
         now: Now,
         shared: &mut Shared,
     ) -> Option<News> {
         let Some(Phase::Sending(_, accused)) = self.leave(ticket) else { return None };
-        let withheld = response == Response::Withheld;
-        let heard = match self.asked(shared) {
-            Some(asked) => plain::read(response, &asked, now),
-            None => hear(response),
-        };
-        match &heard {
-            Heard::Failure(failure) if failure.kind.is_outage() => {
-                let Shared { breaker, config, rng, .. } = shared;
-                breaker.on_failed(|failures| {
-                    due(now.wall, failures.saturating_sub(2), None, &config.options, rng)
-                });
-            }
-            Heard::Failure(_) if withheld => shared.breaker.on_withheld(),
-            Heard::Failure(_) | Heard::Answer(_) => shared.breaker.on_answered(),
-        }
         if self.breaking.is_some() {
             self.go(now, shared);
             return None;
@@ -325,3 +321,18 @@ impl Stream {
 
 /// RFC 9110: the server does not take the body's encoding.
 const UNSUPPORTED_MEDIA_TYPE: u16 = 415;
+
+// What came back counts for the breaker when it comes, whatever it has to wait for.
+fn weigh(heard: Heard, withheld: bool, now: Now, shared: &mut Shared) -> Heard {
+    match &heard {
+        Heard::Failure(failure) if failure.kind.is_outage() => {
+            let Shared { breaker, config, rng, .. } = shared;
+            breaker.on_failed(|failures| {
+                due(now.wall, failures.saturating_sub(2), None, &config.options, rng)
+            });
+        }
+        Heard::Failure(_) if withheld => shared.breaker.on_withheld(),
+        Heard::Failure(_) | Heard::Answer(_) => shared.breaker.on_answered(),
+    }
+    heard
+}
