@@ -125,11 +125,12 @@ export class PageState implements SharedState {
   };
 
   /** The wasm shows keys otherwise than before. */
-  onChange(change: Happenings["state"]): void {
+  onChange([changed, source, from, version]: Happenings["state"]): void {
     this.#resolve?.();
-    this.#version = change.version;
-    const keys = change.keys.filter((key) => this.#isShared(key) && this.#takes(key, change.origin));
-    this.#tell({ ...change, keys });
+    this.#version = version;
+    const origin = ORIGINS[from]!;
+    const keys = changed.filter((key) => this.#isShared(key) && this.#takes(key, origin));
+    this.#tell({ keys, source, origin, version });
   }
 
   /** This device and another have written without knowing of one another. */
@@ -293,7 +294,7 @@ export class PageState implements SharedState {
     leaving.forEach((key) => this.#own.delete(key));
     const held = this.#held;
     clearTimeout(this.#timer);
-    [this.#leaving, this.#held, this.#lastLeft] = [leaving, [], performance.now()];
+    [this.#leaving, this.#held] = [leaving, []];
     try {
       const sent = this.#send(values);
       held.forEach(({ resolve }) => resolve(sent));
@@ -302,6 +303,7 @@ export class PageState implements SharedState {
       held.forEach(({ reject }) => reject(named(cause)));
       throw cause;
     } finally {
+      this.#lastLeft = performance.now();
       this.#leaving = [];
       leaving.forEach((key) => this.#before.delete(key));
       // What is the same stays the same object.
@@ -322,13 +324,14 @@ export class PageState implements SharedState {
     const keys = Object.keys(values);
     const writes: StateWrite[] = [];
     for (const key of keys) {
-      const [leaves, to, now] = [client.state(key), values[key], this.#value(key)];
-      if (!again && same(put(leaves), to) && same(now, to)) continue;
+      const [to, now] = [values[key], this.#value(key)];
+      // The other pages wait for this: only what looks the same is looked at more closely.
+      if (!again && same(now, to) && same(put(client.state(key)), to)) continue;
       if (this.#strategy(key) === "merge") {
         const before = this.#before.has(key) ? this.#before.get(key) : now;
         const tell = (path: string[], value: unknown) =>
           writes.push([key, false, json(value), ...path]);
-        places(again ? to : leaves && before, to, [], tell, again);
+        places(again ? to : client.state(key) && before, to, [], tell, again);
       } else writes.push([key, this.#isBased(key), json(to)]);
     }
     const commit = { version: this.#version, keys, conflict: false };
@@ -422,9 +425,11 @@ function place(into: unknown, [name, ...path]: string[], value: unknown): unknow
 
 /** Whether two values are the same JSON, in whatever order their members are. */
 function same(one: unknown, other: unknown): boolean {
-  let isSame = true;
-  if (one !== other) places(one, other, [], () => (isSame = false));
-  return isSame;
+  if (one === other) return true;
+  if (!isObject(one) || !isObject(other)) return json(one) === json(other);
+  const names = Object.keys(one);
+  const isIn = (name: string) => Object.hasOwn(other, name) && same(one[name], other[name]);
+  return names.length === Object.keys(other).length && names.every(isIn);
 }
 
 /** Tells each place where `to` differs from `from`, or `all`, with what is there; `undefined` for what is gone. */
@@ -460,6 +465,8 @@ function frozen(value: unknown): unknown {
   return value;
 }
 
+/** Of a change, by the wasm's numbers. */
+const ORIGINS = ["local", "page", "server"] as const;
 const PLAIN = { enumerable: true, configurable: true, writable: true };
 const DEPTH_MAX = 32;
 const ROUNDS_MAX = 5;

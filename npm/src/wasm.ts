@@ -2,7 +2,7 @@
 //
 // What always holds: texts, numbers, flags and callbacks cross, never the app's own objects.
 
-import type { BellwetherEventMap, Change, Status } from "./types.js";
+import type { BellwetherEventMap, Status } from "./types.js";
 
 /** Starts the page's wasm, once per page. */
 export type Start = (input: { module_or_path: WebAssembly.Module | Response }) => Promise<unknown>;
@@ -54,13 +54,16 @@ export interface Happenings {
   "state-lost": BellwetherEventMap["state-lost"]["detail"];
   "reload-needed": BellwetherEventMap["reload-needed"]["detail"];
   error: Fault;
-  state: Change;
+  state: Shown;
   clash: { key: string; base: Leaf[]; local: Leaf[]; remote: Leaf[] };
   /** To be answered by {@link Client.token}. */
   token: { user: string; session: string };
   /** Only with `debug`. */
   message: { out: boolean; name: string };
 }
+
+/** A change of what is shown; the origin is 0 for this page, 1 for another, 2 for another device. */
+export type Shown = [keys: string[], source: string, origin: number, version: number];
 
 /** A status as the wasm tells it. */
 export type RawStatus = Omit<Status, "reasons" | "storage"> & {

@@ -111,7 +111,8 @@ class FakeClient {
     const after = this.#document();
     const differs = (key) => JSON.stringify(shown(before.get(key))) !== JSON.stringify(shown(after.get(key)));
     const keys = [...new Set([...before.keys(), ...after.keys()])].filter(differs);
-    if (keys.length > 0) this.sink("state", { keys, source, origin, version: this.version });
+    const from = ["local", "page", "server"].indexOf(origin);
+    if (keys.length > 0) this.sink("state", [keys, source, from, this.version]);
   }
 
   // A write ends what is at its place and below.

@@ -398,16 +398,15 @@ fn tell(sink: &Told, happening: &Happening) {
             "state-lost"
         }
         Happening::State { keys, source, origin, version } => {
-            detail.set("keys", &list(keys.iter().map(|key| JsValue::from_str(key))));
-            detail.set_text("source", &source.text());
+            let keys = list(keys.iter().map(|key| JsValue::from_str(key)));
             let origin = match origin {
-                Origin::Local => "local",
-                Origin::Page => "page",
-                Origin::Server => "server",
+                Origin::Local => 0,
+                Origin::Page => 1,
+                Origin::Server => 2,
             };
-            detail.set_text("origin", origin);
-            detail.set("version", &number(*version));
-            "state"
+            // Without names, each of which would be written anew: somebody is waiting for it.
+            let detail = [keys, source.text().into(), number(origin), number(*version)];
+            return sink.tell(&JsValue::UNDEFINED, &"state".into(), &list(detail.into_iter()));
         }
         Happening::Clash(clash) => {
             detail.set_text("key", &clash.key);

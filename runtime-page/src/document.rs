@@ -1,16 +1,17 @@
 //! The session's document in this page: what it shows, what it writes, and what it hears of others (STATE-1, STATE-8).
 //!
 //! ```text
-//!  write ─▶ shown here ─▶ told to the other pages ─▶ appended ─▶ durable: told again ─▶ …the coordinator names it
+//!  write ─▶ shown here ─▶ told to the other pages ─▶ appended ─▶ durable: told, a little later ─▶ …the coordinator names it
 //! ```
 //!
 //! What always holds: a write is shown before the call returns; one that could not be stored is taken back, here and in
 //! the other pages.
 
 use core::cell::{Cell, RefCell};
+use core::time::Duration;
 use std::rc::Rc;
 
-use bellwether_shared::base::{Culprit, EventId, Fault, PageId};
+use bellwether_shared::base::{Culprit, EventId, Fault, Mono, PageId};
 use bellwether_shared::bus::{Changed, Envelope, Identity, Reply, Request, Word};
 use bellwether_shared::rows::{JournalRow, Key, StreamKey, document_prefix};
 use bellwether_shared::rules::document::Entry;
@@ -32,6 +33,10 @@ pub(crate) struct Document {
     reading: Cell<bool>,
     again: Cell<bool>,
     read: RefCell<Vec<Box<dyn FnOnce()>>>,
+    /// What became durable here, and the other pages have not been told of yet.
+    untold: RefCell<Vec<Vec<u8>>>,
+    /// When they are to be.
+    due: Cell<Option<Mono>>,
 }
 
 impl Document {
@@ -121,8 +126,14 @@ impl Driver {
                 if !self.document.mirror.borrow_mut().on_durable(&id, position) {
                     self.read_document();
                 }
-                self.say(&Word::Durable { session, id, position });
+                let word = self.sealed(&Word::Durable { session, id, position });
+                let Document { untold, due, .. } = &self.document;
+                untold.borrow_mut().push(word);
+                if due.get().is_none() {
+                    due.set(Some(clock::now().mono.after(DURABLE_AFTER)));
+                }
                 settle(Ok(version));
+                self.pump();
             }
             // Where nothing can be stored it is a store of this page and of those that hear of it (STATE-12).
             Err(fault) if &*fault.code == "store-unavailable" => {
@@ -135,6 +146,31 @@ impl Driver {
                 settle(Err(fault));
             }
         }
+    }
+
+    /// When [`look_around`](Self::look_around) is wanted.
+    pub(crate) fn document_due(&self) -> Option<Mono> {
+        let due = self.mirror(Mirror::due);
+        self.document.due.get().map_or(due, |at| Some(due.map_or(at, |due| due.min(at))))
+    }
+
+    /// Does what is due.
+    pub(crate) fn look_around(self: &Rc<Self>) {
+        let now = clock::now().mono;
+        let is_due = |at: Option<Mono>| at.is_some_and(|at| at <= now);
+        if is_due(self.document.due.get()) {
+            self.say_durable();
+        }
+        if is_due(self.mirror(Mirror::due)) {
+            self.read_document();
+        }
+    }
+
+    /// Tells the other pages what has become durable. They show it already, and to be told so in the same moment as of the
+    /// write itself would be at the cost of showing it.
+    pub(crate) fn say_durable(&self) {
+        self.document.due.set(None);
+        self.document.untold.take().iter().for_each(|word| self.link.say(word));
     }
 
     /// A patch will never count.
@@ -151,10 +187,11 @@ impl Driver {
         let mine = |session: &str| self.mirror(|mirror| mirror.session() == session);
         match word {
             Word::Patch { session, sealed } if mine(session) => {
-                if let Ok(event) = bellwether_shared::wire::decode::<Event<'_>>(sealed) {
-                    self.clock.borrow_mut().observe(event.stamp, now.wall);
-                }
                 let seen = self.document.mirror.borrow_mut().on_patch(now, sealed);
+                // Whoever is shown it may answer, and that is later.
+                if let Some(made) = seen.made {
+                    self.clock.borrow_mut().observe(made, now.wall);
+                }
                 self.show(seen, envelope.sender, Origin::Page);
                 self.pump();
             }
@@ -268,7 +305,7 @@ impl Driver {
     }
 
     fn show(&self, seen: Seen, source: PageId, origin: Origin) {
-        let Seen { keys, clashes, lost } = seen;
+        let Seen { keys, clashes, lost, .. } = seen;
         if !keys.is_empty() || lost {
             let version = self.mirror(Mirror::version);
             self.tell(&Happening::State { keys, source, origin, version });
@@ -279,9 +316,16 @@ impl Driver {
     }
 
     fn say(&self, word: &Word<'_>) {
-        self.link.say(&word.seal(&self.options.build, self.me));
+        self.link.say(&self.sealed(word));
+    }
+
+    fn sealed(&self, word: &Word<'_>) -> Vec<u8> {
+        word.seal(&self.options.build, self.me)
     }
 }
+
+/// How long the other pages are left to show writes before they are told that these are durable.
+const DURABLE_AFTER: Duration = Duration::from_millis(500);
 
 fn unfit(words: &str) -> Fault {
     Fault::new("state-invalid", Culprit::App, words)

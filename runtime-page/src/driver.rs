@@ -313,13 +313,15 @@ impl Driver {
         while let Some(effect) = self.next_effect() {
             self.perform(effect);
         }
-        let due = self.mirror(Mirror::due);
+        let due = self.document_due();
         let next = self.page.borrow().poll_timeout();
         let next = due.map_or(next, |due| Some(next.map_or(due, |next| next.min(due))));
-        // Most of what happens moves no timer, and moving one costs as much as writing an event down.
-        if self.alarm.replace(next) != next {
-            self.link.wake(next.map(|at| at.since(clock::now().mono)));
-        }
+        // Moving a timer costs more than to write an event down. One that rings early finds nothing to do, and is set anew.
+        let Some(at) = next.filter(|at| self.alarm.get().is_none_or(|set| *at < set)) else {
+            return;
+        };
+        self.alarm.set(Some(at));
+        self.link.wake(Some(at.since(clock::now().mono)));
     }
 
     fn perform(self: &Rc<Self>, effect: Effect) {
@@ -418,15 +420,14 @@ impl Driver {
             Heard::Network(network) => self.handle(Input::Network(network)),
             Heard::Timeout => {
                 self.alarm.set(None);
-                if self.mirror(Mirror::due).is_some_and(|due| due <= clock::now().mono) {
-                    self.read_document();
-                }
+                self.look_around();
                 self.handle(Input::Timeout);
             }
         }
     }
 
     fn leave(self: &Rc<Self>, may_return: bool) {
+        self.say_durable();
         self.handle(Input::Leaving { rows: self.group.unwritten(), may_return });
     }
 

@@ -666,11 +666,18 @@ impl Outbox {
         outcomes: Vec<(StreamKey, DoneEntry)>,
         now: Now,
     ) -> (Vec<Op>, bool) {
-        for (stream, entry) in outcomes {
-            self.shared.file_into(&mut ops, &stream, vec![entry], now);
+        let mut outcomes = outcomes.into_iter().peekable();
+        // One row for all that follow one another in a stream.
+        while let Some((stream, entry)) = outcomes.next() {
+            let mut entries = vec![entry];
+            while let Some((_, entry)) = outcomes.next_if(|(other, _)| *other == stream) {
+                entries.push(entry);
+            }
+            self.shared.file_into(&mut ops, &stream, entries, now);
         }
-        // What only the server has said can be asked for again.
-        let strict = ops.iter().any(|op| op.store() == Store::Journal);
+        // What only the server has said can be asked for again, and what leaves the journal with this is there again after
+        // a power cut that undoes it. Only what is appended is nowhere else.
+        let strict = ops.iter().any(|op| matches!(op, Op::Append { .. }));
         (ops, strict)
     }
 

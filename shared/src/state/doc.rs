@@ -471,8 +471,16 @@ impl Doc {
             let result = None;
             let entry = DoneEntry { id: id.clone(), outcome, offset, result, code, message };
             self.outcomes.push((stream.clone(), entry));
-            let (from, through) = (position, position);
-            self.folded.push(Op::DeleteSpan { store: Store::Journal, from, through });
+            match self.folded.last_mut() {
+                Some(Op::DeleteSpan { through, .. }) if *through + 1 == position => {
+                    *through = position;
+                }
+                Some(_) | None => self.folded.push(Op::DeleteSpan {
+                    store: Store::Journal,
+                    from: position,
+                    through: position,
+                }),
+            }
             self.news.over.push(Over { id, refused: reason });
             self.ordered.push_back((stream, position, sealed));
         }

@@ -71,6 +71,8 @@ pub struct News {
     pub clashes: Vec<Clash>,
     /// Something waits for a resolver that did not before.
     pub lost: bool,
+    /// When the patch that was told of was made, if it was one.
+    pub made: Option<Stamp>,
 }
 
 /// See the module.
@@ -177,15 +179,16 @@ impl Mirror {
     /// A page has written, this one or another. What is no patch is none.
     pub fn on_patch(&mut self, now: Now, sealed: &[u8]) -> News {
         let Some((event, patch)) = opened(sealed) else { return News::default() };
+        let made = Some(event.stamp);
         if self.pending.iter().any(|it| it.id == event.id) || self.over.contains(&event.id) {
-            return News::default();
+            return News { made, ..News::default() };
         }
         let stand = Stand::Tentative(now.mono);
         let (sealed, reads) = (sealed.to_vec(), self.reads);
         let since = Some(now.mono);
-        let news = self.show(now, &event, &patch);
+        let keys = self.show(now, &event, &patch);
         self.pending.push(Pending { stand, id: event.id, sealed, reads, since });
-        news
+        News { keys, made, ..News::default() }
     }
 
     /// It is durable, at this place in the journal. Whether this page has heard of it before.
@@ -329,7 +332,7 @@ impl Mirror {
         let shown = self.compute(now);
         let keys = self.differing(&before, &shown);
         let is_new = |(id, _): &(EventId, Vec<u8>)| !losers.iter().any(|(known, _)| known == id);
-        News { keys, clashes, lost: self.losers.iter().any(is_new) }
+        News { keys, clashes, lost: self.losers.iter().any(is_new), made: None }
     }
 
     // Keys to which somebody else has written at a place to which this device has, without its write being known here.
@@ -389,17 +392,21 @@ impl Mirror {
         before
     }
 
-    // Puts one more on top.
-    fn show(&mut self, now: Now, event: &Event<'_>, patch: &Patch<'_>) -> News {
+    // Puts one more on top; gives the keys that are shown differently.
+    fn show(&mut self, now: Now, event: &Event<'_>, patch: &Patch<'_>) -> Vec<Box<str>> {
         let (id, made, page) = (&event.id, event.stamp, event.page);
         // A write that names a version does not mean one that is not confirmed.
         let author = Author { id, made, page, taken_at: now.wall, version: u64::MAX };
         // What would be refused is not shown.
-        let changed = apply(|key| self.get(key).cloned(), patch, author).unwrap_or_default();
-        let keys = changed.iter().filter(|(key, entry)| !looks(self.get(key), Some(entry)));
-        let keys = keys.map(|(key, _)| key.clone()).collect();
-        changed.iter().for_each(|(key, entry)| drop(self.shown.insert(key.clone(), entry.clone())));
-        News { keys, ..News::default() }
+        let mut changed = apply(|key| self.get(key).cloned(), patch, author).unwrap_or_default();
+        let mut keys = Vec::new();
+        while let Some((key, entry)) = changed.pop_first() {
+            if !looks(self.get(&key), Some(&entry)) {
+                keys.push(key.clone());
+            }
+            self.shown.insert(key, entry);
+        }
+        keys
     }
 }
 

@@ -181,7 +181,9 @@ impl World {
                                 self.rows.remove(&key);
                             }
                             Op::Append { .. } => self.told.push("appended".into()),
-                            Op::DeleteSpan { from, .. } => self.told.push(format!("-{from}")),
+                            Op::DeleteSpan { from, through, .. } => {
+                                self.told.push(format!("-{from}..{through}"));
+                            }
                             Op::Put { .. } | Op::Delete { .. } => panic!("of no other store"),
                         }
                     }
@@ -358,6 +360,8 @@ fn without_a_server_the_coordinator_takes_and_refuses_like_one() {
             shown("e3", Outcome::DUPLICATE),
         ]
     );
+    let spans: Vec<&String> = told.iter().filter(|line| line.starts_with('-')).collect();
+    assert_eq!(spans, ["-1..1", "-2..4"], "e2 is kept for a resolver in between");
     assert_eq!(
         told.last().map(String::as_str),
         Some("k changed, over: e1 e2 state-conflict e3 e3")

@@ -67,6 +67,11 @@ fn shown(mirror: &Mirror, key: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&value).into())
 }
 
+/// Nothing is shown differently for a patch with this stamp.
+fn nothing(stamp: u64) -> News {
+    News { made: Some(Stamp(stamp)), ..News::default() }
+}
+
 fn names(news: &News) -> Vec<&str> {
     news.keys.iter().map(|key| &**key).collect()
 }
@@ -76,7 +81,7 @@ fn a_patch_is_shown_until_it_is_named() {
     let mut mirror = Mirror::new("s");
     let patch = sealed("e1", 5, "k", "1", None);
     assert_eq!(names(&mirror.on_patch(at(1), &patch)), ["k"]);
-    assert_eq!(mirror.on_patch(at(1), &patch), News::default(), "it is heard of again");
+    assert_eq!(mirror.on_patch(at(1), &patch), nothing(5), "it is heard of again");
     assert_eq!(shown(&mirror, "k").as_deref(), Some("1"));
     assert!(mirror.on_durable(&id("e1"), 3));
     assert!(!mirror.on_durable(&id("e2"), 4));
@@ -132,7 +137,7 @@ fn one_that_would_be_refused_is_not_shown() {
     mirror.on_changed(at(1), &[], &rows(&[sealed("e1", 5, "k", "1", None)]));
     assert_eq!(mirror.base("k"), Base { version: 1, after: None });
     let late = sealed("e2", 6, "k", "2", Some(Base { version: 0, after: None }));
-    assert_eq!(mirror.on_patch(at(2), &late), News::default());
+    assert_eq!(mirror.on_patch(at(2), &late), nothing(6));
     let fit = sealed("e3", 6, "k", "3", Some(mirror.base("k")));
     assert_eq!(names(&mirror.on_patch(at(2), &fit)), ["k"]);
     assert_eq!(mirror.base("k"), Base { version: 1, after: Some(id("e3")) });
@@ -213,7 +218,7 @@ fn a_word_that_comes_after_the_coordinators_brings_nothing_back() {
     let over = |name| [Over::taken(id(name))];
     mirror.on_changed(at(1), &over("e1"), &[]);
     mirror.on_changed(at(1), &over("e2"), &rows(std::slice::from_ref(&two)));
-    assert_eq!(mirror.on_patch(at(2), &one), News::default());
+    assert_eq!(mirror.on_patch(at(2), &one), nothing(5));
     assert!(mirror.on_durable(&id("e1"), 1), "it is known");
     let read = mirror.begin_read();
     let news = mirror.on_read(at(3), read, &rows(&[two]), &[queued(1, &one)]);
