@@ -6,6 +6,7 @@
 
 mod backend;
 mod browser;
+mod build;
 mod recording;
 mod scratch;
 mod server;
@@ -23,6 +24,7 @@ mod failures;
 mod farewell;
 mod hooks;
 mod killing;
+mod live;
 mod loss;
 mod offline;
 mod quota;
@@ -31,3 +33,4 @@ mod state;
 mod tokens;
 mod trouble;
 mod users;
+mod versions;

@@ -9,7 +9,7 @@ use crate::stage::{brisk, play};
 use crate::wait::{holds, secs, until};
 
 /// Waits until every tab shows the same, and the server has just that; gives it.
-async fn agreed(server: &Server, tabs: &[&Tab], expected: Value) {
+pub(crate) async fn agreed(server: &Server, tabs: &[&Tab], expected: Value) {
     let mut all = vec![];
     for (at, tab) in tabs.iter().enumerate() {
         until(&format!("tab {at} shows {expected}"), secs(20), async || {
@@ -26,12 +26,12 @@ async fn agreed(server: &Server, tabs: &[&Tab], expected: Value) {
     .await;
 }
 
-async fn shown(tab: &Tab) -> Value {
+pub(crate) async fn shown(tab: &Tab) -> Value {
     tab.run("return bw.state.get()", json!([])).await
 }
 
 /// The document as the server has it.
-async fn held(server: &Server) -> Value {
+pub(crate) async fn held(server: &Server) -> Value {
     let page = server.get("/v1/state?session=e2e").await.expect("the server runs");
     let entries = page["entries"].as_array().cloned().unwrap_or_default();
     let pairs = entries.into_iter().filter(|entry| !entry["value"].is_null());
@@ -40,7 +40,7 @@ async fn held(server: &Server) -> Value {
     Value::Object(pairs.collect())
 }
 
-async fn set(tab: &Tab, patch: Value) -> Value {
+pub(crate) async fn set(tab: &Tab, patch: Value) -> Value {
     tab.run("return bw.state.set(args)", patch).await
 }
 

@@ -1,0 +1,1 @@
+//! A session's log as pages follow it where the network lets less through.
