@@ -7,6 +7,7 @@
 mod backend;
 mod browser;
 mod build;
+mod proxy;
 mod recording;
 mod scratch;
 mod server;

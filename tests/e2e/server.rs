@@ -71,6 +71,10 @@ impl Server {
         self.home.path().join("data")
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Where the pages live: `localhost` is a secure context.
     pub(crate) fn origin(&self) -> String {
         format!("http://localhost:{}", self.port)
