@@ -6,6 +6,8 @@
 
 mod backend;
 mod browser;
+mod build;
+mod proxy;
 mod recording;
 mod scratch;
 mod server;
@@ -23,6 +25,7 @@ mod failures;
 mod farewell;
 mod hooks;
 mod killing;
+mod live;
 mod loss;
 mod offline;
 mod quota;
@@ -31,3 +34,4 @@ mod state;
 mod tokens;
 mod trouble;
 mod users;
+mod versions;

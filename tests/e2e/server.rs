@@ -5,14 +5,15 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::{env, io};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::build::Build;
 use crate::scratch::{Scratch, copy_folder};
 use crate::site::Site;
 use crate::wait::{secs, until};
@@ -20,6 +21,7 @@ use crate::wait::{secs, until};
 #[derive(Debug)]
 pub(crate) struct Server {
     site: Site,
+    build: Build,
     home: Scratch,
     port: u16,
     child: Option<Child>,
@@ -52,6 +54,7 @@ impl Server {
         let http = reqwest::Client::builder().no_proxy().timeout(secs(20)).build();
         Self {
             site,
+            build: Build::This,
             home: Scratch::new("server"),
             port: free_port(),
             child: None,
@@ -66,6 +69,10 @@ impl Server {
 
     pub(crate) fn data(&self) -> PathBuf {
         self.home.path().join("data")
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// Where the pages live: `localhost` is a secure context.
@@ -94,11 +101,17 @@ impl Server {
         self.run(&["--hs256-secret-file", &file.display().to_string()]).await;
     }
 
+    /// Starts that build's; it goes on with the data of the one before.
+    pub(crate) async fn start_of(&mut self, build: Build) {
+        self.build = build;
+        self.start().await;
+    }
+
     async fn run(&mut self, arguments: &[&str]) {
         assert!(self.child.is_none(), "the server runs already");
         let log = File::options().create(true).append(true).open(self.log_path());
         let log = log.expect("the log can be written");
-        let mut command = Command::new(program());
+        let mut command = Command::new(self.build.server());
         command.args(["--listen", &format!("127.0.0.1:{}", self.port), "--data"]);
         command.arg(self.data()).arg("--static").arg(self.site.path()).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
@@ -274,19 +287,6 @@ fn once_and_in_order(log: &[LogEvent], receipts: &[Receipt]) -> Result<(), Strin
         }
     }
     Ok(())
-}
-
-fn program() -> PathBuf {
-    let path = env::var_os("BELLWETHER_SERVER").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug/bellwether-server"),
-        PathBuf::from,
-    );
-    assert!(
-        path.is_file(),
-        "{} is missing: `cargo build --package bellwether-server` makes it",
-        path.display()
-    );
-    path
 }
 
 fn free_port() -> u16 {

@@ -1,8 +1,9 @@
 //! What the origin serves: the demo as it was built, or a bare site for pages under test.
 
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::{env, fs};
 
+use crate::build::Build;
 use crate::scratch::{Scratch, copy_folder};
 
 /// A folder of files to serve.
@@ -18,17 +19,62 @@ pub(crate) enum Site {
 
 impl Site {
     pub(crate) fn demo() -> Self {
-        Self::Demo(built())
+        Self::Demo(Build::This.site())
     }
 
     pub(crate) fn bare() -> Self {
         let scratch = Scratch::new("site");
-        copy_folder(&built(), scratch.path());
+        copy_folder(&Build::This.site(), scratch.path());
         copy_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e/page"), scratch.path());
         for of_the_demo in ["index.html", "sw.js"] {
             fs::remove_file(scratch.path().join(of_the_demo)).expect("the demo has this file");
         }
         Self::Bare(scratch)
+    }
+
+    /// The bare site with the worker of `worker`'s build, and the pages under test of both builds; see [`Build::page`].
+    pub(crate) fn mixed(worker: Build) -> Self {
+        let site = Self::bare();
+        copy_folder(
+            &Build::Previous.site().join("bellwether"),
+            &site.path().join("previous/bellwether"),
+        );
+        for (name, mine, previous) in [
+            ("page.html", "\"/page.js\"", "\"/previous.js\""),
+            ("page.js", "\"/bellwether/", "\"/previous/bellwether/"),
+        ] {
+            let text = fs::read_to_string(site.path().join(name)).expect("the site has this file");
+            assert!(text.contains(mine), "{name} does not load {mine}");
+            let name = name.replace("page", "previous");
+            fs::write(site.path().join(name), text.replace(mine, previous))
+                .expect("the site can be changed");
+        }
+        site.deploy_worker(worker);
+        site
+    }
+
+    /// Puts the worker of this build in the place of the one that is there, as a deployment would. It tells whose it is, too.
+    pub(crate) fn deploy_worker(&self, build: Build) {
+        let Self::Bare(scratch) = self else { panic!("the built demo is not ours to change") };
+        remove_worker(scratch.path(), |_| true);
+        for entry in fs::read_dir(build.site()).expect("the site can be read") {
+            let path = entry.expect("the site can be read").path();
+            let name = path.file_name().expect("an entry has a name").to_string_lossy();
+            if !is_of_worker(&name) {
+                continue;
+            }
+            let mut bytes = fs::read(&path).expect("the site can be read");
+            if name.ends_with(".js") {
+                let told = format!(
+                    "\nself.addEventListener('message', ({{ data, ports }}) => {{
+                        if (data?.whose) ports[0].postMessage('{}');
+                    }});\n",
+                    build.name(),
+                );
+                bytes.extend(told.into_bytes());
+            }
+            fs::write(scratch.path().join(&*name), bytes).expect("the site can be changed");
+        }
     }
 
     /// One of `npm/examples`, as its `build.mjs` makes it.
@@ -55,15 +101,7 @@ impl Site {
         let Self::Bare(scratch) = self else { panic!("the built demo is not ours to change") };
         let mut files = Vec::new();
         for folder in [scratch.path().to_owned(), scratch.path().join("bellwether")] {
-            for entry in fs::read_dir(folder).expect("the site can be read") {
-                let path = entry.expect("the site can be read").path();
-                let name = path.file_name().expect("an entry has a name").to_string_lossy();
-                if name.starts_with("bellwether-sw.") && name.ends_with(".wasm") {
-                    let bytes = fs::read(&path).expect("the site can be read");
-                    fs::remove_file(&path).expect("the site can be changed");
-                    files.push((path, bytes));
-                }
-            }
+            files.extend(remove_worker(&folder, |name| name.ends_with(".wasm")));
         }
         assert!(!files.is_empty(), "the site has no wasm for the worker");
         Removed(files)
@@ -83,12 +121,21 @@ impl Removed {
     }
 }
 
-/// The folder that `cargo xtask build` fills.
-fn built() -> PathBuf {
-    let path = env::var_os("BELLWETHER_SITE").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/demo-site"),
-        PathBuf::from,
-    );
-    assert!(path.is_dir(), "{} is missing: `cargo xtask build` makes it", path.display());
-    path
+/// Removes those of the worker's files in this folder that are wanted; gives them.
+fn remove_worker(folder: &Path, wanted: impl Fn(&str) -> bool) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).expect("the site can be read") {
+        let path = entry.expect("the site can be read").path();
+        let name = path.file_name().expect("an entry has a name").to_string_lossy();
+        if is_of_worker(&name) && wanted(&name) {
+            let bytes = fs::read(&path).expect("the site can be read");
+            fs::remove_file(&path).expect("the site can be changed");
+            files.push((path, bytes));
+        }
+    }
+    files
+}
+
+fn is_of_worker(name: &str) -> bool {
+    name.starts_with("bellwether-sw.")
 }

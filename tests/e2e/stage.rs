@@ -13,6 +13,7 @@ use futures::FutureExt;
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, Tab};
+use crate::build::Build;
 use crate::scratch::{Scratch, copy_folder};
 use crate::server::{Receipt, Server};
 use crate::site::Site;
@@ -106,9 +107,17 @@ impl Stage {
         tab
     }
 
+    /// The same with the page of this build.
+    pub(crate) async fn page_of(&mut self, build: Build, options: Value) -> Tab {
+        let url = self.server.url(build.page());
+        let tab = self.browser().await.tab(&url).await;
+        tab.join(options).await;
+        tab
+    }
+
     /// A new tab with the page under test.
     pub(crate) async fn unjoined(&mut self) -> Tab {
-        let url = self.server.url("/page.html");
+        let url = self.server.url(Build::This.page());
         self.browser().await.tab(&url).await
     }
 

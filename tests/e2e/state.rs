@@ -9,7 +9,7 @@ use crate::stage::{brisk, play};
 use crate::wait::{holds, secs, until};
 
 /// Waits until every tab shows the same, and the server has just that; gives it.
-async fn agreed(server: &Server, tabs: &[&Tab], expected: Value) {
+pub(crate) async fn agreed(server: &Server, tabs: &[&Tab], expected: Value) {
     let mut all = vec![];
     for (at, tab) in tabs.iter().enumerate() {
         until(&format!("tab {at} shows {expected}"), secs(20), async || {
@@ -26,12 +26,12 @@ async fn agreed(server: &Server, tabs: &[&Tab], expected: Value) {
     .await;
 }
 
-async fn shown(tab: &Tab) -> Value {
+pub(crate) async fn shown(tab: &Tab) -> Value {
     tab.run("return bw.state.get()", json!([])).await
 }
 
 /// The document as the server has it.
-async fn held(server: &Server) -> Value {
+pub(crate) async fn held(server: &Server) -> Value {
     let page = server.get("/v1/state?session=e2e").await.expect("the server runs");
     let entries = page["entries"].as_array().cloned().unwrap_or_default();
     let pairs = entries.into_iter().filter(|entry| !entry["value"].is_null());
@@ -40,7 +40,7 @@ async fn held(server: &Server) -> Value {
     Value::Object(pairs.collect())
 }
 
-async fn set(tab: &Tab, patch: Value) -> Value {
+pub(crate) async fn set(tab: &Tab, patch: Value) -> Value {
     tab.run("return bw.state.set(args)", patch).await
 }
 
@@ -184,6 +184,61 @@ fn ten_tabs_a_thousand_updates_and_a_killed_worker_come_to_one_state() {
         }
         let all: Vec<&Tab> = tabs.iter().collect();
         agreed(&stage.server, &all, expected).await;
+    });
+}
+
+#[test]
+fn ten_tabs_on_each_of_two_devices_a_thousand_updates_and_killed_workers_come_to_one_state() {
+    play(Site::bare(), async |stage| {
+        let url = stage.server.url("/page.html");
+        let profile = stage.path("second");
+        stage.second_browser(&profile).await;
+        let mut tabs = Vec::new();
+        for _ in 0..10 {
+            tabs.push(stage.page(brisk()).await);
+            let far = stage.second_browser_tab(&url).await;
+            far.join(brisk()).await;
+            tabs.push(far);
+        }
+        let begin = "
+            bw.state.get();
+            window.writing = (async () => {
+                for (let at = 1; at <= 50; at += 1) {
+                    await bw.state.set({ [`of-${args}`]: at, [`shared-${at % 5}`]: `${args}-${at}` });
+                    if (at % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+                }
+            })();
+        ";
+        for (at, tab) in tabs.iter().enumerate() {
+            tab.run(begin, json!(at)).await;
+        }
+        for kill in 1..=4 {
+            // One tab of each device.
+            for (at, tab) in tabs[..2].iter().enumerate() {
+                let written = format!("return bw.state.get('of-{at}') ?? 0");
+                until("the tabs have written on", secs(20), async || {
+                    let written = tab.run(&written, json!([])).await;
+                    holds(written.as_u64() >= Some(kill * 10), written)
+                })
+                .await;
+                tab.stop_workers().await;
+            }
+        }
+        for tab in &tabs {
+            tab.run("await writing", json!([])).await;
+        }
+        for tab in &tabs[..2] {
+            tab.run("await bw.flush()", json!([])).await;
+            tab.status_is("status.pending === 0", secs(30)).await;
+        }
+        let expected = held(&stage.server).await;
+        for at in 0..20 {
+            assert_eq!(expected[format!("of-{at}")], 50, "{expected}");
+        }
+        let all: Vec<&Tab> = tabs.iter().collect();
+        agreed(&stage.server, &all, expected).await;
+        let patches = stage.server.log_of("e2e").await;
+        assert_eq!(patches.len(), 1000, "each update is in the log once");
     });
 }
 

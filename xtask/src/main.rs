@@ -12,6 +12,7 @@ mod hash;
 mod lint;
 mod need;
 mod package;
+mod previous;
 mod replay;
 mod repo;
 mod section;
@@ -36,6 +37,7 @@ const HELP: &str = "\
 cargo xtask <command>
 
   build [--release|--dev]     build the wasm, the npm package and the demo's site
+  previous                    build the earlier revision that tests/previous-build names
   demo [--port N] [--data D]  build and run the demo (port 4180)
   test [--only PART]          run all checks and tests; PART is unit, wasm or e2e
   ci                          what CI runs: test, and the licence audit where cargo-deny is there
@@ -75,6 +77,7 @@ fn command(arguments: &[String]) -> Outcome {
         }
         ["build"] | ["build", "--release"] => build(&repo, Profile::Release),
         ["build", "--dev"] => build(&repo, Profile::Dev),
+        ["previous"] => previous::build(&repo).map(drop),
         ["demo", options @ ..] => {
             let Options { port, data } = options_of(options)?;
             demo::run_demo(&repo, port, data)

@@ -9,6 +9,7 @@ use crate::file;
 use crate::lint;
 use crate::need::{self, WASM};
 use crate::package;
+use crate::previous::{self, Previous};
 use crate::repo::{Repo, output_of};
 use crate::site;
 use crate::step::{run, say, timed};
@@ -140,10 +141,21 @@ fn end_to_end(repo: &Repo, browser: &Browser) -> Outcome {
         run("compiling the server", &mut repo.cargo(&["build", "--package", "bellwether-server"]))
     })?;
     let server = repo.program("debug", "bellwether-server")?;
+    // Last, since what is compiled for this build is lent to it.
+    let previous = previous::build(repo)?;
     timed("end-to-end tests", || {
         let mut cargo = repo.cargo(&["test", "--package", "bellwether-tests"]);
         cargo.args(["--features", "e2e", "--test", "e2e", "--", "--test-threads=1"]);
         cargo.env("BELLWETHER_SERVER", &server).env("BELLWETHER_SITE", &site);
+        match &previous {
+            Some(Previous { site, server }) => {
+                cargo.env("BELLWETHER_PREVIOUS_SITE", site);
+                cargo.env("BELLWETHER_PREVIOUS_SERVER", server);
+            }
+            None => {
+                cargo.args(["--skip", "versions::"]);
+            }
+        }
         browser.lend(&mut cargo);
         run("end-to-end tests", &mut cargo)
     })
