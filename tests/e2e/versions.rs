@@ -352,7 +352,7 @@ async fn replace_worker(tabs: &[Tab], build: Build) {
     let waits = "return Boolean((await navigator.serviceWorker.getRegistration()).waiting)";
     until(&format!("the worker is of {build:?}"), secs(40), async || {
         let mut whose = Vec::new();
-        // All of them: the driver holds a new worker back until it has looked at each page that it belongs to.
+        // All of them: an update was seen to wait until each page was asked, and why is not known.
         for tab in tabs {
             if tab.ask(waits, json!([])).await {
                 tab.stop_workers().await;

@@ -340,3 +340,49 @@ fn a_page_that_was_told_to_reload_says_hello_again_only_to_the_next_worker() {
     page.handle(at(600_001), Input::Linked);
     assert_eq!(shown(&mut page), ["Hello"]);
 }
+
+#[test]
+fn whoever_is_not_known_says_hello_and_asks_once_more() {
+    let mut page = page();
+    page.handle(at(0), Input::Linked);
+    welcome(&mut page, 1, 3);
+    shown(&mut page);
+    let id = page.ask(at(2), Request::Pull { head: None });
+    shown(&mut page);
+    let unknown = || {
+        let fault = Fault::new("page-unknown", crate::base::Culprit::Browser, "");
+        Notice::Reply(Reply::Failed(fault))
+    };
+    notice(&mut page, 3, 4, id, &unknown());
+    assert_eq!(shown(&mut page), ["Hello", "Pull"]);
+    notice(&mut page, 4, 4, id, &Notice::Reply(Reply::Done(1)));
+    assert_eq!(shown(&mut page), ["Done(1)"]);
+    // One that does not learn is not asked without end.
+    let id = page.ask(at(5), Request::Pull { head: None });
+    notice(&mut page, 6, 4, id, &unknown());
+    shown(&mut page);
+    notice(&mut page, 7, 4, id, &unknown());
+    let told = shown(&mut page);
+    assert!(told.len() == 1 && told[0].contains("page-unknown"), "{told:?}");
+}
+
+#[test]
+fn epochs_begin_anew_with_the_database() {
+    let mut page = page();
+    page.handle(at(0), Input::Linked);
+    welcome(&mut page, 1, 7);
+    shown(&mut page);
+    let lost = |what: &str| Notice::StateLost {
+        what: what.into(),
+        session: "".into(),
+        from: None,
+        to: None,
+    };
+    notice(&mut page, 2, 1, RequestId(0), &lost("server-log"));
+    notice(&mut page, 2, 1, RequestId(0), &Notice::Status(status(None, None)));
+    assert_eq!(shown(&mut page), [""; 0], "of an epoch that is over");
+    notice(&mut page, 3, 1, RequestId(0), &lost("database"));
+    assert_eq!(shown(&mut page), ["Hello", "other"]);
+    welcome(&mut page, 4, 1);
+    assert_eq!(shown(&mut page), ["welcomed", "status of 1"]);
+}

@@ -233,3 +233,28 @@ fn a_word_that_comes_after_the_coordinators_brings_nothing_back() {
     mirror.on_read(at(5), read, &[], &[queued(2, &late)]);
     assert_eq!(mirror.due(), None, "the disk has it");
 }
+
+#[test]
+fn what_waits_in_the_journal_is_looked_for_once_nothing_is_left_to_be_sent() {
+    let mut mirror = Mirror::new("s");
+    mirror.on_drained(at(0));
+    assert_eq!(mirror.due(), None, "nothing waits");
+    let patch = sealed("e1", 5, "k", "1", None);
+    mirror.on_patch(at(1), &patch);
+    mirror.on_durable(&id("e1"), 1);
+    let read = mirror.begin_read();
+    mirror.on_read(at(2), read, &[], &[queued(1, &patch)]);
+    assert_eq!(mirror.due(), None, "it is queued, as offline for a week");
+    mirror.on_drained(at(3));
+    mirror.on_drained(at(900));
+    assert_eq!(mirror.due(), Some(Mono(3 + 1_000)), "what has become of it may be on the way");
+    mirror.on_changed(at(4), &[Over::taken(id("e1"))], &rows(std::slice::from_ref(&patch)));
+    assert_eq!(mirror.due(), None, "and was");
+    let next = sealed("e2", 6, "k", "2", None);
+    mirror.on_patch(at(5), &next);
+    mirror.on_durable(&id("e2"), 2);
+    mirror.on_drained(at(6));
+    let read = mirror.begin_read();
+    mirror.on_read(at(1_006), read, &rows(&[patch, next]), &[]);
+    assert_eq!((mirror.due(), shown(&mirror, "k").as_deref()), (None, Some("2")));
+}
