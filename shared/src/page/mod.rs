@@ -396,18 +396,18 @@ impl Page {
         let hosted = envelope.epoch != Epoch(0);
         let past = hosted && envelope.epoch < self.epoch;
         let Ok(Some(notice)) = Notice::open(&envelope) else { return };
-        if past {
-            if !matches!(&notice, Notice::StateLost { what, .. } if &**what == "database") {
-                return;
-            }
-            // Epochs begin anew with the database.
-            (self.welcomed, self.greeted) = (None, Some(envelope.epoch));
-            self.epoch = envelope.epoch;
-            self.say_hello(now);
+        // Epochs begin anew with the database, which is no one session's.
+        let anew = matches!(&notice, Notice::StateLost { session, .. } if session.is_empty());
+        if past && !anew {
+            return;
         }
         if hosted {
             self.epoch = envelope.epoch;
             self.heard = Some(now.mono);
+        }
+        if past {
+            self.greeted = Some(self.epoch);
+            self.say_hello(now);
         }
         let build = envelope.build;
         match notice {
@@ -426,15 +426,17 @@ impl Page {
                 self.on_status(now, build, status);
             }
             Notice::Reply(reply) => {
-                let is_unknown =
-                    matches!(&reply, Reply::Failed(fault) if &*fault.code == "page-unknown");
-                if is_unknown && self.introduce(now, envelope.request) {
-                    return;
+                // The question has woken one that has not heard of this page: once it has, it is asked once more.
+                if let Some(ask) = self.asks.get_mut(&envelope.request)
+                    && !ask.repeated
+                    && is(&reply, "page-unknown")
+                {
+                    ask.again = now.mono;
+                    return self.say_hello(now);
                 }
                 if let Some(ask) = self.asks.remove(&envelope.request) {
-                    let gone =
-                        matches!(&reply, Reply::Failed(fault) if &*fault.code == "letter-unknown");
-                    let reply = if gone && ask.repeated { Reply::Done(1) } else { reply };
+                    let gone = ask.repeated && is(&reply, "letter-unknown");
+                    let reply = if gone { Reply::Done(1) } else { reply };
                     self.effects.push_back(Effect::Answered(envelope.request, reply));
                 }
             }
@@ -452,16 +454,6 @@ impl Page {
             Notice::ReloadNeeded => self.part(build),
             Notice::Changed(changed) => self.effects.push_back(Effect::Changed(changed)),
         }
-    }
-
-    // The question has woken a coordinator that has not heard of this page: once it has, it is asked once more.
-    fn introduce(&mut self, now: Now, id: RequestId) -> bool {
-        let Some(ask) = self.asks.get_mut(&id).filter(|ask| !ask.repeated) else { return false };
-        ask.repeated = true;
-        let request = ask.request.clone();
-        self.say_hello(now);
-        self.post(&request, id, false);
-        true
     }
 
     // Saying hello again and again would only wake a host that does not understand it; the next one is greeted.
@@ -491,6 +483,10 @@ impl Page {
     fn net(&self, now: Now) -> Option<Mono> {
         self.pending.then(|| now.mono.after(self.safety_net))
     }
+}
+
+fn is(reply: &Reply, code: &str) -> bool {
+    matches!(reply, Reply::Failed(fault) if &*fault.code == code)
 }
 
 fn silent() -> Fault {

@@ -374,7 +374,7 @@ fn epochs_begin_anew_with_the_database() {
     shown(&mut page);
     let lost = |what: &str| Notice::StateLost {
         what: what.into(),
-        session: "".into(),
+        session: if what == "database" { "".into() } else { "s".into() },
         from: None,
         to: None,
     };

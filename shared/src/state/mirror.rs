@@ -160,19 +160,16 @@ impl Mirror {
         if self.reading || self.again.is_some() {
             return self.again.filter(|_| !self.reading);
         }
-        let since = self.pending.iter().filter_map(|it| it.since);
-        let due =
-            since.min().map(|since| since.after(Duration::from_millis(limits::TENTATIVE_MS_MAX)));
-        let queued = self.pending.iter().any(|it| matches!(it.stand, Stand::Queued(_)));
-        let drained = self.drained.filter(|_| queued);
-        due.into_iter().chain(drained).min()
+        let patience = Duration::from_millis(limits::TENTATIVE_MS_MAX);
+        let due = |it: &Pending| it.since.map_or(self.drained, |since| Some(since.after(patience)));
+        self.pending.iter().filter_map(due).min()
     }
 
     /// The coordinator has nothing left to send. If that is not what is shown, and nothing explains it soon, what it has
     /// told was not heard.
     pub fn on_drained(&mut self, now: Now) {
-        if self.pending.iter().any(|it| matches!(it.stand, Stand::Queued(_))) {
-            self.drained.get_or_insert(now.mono.after(RETRY));
+        if !self.pending.is_empty() {
+            self.drained = self.drained.or(Some(now.mono.after(RETRY)));
         }
     }
 
