@@ -11,7 +11,6 @@ use bellwether_shared::base::{
 use bellwether_shared::bus::{Envelope, Identity, Notice, Reply, Request, Sync};
 use bellwether_shared::page::{Effect, Input, Page};
 use bellwether_shared::rows::{Key, Store};
-use bellwether_shared::state::Mirror;
 use bellwether_shared::tape::{self, Recording};
 use bellwether_shared::wire::PATCH_TYPE;
 use bellwether_web::fault::StoreFault;

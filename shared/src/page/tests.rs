@@ -350,7 +350,7 @@ fn whoever_is_not_known_says_hello_and_asks_once_more() {
     let id = page.ask(at(2), Request::Pull { head: None });
     shown(&mut page);
     let unknown = || {
-        let fault = Fault::new("page-unknown", crate::base::Culprit::Browser, "");
+        let fault = Fault::new("page-unknown", Culprit::Browser, "");
         Notice::Reply(Reply::Failed(fault))
     };
     notice(&mut page, 3, 4, id, &unknown());
