@@ -49,6 +49,7 @@ export type ErrorCode =
   | "stream-torn"
   // The coordinator, other pages, other versions.
   | "coordinator-silent"
+  | "page-unknown"
   | "reload-needed"
   | "fenced"
   | "stream-forked"
@@ -149,5 +150,6 @@ const RETRYABLE: readonly ErrorCode[] = [
   "wasm-unavailable",
   "module-unavailable",
   "coordinator-silent",
+  "page-unknown",
   "fenced",
 ];

@@ -17,7 +17,7 @@ use minicbor::bytes::ByteVec;
 
 use super::Key;
 use crate::base::codec::map;
-use crate::base::{LogEpoch, Wall, decimal};
+use crate::base::{LogEpoch, Wall, decimal, joined};
 use crate::rules::document::Entry;
 
 /// A key of the document.
@@ -92,7 +92,7 @@ pub enum Place<'a> {
 /// What the keys of all rows of a session begin with. No session's is the beginning of another's.
 #[must_use]
 pub fn document_prefix(session: &str) -> String {
-    [&decimal(session.len() as u64), " ", session, " "].concat()
+    joined(&[&decimal(session.len() as u64), " ", session, " "])
 }
 
 impl Place<'_> {
