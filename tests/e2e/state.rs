@@ -154,36 +154,9 @@ fn ten_tabs_a_thousand_updates_and_a_killed_worker_come_to_one_state() {
         for _ in 0..10 {
             tabs.push(stage.page(brisk()).await);
         }
-        let begin = "
-            window.writing = (async () => {
-                for (let at = 1; at <= 100; at += 1) {
-                    await bw.state.set({ [`of-${args}`]: at, [`shared-${at % 5}`]: `${args}-${at}` });
-                    if (at % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 20));
-                }
-            })();
-        ";
-        for (at, tab) in tabs.iter().enumerate() {
-            tab.run(begin, json!(at)).await;
-        }
-        for kill in 1..=6 {
-            until("the tabs have written on", secs(20), async || {
-                let written = tabs[0].run("return bw.state.get('of-0') ?? 0", json!([])).await;
-                holds(written.as_u64() >= Some(kill * 15), written)
-            })
-            .await;
-            tabs[0].stop_workers().await;
-        }
-        for tab in &tabs {
-            tab.run("await writing", json!([])).await;
-        }
-        tabs[0].run("await bw.flush()", json!([])).await;
-        tabs[0].status_is("status.pending === 0", secs(30)).await;
-        let expected = held(&stage.server).await;
-        for at in 0..10 {
-            assert_eq!(expected[format!("of-{at}")], 100, "{expected}");
-        }
-        let all: Vec<&Tab> = tabs.iter().collect();
-        agreed(&stage.server, &all, expected).await;
+        all_write(&tabs, 100).await;
+        kill_workers(&tabs[..1], 6, 15).await;
+        come_to_one_state(&stage.server, &tabs, 1, 100).await;
     });
 }
 
@@ -200,46 +173,60 @@ fn ten_tabs_on_each_of_two_devices_a_thousand_updates_and_killed_workers_come_to
             far.join(brisk()).await;
             tabs.push(far);
         }
-        let begin = "
-            bw.state.get();
-            window.writing = (async () => {
-                for (let at = 1; at <= 50; at += 1) {
-                    await bw.state.set({ [`of-${args}`]: at, [`shared-${at % 5}`]: `${args}-${at}` });
-                    if (at % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 20));
-                }
-            })();
-        ";
-        for (at, tab) in tabs.iter().enumerate() {
-            tab.run(begin, json!(at)).await;
-        }
-        for kill in 1..=4 {
-            // One tab of each device.
-            for (at, tab) in tabs[..2].iter().enumerate() {
-                let written = format!("return bw.state.get('of-{at}') ?? 0");
-                until("the tabs have written on", secs(20), async || {
-                    let written = tab.run(&written, json!([])).await;
-                    holds(written.as_u64() >= Some(kill * 10), written)
-                })
-                .await;
-                tab.stop_workers().await;
-            }
-        }
-        for tab in &tabs {
-            tab.run("await writing", json!([])).await;
-        }
-        for tab in &tabs[..2] {
-            tab.run("await bw.flush()", json!([])).await;
-            tab.status_is("status.pending === 0", secs(30)).await;
-        }
-        let expected = held(&stage.server).await;
-        for at in 0..20 {
-            assert_eq!(expected[format!("of-{at}")], 50, "{expected}");
-        }
-        let all: Vec<&Tab> = tabs.iter().collect();
-        agreed(&stage.server, &all, expected).await;
+        all_write(&tabs, 50).await;
+        kill_workers(&tabs[..2], 4, 10).await;
+        come_to_one_state(&stage.server, &tabs, 2, 50).await;
         let patches = stage.server.log_of("e2e").await;
         assert_eq!(patches.len(), 1000, "each update is in the log once");
     });
+}
+
+/// Each tab begins to write so often: to a key of its own, which counts, and to one of five that all write to.
+async fn all_write(tabs: &[Tab], times: u64) {
+    let begin = "
+        const [me, times] = args;
+        window.writing = (async () => {
+            for (let at = 1; at <= times; at += 1) {
+                await bw.state.set({ [`of-${me}`]: at, [`shared-${at % 5}`]: `${me}-${at}` });
+                if (at % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+            }
+        })();
+    ";
+    for (at, tab) in tabs.iter().enumerate() {
+        tab.run(begin, json!([at, times])).await;
+    }
+}
+
+/// Stops the worker of each of these tabs, the first ones, so often: each time that it has made so many more writes.
+async fn kill_workers(tabs: &[Tab], kills: u64, writes: u64) {
+    for kill in 1..=kills {
+        for (at, tab) in tabs.iter().enumerate() {
+            let written = format!("return bw.state.get('of-{at}') ?? 0");
+            until("the tabs have written on", secs(20), async || {
+                let written = tab.run(&written, json!([])).await;
+                holds(written.as_u64() >= Some(kill * writes), written)
+            })
+            .await;
+            tab.stop_workers().await;
+        }
+    }
+}
+
+/// Waits until all is written and sent; the first tabs are one of each device.
+async fn come_to_one_state(server: &Server, tabs: &[Tab], devices: usize, times: u64) {
+    for tab in tabs {
+        tab.run("await writing", json!([])).await;
+    }
+    for tab in &tabs[..devices] {
+        tab.run("await bw.flush()", json!([])).await;
+        tab.status_is("status.pending === 0", secs(30)).await;
+    }
+    let expected = held(server).await;
+    for at in 0..tabs.len() {
+        assert_eq!(expected[format!("of-{at}")], times, "{expected}");
+    }
+    let all: Vec<&Tab> = tabs.iter().collect();
+    agreed(server, &all, expected).await;
 }
 
 #[test]

@@ -241,6 +241,13 @@ impl World {
         Job { device, realm, life, at_ms: self.now_ms, tx: None, again: false, what }
     }
 
+    // Its handle was of no use: the same with a new one.
+    fn once_more(&mut self, device: usize, realm: PageId, life: u64, what: What) {
+        self.devices[device].handle(realm).into_iter().for_each(|handle| handle.lose());
+        let again = Job { again: true, ..self.job(device, realm, life, what) };
+        self.enlist(again);
+    }
+
     // Transactions begin where they are asked for, as soon as the database is open.
     fn enlist(&mut self, mut job: Job) {
         if let Some(scope) = job.what.scope() {
@@ -345,25 +352,16 @@ impl World {
             What::Introduced(facts) => return self.introduced(device, realm, life, facts),
             What::Write(rows) => {
                 let result = self.write(device, &rows);
-                if let Err(fault) = result
-                    && fault.is_of_handle()
-                    && !again
-                {
-                    self.devices[device].handle(realm).into_iter().for_each(|it| it.lose());
-                    let what = What::Write(rows);
-                    let again = Job { again: true, ..self.job(device, realm, life, what) };
-                    return self.enlist(again);
+                if !again && result.is_err_and(DiskFault::is_of_handle) {
+                    return self.once_more(device, realm, life, What::Write(rows));
                 }
                 What::Written(rows, result.map_err(words))
             }
             What::Written(rows, result) => return self.written(device, realm, rows, result),
             What::Look(look) => {
                 let found = look.read(&mut self.devices[device].disk);
-                if found.as_ref().is_err_and(|fault| fault.is_of_handle()) && !again {
-                    self.devices[device].handle(realm).into_iter().for_each(|it| it.lose());
-                    let what = What::Look(look);
-                    let again = Job { again: true, ..self.job(device, realm, life, what) };
-                    return self.enlist(again);
+                if !again && found.as_ref().is_err_and(|fault| fault.is_of_handle()) {
+                    return self.once_more(device, realm, life, What::Look(look));
                 }
                 What::Looked(look, found.map_err(words))
             }

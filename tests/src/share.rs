@@ -163,7 +163,8 @@ pub(crate) fn end(world: &mut World) {
             world.open_page(device, "", None);
         }
     }
-    // A page that knows of more boots than a database made anew hears nothing before there is another.
+    // A page that knows of more boots than a database made anew, and has not heard that it was, hears nothing before there is
+    // another.
     if world.devices.iter().any(|device| device.disk.life > 0) {
         world.run_for(2 * limits::TAKE_MS_MIN);
     }
