@@ -150,8 +150,7 @@ impl Driver {
 
     /// When [`look_around`](Self::look_around) is wanted.
     pub(crate) fn document_due(&self) -> Option<Mono> {
-        let due = self.mirror(Mirror::due);
-        self.document.due.get().map_or(due, |at| Some(due.map_or(at, |due| due.min(at))))
+        Mono::earlier(self.document.due.get(), self.mirror(Mirror::due))
     }
 
     /// Does what is due.

@@ -312,9 +312,7 @@ impl Driver {
         while let Some(effect) = self.next_effect() {
             self.perform(effect);
         }
-        let due = self.document_due();
-        let next = self.page.borrow().poll_timeout();
-        let next = due.map_or(next, |due| Some(next.map_or(due, |next| next.min(due))));
+        let next = Mono::earlier(self.page.borrow().poll_timeout(), self.document_due());
         // Moving a timer costs more than to write an event down. One that rings early finds nothing to do, and is set anew.
         let Some(at) = next.filter(|at| self.alarm.get().is_none_or(|set| *at < set)) else {
             return;

@@ -82,7 +82,10 @@ transparent!(RequestId);
 /// Names one event for ever: a UUIDv7 by default, or the app's own text.
 ///
 /// 1 to [`limits::EVENT_ID_BYTES_MAX`] bytes of visible ASCII.
-#[allow(clippy::derived_hash_with_manual_eq, reason = "ids that are equal here have the same text")]
+#[expect(
+    clippy::derived_hash_with_manual_eq,
+    reason = "ids that are equal here have the same text"
+)]
 #[derive(Debug, Clone, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId(Box<str>);
 

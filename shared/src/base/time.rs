@@ -27,6 +27,14 @@ pub struct Now {
 }
 
 impl Mono {
+    /// The earlier one of those that there are.
+    #[must_use]
+    pub fn earlier(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        // By hand, because a chain of iterators is three times as large.
+        let Some(at) = one else { return other };
+        Some(other.map_or(at, |other| other.min(at)))
+    }
+
     /// The moment `by` later.
     #[must_use]
     pub fn after(self, by: Duration) -> Self {

@@ -460,11 +460,7 @@ impl Outbox {
             self.shared.cursors.remove(session);
             Op::Delete { store: Store::Cursor, key }
         };
-        self.each(|stream, shared| {
-            if stream.session() == session {
-                stream.on_log_lost(now, shared);
-            }
-        });
+        self.on_gone_back(now, session);
         self.write(vec![op], true);
         let (what, session) = ("server-log".into(), session.into());
         let lost = Notice::StateLost { what, session, from, to };
@@ -694,7 +690,7 @@ impl Outbox {
         }
     }
 
-    /// The log of this session does not show any longer what it has taken, though it lives the life that is known.
+    /// The log of this session does not show any longer what it has taken: its streams begin anew.
     pub fn on_gone_back(&mut self, now: Now, session: &str) {
         self.each(|stream, shared| {
             if stream.session() == session {

@@ -286,13 +286,8 @@ impl Page {
         let contact = [self.hello_again, self.nudge_due, self.wake];
         let contact = if self.linked { contact } else { [None; 3] };
         let asks = self.asks.values().map(|ask| Some(ask.again));
-        // By hand, because a chain of iterators is three times as large.
-        let mut next: Option<Mono> = None;
-        let mut take = |at: Option<Mono>| {
-            if let Some(at) = at {
-                next = Some(next.map_or(at, |next| next.min(at)));
-            }
-        };
+        let mut next = None;
+        let mut take = |at| next = Mono::earlier(next, at);
         contact.into_iter().for_each(&mut take);
         asks.for_each(take);
         next

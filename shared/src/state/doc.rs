@@ -38,9 +38,8 @@ impl News {
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Doc {
-    /// Who has asked for it, or written to it, last.
-    pub(super) identity: Identity,
-    /// All of those, the last one last: any one's token will do.
+    session: Box<str>,
+    /// Who has asked for it, or written to it, the last one last: any one's token will do.
     readers: Vec<Identity>,
     /// A page shows it.
     pub(super) wanted: bool,
@@ -112,10 +111,10 @@ pub(super) struct Fold {
 }
 
 impl Doc {
-    pub(super) fn new(identity: Identity) -> Self {
+    pub(super) fn new(session: Box<str>) -> Self {
         Self {
-            readers: vec![identity.clone()],
-            identity,
+            session,
+            readers: Vec::new(),
             wanted: false,
             loaded: false,
             fold: None,
@@ -160,7 +159,6 @@ impl Doc {
             }
             self.readers.push(identity.clone());
         }
-        self.identity.clone_from(identity);
     }
 
     /// Under whose token the server is to be asked; none if all of them wait for one.
@@ -266,7 +264,7 @@ impl Doc {
 
     /// Takes up what the disk says. What has been taken meanwhile stays.
     pub(super) fn load(&mut self, rows: &[(Key, Vec<u8>)]) {
-        let prefix = document_prefix(&self.identity.session);
+        let prefix = document_prefix(&self.session);
         self.loaded = true;
         for (key, bytes) in rows {
             match Place::of(key, &prefix) {
@@ -305,7 +303,7 @@ impl Doc {
 
     /// The disk may say something else than this; `rows` are still in the journal, and of `over` nobody has heard.
     pub(super) fn forget(&mut self, again: Mono, mut rows: VecDeque<LocalRow>, over: Vec<Over>) {
-        let new = Self::new(self.identity.clone());
+        let new = Self::new(self.session.clone());
         let before = core::mem::replace(self, new);
         rows.extend(before.rows);
         self.wanted = true;
@@ -344,7 +342,7 @@ impl Doc {
                 self.let_go(|at, row| at != offset && *row.sealed == *sealed);
                 let sealed = ByteVec::from(sealed);
                 let row = AheadRow { version: ROW_VERSION, offset, taken_at: at, sealed, epoch };
-                let key = Place::Ahead(offset).key(&self.identity.session);
+                let key = Place::Ahead(offset).key(&self.session);
                 self.ops.push(Op::Put { store: Store::Document, key, row: to_cbor(&row) });
                 self.ahead.insert(offset, row);
                 self.wants_pull = true;
@@ -357,7 +355,7 @@ impl Doc {
 
     /// What was refused is done with.
     pub(super) fn resolve(&mut self, id: &EventId) {
-        let key = Place::Loser(id.as_str()).key(&self.identity.session);
+        let key = Place::Loser(id.as_str()).key(&self.session);
         self.ops.push(Op::Delete { store: Store::Document, key });
     }
 
@@ -488,7 +486,8 @@ impl Doc {
 
     /// There is a server now: what this device has kept alone becomes patches for it, as old as what they hold.
     pub(super) fn hand_over(&mut self, now: Now, id: &mut dyn FnMut() -> EventId) {
-        let Identity { session, user } = self.identity.clone();
+        let session = self.session.clone();
+        let user = self.readers.last().map(|reader| reader.user.clone()).unwrap_or_default();
         let stream = StreamKey { session: session.clone(), user, lane: Lane::default() };
         for (key, entry) in self.entries.iter() {
             if let Some(sealed) = whole(key, entry, now.wall, id()) {
@@ -545,7 +544,7 @@ impl Doc {
     // It waits for somebody who makes one of two.
     fn lose(&mut self, at: Wall, sealed: &[u8]) {
         if let Some((event, patch)) = patch_of(sealed) {
-            let key = Place::Loser(event.id.as_str()).key(&self.identity.session);
+            let key = Place::Loser(event.id.as_str()).key(&self.session);
             let row = LoserRow { version: ROW_VERSION, at, sealed: sealed.to_vec().into() };
             self.ops.push(Op::Put { store: Store::Document, key, row: to_cbor(&row) });
             keys(&patch).for_each(|key| self.news.change(key));
@@ -582,11 +581,11 @@ impl Doc {
 
     // Rows that lay ahead are removed; pages that have seen them look again.
     fn let_go(&mut self, goes: impl Fn(u64, &AheadRow) -> bool) {
-        let Self { ahead, identity, folded, news, .. } = self;
+        let Self { ahead, session, folded, news, .. } = self;
         ahead.retain(|offset, row| {
             let goes = goes(*offset, row);
             if goes {
-                let key = Place::Ahead(*offset).key(&identity.session);
+                let key = Place::Ahead(*offset).key(session);
                 folded.push(Op::Delete { store: Store::Document, key });
                 news.over.extend(patch_of(&row.sealed).map(|(event, _)| Over::taken(event.id)));
             }

@@ -270,23 +270,21 @@ impl State {
         (doc.refusals, doc.spoiled) = (0, 0);
         doc.pulled = Some(now.mono);
         if doc.is_partial() {
+            doc.missed = 0;
             doc.wants_pull = true;
         } else if doc.is_behind() && !doc.wants_pull {
             // The server does not show what it has taken; it may be another that answers, or its log has gone back.
-            doc.wants_pull = true;
-            doc.again = Some(now.mono.after(RETRY_MIN));
-            if doc.misses() {
-                doc.missed += 1;
-                match doc.missed {
-                    MISSED_MAX => effects.push_back(Effect::GoneBack { session }),
-                    GIVEN_UP.. => doc.give_up_ahead(),
-                    _ => {}
-                }
-                doc.again = Some(now.mono.after(RETRY_MIN * 2_u32.pow(doc.missed)));
-                return;
+            doc.missed = if doc.misses() { doc.missed + 1 } else { 0 };
+            match doc.missed {
+                MISSED_MAX => effects.push_back(Effect::GoneBack { session }),
+                GIVEN_UP.. => doc.give_up_ahead(),
+                _ => {}
             }
+            doc.wants_pull = true;
+            doc.again = Some(now.mono.after(RETRY_MIN * 2_u32.pow(doc.missed)));
+        } else {
+            doc.missed = 0;
         }
-        doc.missed = 0;
     }
 
     /// A transaction is complete.
@@ -404,7 +402,7 @@ impl State {
     }
 
     fn doc(&mut self, identity: &Identity) -> &mut Doc {
-        let new = || Doc::new(identity.clone());
+        let new = || Doc::new(identity.session.clone());
         let doc = self.docs.get_or_insert_with(identity.session.clone(), new);
         doc.used_by(identity);
         doc

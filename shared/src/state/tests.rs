@@ -446,6 +446,13 @@ fn asked(state: &mut State, ms: u64, last: &mut u64) -> Vec<Effect> {
     core::iter::from_fn(|| state.poll_effect()).collect()
 }
 
+/// The document is to be read, and the disk has nothing of it.
+fn load_none(state: &mut State, ms: u64, last: &mut u64) {
+    let load = asked(state, ms, last);
+    let [Effect::Load { ticket, .. }] = load[..] else { panic!("{load:?} is asked for") };
+    state.on_loaded(ticket, &[]);
+}
+
 #[test]
 fn whoever_has_no_token_keeps_nobody_else_from_the_document() {
     let (mut state, mut last) = (State::new(true, 7), 0);
@@ -455,9 +462,7 @@ fn whoever_has_no_token_keeps_nobody_else_from_the_document() {
         other => panic!("{other:?} is asked for"),
     };
     state.on_wanted(at(0), &identity());
-    let load = asked(&mut state, 0, &mut last);
-    let [Effect::Load { ticket, .. }] = load[..] else { panic!("{load:?} is asked for") };
-    state.on_loaded(ticket, &[]);
+    load_none(&mut state, 0, &mut last);
     state.on_news(&guest, None, Some(Ticket(99)));
     let (ticket, first) = whose(&asked(&mut state, 1, &mut last));
     assert_eq!(first, guest, "who has asked last");
@@ -485,9 +490,7 @@ fn a_log_that_has_gone_back_is_noticed_and_what_nobody_sends_again_is_given_up()
     let (mut state, mut last) = (State::new(true, 7), 0);
     let epoch = LogEpoch([3; 16]);
     state.on_wanted(at(0), &identity());
-    let load = asked(&mut state, 0, &mut last);
-    let [Effect::Load { ticket, .. }] = load[..] else { panic!("{load:?} is asked for") };
-    state.on_loaded(ticket, &[]);
+    load_none(&mut state, 0, &mut last);
     let first = asked(&mut state, 0, &mut last);
     let [Effect::Pull { ticket, .. }] = first[..] else { panic!("{first:?} is asked for") };
     let empty = Snapshot { epoch, head: 0, entries: Vec::new(), more: false };
@@ -539,18 +542,14 @@ fn a_log_that_has_gone_back_is_noticed_and_what_nobody_sends_again_is_given_up()
 fn a_write_waits_for_the_one_that_it_is_built_on() {
     let (mut state, mut last) = (State::new(false, 7), 0);
     state.on_row(stream(), 1, &sealed("e1", 5, "k", "1", None));
-    let load = asked(&mut state, 0, &mut last);
-    let [Effect::Load { ticket, .. }] = load[..] else { panic!("{load:?} is asked for") };
-    state.on_loaded(ticket, &[]);
+    load_none(&mut state, 0, &mut last);
     let first = asked(&mut state, 1, &mut last);
     let [Effect::Commit { ticket, .. }] = &first[..] else { panic!("{first:?} is asked for") };
     let base = Base { version: 0, after: Some(id("e1")) };
     state.on_row(stream(), 2, &sealed("e2", 6, "k", "2", Some(base)));
     assert_eq!(asked(&mut state, 2, &mut last), [], "the first may fail");
     state.on_commit_failed(at(2), *ticket);
-    let load = asked(&mut state, 2_000, &mut last);
-    let [Effect::Load { ticket, .. }] = load[..] else { panic!("{load:?} is asked for") };
-    state.on_loaded(ticket, &[]);
+    load_none(&mut state, 2_000, &mut last);
     let both = asked(&mut state, 2_001, &mut last);
     let [Effect::Commit { outcomes, .. }] = &both[..] else { panic!("{both:?} is asked for") };
     let offsets: Vec<_> = outcomes.iter().map(|(_, entry)| entry.offset).collect();
@@ -561,9 +560,7 @@ fn a_write_waits_for_the_one_that_it_is_built_on() {
 fn an_answer_from_before_a_log_began_takes_nothing_from_it() {
     let (mut state, mut last) = (State::new(true, 7), 0);
     state.on_wanted(at(0), &identity());
-    let load = asked(&mut state, 0, &mut last);
-    let [Effect::Load { ticket, .. }] = load[..] else { panic!("{load:?} is asked for") };
-    state.on_loaded(ticket, &[]);
+    load_none(&mut state, 0, &mut last);
     let pull = asked(&mut state, 1, &mut last);
     let [Effect::Pull { ticket, .. }] = pull[..] else { panic!("{pull:?} is asked for") };
     let (identity, epoch) = (identity(), LogEpoch([1; 16]));

@@ -181,8 +181,11 @@ impl Stream {
             self.go(now, shared);
             return None;
         };
-        self.phase = Phase::Sending(ticket, None);
-        self.take_up(ticket, heard?, now, shared)
+        let Some(heard) = heard else {
+            self.phase = Phase::Sending(ticket, None);
+            return None;
+        };
+        self.take_up(ticket, heard, None, now, shared)
     }
 
     /// The disk has refused; nothing has changed.

@@ -111,17 +111,14 @@ impl Stream {
             }
             return None;
         }
-        let asks = matches!(&self.phase, Phase::Sending(asked, _) if *asked == ticket);
-        if !asks {
-            return None;
-        }
+        let Some(Phase::Sending(_, accused)) = self.leave(ticket) else { return None };
         let withheld = response == Response::Withheld;
         let heard = match self.asked(shared) {
             Some(asked) => plain::read(response, &asked, now),
             None => hear(response),
         };
         let heard = weigh(heard, withheld, now, shared);
-        self.take_up(ticket, heard, now, shared)
+        self.take_up(ticket, heard, accused, now, shared)
     }
 
     /// What came back is heard once all that it follows is on disk.
@@ -129,10 +126,10 @@ impl Stream {
         &mut self,
         ticket: Ticket,
         heard: Heard,
+        accused: Option<Failure>,
         now: Now,
         shared: &mut Shared,
     ) -> Option<News> {
-        let Some(Phase::Sending(_, accused)) = self.leave(ticket) else { return None };
         if self.breaking.is_some() {
             self.go(now, shared);
             return None;
