@@ -1,30 +1,30 @@
-// node profile.mjs w1|w2|w5 [--n N] [--cpu] [--list] [--memory] [--now] [--seq]
+// node profile.mjs w1|w2|w3|w5 [--n N] [--cpu] [--list] [--memory] [--now] [--seq]
 // Where Bellwether's time goes: the stages of page and worker, and with `--cpu` their functions.
 import fs from 'node:fs';
 import { startServer } from './lib/server.mjs';
 import { list } from './lib/contestants.mjs';
 import { startSync } from './lib/sync.mjs';
-import { bare } from './lib/bare.mjs';
+import { bare, FOREGROUND } from './lib/bare.mjs';
 import { sleep } from './lib/browser.mjs';
 import { fmt, quantile } from './lib/stats.mjs';
 
 const args = process.argv.slice(2);
 const opt = (k, otherwise) => { const i = args.indexOf('--' + k); return i < 0 ? otherwise : args[i + 1]; };
 const [what] = args;
-const n = Number(opt('n', what === 'w1' ? 1000 : 10000));
+const n = Number(opt('n', { w1: 1000, w3: 300 }[what] ?? 10000));
 const [c] = list(['bellwether']);
 
 const srv = await startServer({ prelude: fs.readFileSync(new URL('lib/stages.js', import.meta.url), 'utf8') });
 const sync = what === 'w2' ? await startSync(args.includes('--memory') ? ['--memory'] : []) : undefined;
-const b = await bare();
+const b = await bare(FOREGROUND);
 const page = await b.page(`${srv.origin}/c/${c.id}/bench.html`);
-await page.evaluate(`bench.open(${JSON.stringify({ name: 'p', origin: srv.origin, sync: sync?.origin })})`);
-let worker = await b.attach('service_worker');
+if (what !== 'w3') await page.evaluate(`bench.open(${JSON.stringify({ name: 'p', origin: srv.origin, sync: sync?.origin })})`);
+let worker = what === 'w3' ? undefined : await b.attach('service_worker');
 const read = async (S) => {
   const r = await S('Runtime.evaluate', { expression: 'JSON.stringify(benchStages.splice(0))', returnByValue: true });
   return JSON.parse(r.result.value);
 };
-const sides = () => ({ page: page.S, worker });
+let sides = () => ({ page: page.S, worker });
 
 async function measured(work) {
   for (const S of Object.values(sides())) {
@@ -83,6 +83,15 @@ if (what === 'w2') {
     await page.evaluate(`bench.w2start('sqlite', {})`);
     await page.evaluate('bench.w2end()');
   });
+}
+if (what === 'w3') {
+  // The reader is a second page, in a process of its own.
+  const reader = await b.page(`${srv.origin}/c/${c.id}/bench.html`);
+  for (const it of [page, reader]) await it.evaluate(`bench.w3init(${JSON.stringify({ name: 'p', origin: srv.origin })}, { ack: true }).then(() => 1)`);
+  await page.evaluate(`bench.w3seq({ n: 50, run: 'w', jitter: 4, lostMs: 1000 }).then(() => 1)`);
+  sides = () => ({ writer: page.S, reader: reader.S, worker });
+  worker = await b.attach('service_worker');
+  await measured(() => page.evaluate(`bench.w3seq({ n: ${n}, run: 'r', jitter: 4, lostMs: 1000 }).then(() => 1)`));
 }
 if (what === 'w5') {
   await page.S('ServiceWorker.enable');

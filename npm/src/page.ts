@@ -41,6 +41,8 @@ export class Page extends EventTarget implements Bellwether {
   #isAlone = false;
   #held: Event[] | undefined = [];
   readonly #looks = new Set<() => void>();
+  /** What somebody listens to, or once did. */
+  readonly #heard = new Set<string>();
   #closing: Promise<void> | undefined;
   #settleReady!: { resolve(): void; reject(fault: Error): void };
 
@@ -85,6 +87,11 @@ export class Page extends EventTarget implements Bellwether {
       this.#settleReady = { resolve, reject };
     });
     this.ready.catch(() => {});
+  }
+
+  override addEventListener(type: string, ...more: [any, any?]): void {
+    this.#heard.add(type);
+    super.addEventListener(type, ...more);
   }
 
   get id(): string {
@@ -186,7 +193,7 @@ export class Page extends EventTarget implements Bellwether {
     return this.#closing;
   }
 
-  readonly #sink: Sink = (name, detail) => {
+  readonly #sink: Sink = (name, detail, source, origin, version) => {
     const told = { name, detail } as Told;
     switch (told.name) {
       case "ready":
@@ -198,7 +205,7 @@ export class Page extends EventTarget implements Bellwether {
       case "token":
         return this.#onTokenWanted(told.detail);
       case "state":
-        return this.#state?.onChange(told.detail);
+        return this.#state?.onChange(told.detail, source!, origin!, version!);
       case "clash":
         return this.#state?.onClash(told.detail);
       case "message":
@@ -291,6 +298,8 @@ export class Page extends EventTarget implements Bellwether {
     type: K,
     detail: BellwetherEventMap[K]["detail"],
   ): void {
+    // Most of what happens in a page that shows the state is heard by nobody, and an event takes as long as a read.
+    if (!this.#held && !this.#heard.has(type)) return;
     const event = new CustomEvent(type, { detail });
     if (this.#held) this.#held.push(event);
     else this.dispatchEvent(event);

@@ -14,7 +14,7 @@ import type {
   SharedState,
   StateOptions,
 } from "./shared-state.js";
-import type { Happenings, Leaf, Settle, StateWrite } from "./wasm.js";
+import type { Happenings, Leaves, Settle, StateWrite } from "./wasm.js";
 
 type Values = Readonly<Record<string, unknown>>;
 
@@ -125,11 +125,12 @@ export class PageState implements SharedState {
   };
 
   /** The wasm shows keys otherwise than before. */
-  onChange([changed, source, from, version]: Happenings["state"]): void {
+  onChange(changed: Happenings["state"], source: string, from: number, version: number): void {
     this.#resolve?.();
     this.#version = version;
     const origin = ORIGINS[from]!;
-    const keys = changed.filter((key) => this.#isShared(key) && this.#takes(key, origin));
+    const all = typeof changed === "string" ? [changed] : changed;
+    const keys = all.filter((key) => this.#isShared(key) && this.#takes(key, origin));
     this.#tell({ keys, source, origin, version });
   }
 
@@ -293,8 +294,9 @@ export class PageState implements SharedState {
     const shown = leaving.map((key) => this.#value(key));
     leaving.forEach((key) => this.#own.delete(key));
     const held = this.#held;
-    clearTimeout(this.#timer);
-    [this.#leaving, this.#held] = [leaving, []];
+    if (held.length > 0) clearTimeout(this.#timer);
+    this.#leaving = leaving;
+    this.#held = [];
     try {
       const sent = this.#send(values);
       held.forEach(({ resolve }) => resolve(sent));
@@ -309,7 +311,11 @@ export class PageState implements SharedState {
       // What is the same stays the same object.
       const changed = leaving.filter((key, at) => {
         const leaves = this.#inside.client.state(key);
-        if (leaves && same(put(leaves), values[key])) this.#known.set(key, values[key]);
+        const isShown =
+          leaves !== undefined &&
+          (leaves === json(values[key]) || same(put(leaves), values[key]));
+        if (isShown) this.#known.set(key, values[key]);
+        else this.#known.delete(key);
         const isSame = same(this.#value(key), shown[at]);
         if (isSame) this.#known.set(key, shown[at]);
         return !isSame;
@@ -330,9 +336,9 @@ export class PageState implements SharedState {
       if (this.#strategy(key) === "merge") {
         const before = this.#before.has(key) ? this.#before.get(key) : now;
         const tell = (path: string[], value: unknown) =>
-          writes.push([key, false, json(value), ...path]);
+          writes.push([key, "", json(value) ?? "", ...path]);
         places(again ? to : client.state(key) && before, to, [], tell, again);
-      } else writes.push([key, this.#isBased(key), json(to)]);
+      } else writes.push([key, this.#isBased(key) ? "based" : "", json(to) ?? ""]);
     }
     const commit = { version: this.#version, keys, conflict: false };
     if (writes.length === 0) return Promise.resolve(commit);
@@ -346,7 +352,7 @@ export class PageState implements SharedState {
       };
     });
     const id = client.set(writes, resolves ? 4 : 0, settle);
-    return this.#outcome(id, version, commit, writes.some(([, isBased]) => isBased));
+    return this.#outcome(id, version, commit, writes.some(([, based]) => based !== ""));
   }
 
   async #outcome(
@@ -380,22 +386,26 @@ function checked(patch: Values): Values {
 export function plain(value: unknown): unknown {
   if (value === undefined) return undefined;
   try {
-    return frozen(JSON.parse(JSON.stringify(value, refuseLost)));
+    const text = JSON.stringify(value);
+    refuseLost(value);
+    return frozen(JSON.parse(text));
   } catch (cause) {
     throw appFault("state-invalid", `a value cannot be JSON (${cause}); give plain values`, { cause });
   }
 }
 
-// JSON would leave these out without a word, or make `null` of them. A member that is `undefined` is none.
-function refuseLost(this: unknown, _: string, value: unknown): unknown {
+// JSON would leave these out without a word, or make `null` of them. A member that is `undefined` is none; what says itself
+// what its JSON is, is asked.
+function refuseLost(value: unknown): void {
   const type = typeof value;
-  const isLost =
-    type === "function" ||
-    type === "symbol" ||
-    (type === "number" && !Number.isFinite(value)) ||
-    (type === "undefined" && Array.isArray(this));
-  if (isLost) throw new TypeError(`${type === "number" ? value : type} is no JSON`);
-  return value;
+  if (type === "function" || type === "symbol" || (type === "number" && !Number.isFinite(value))) {
+    throw new TypeError(`${type === "number" ? value : type} is no JSON`);
+  }
+  if (type !== "object" || value === null) return;
+  const { toJSON } = value as { toJSON?: unknown };
+  if (typeof toJSON === "function") return refuseLost(toJSON.call(value, ""));
+  if (Array.isArray(value) && value.includes(undefined)) throw new TypeError("undefined is no JSON");
+  Object.values(value as object).forEach(refuseLost);
 }
 
 function json(value: unknown): string | undefined {
@@ -403,7 +413,8 @@ function json(value: unknown): string | undefined {
 }
 
 /** Puts together what stands at the places of a key, in their order. */
-function put(leaves: Leaf[] | undefined): unknown {
+function put(leaves: Leaves | undefined): unknown {
+  if (typeof leaves === "string") return frozen(JSON.parse(leaves));
   let whole: unknown;
   for (const [text, ...path] of leaves ?? []) {
     whole = place(whole, path, text === undefined ? undefined : JSON.parse(text));
@@ -426,6 +437,8 @@ function place(into: unknown, [name, ...path]: string[], value: unknown): unknow
 /** Whether two values are the same JSON, in whatever order their members are. */
 function same(one: unknown, other: unknown): boolean {
   if (one === other) return true;
+  // Of what is neither object nor array only the same is the same.
+  if (typeof one !== "object" || typeof other !== "object") return false;
   if (!isObject(one) || !isObject(other)) return json(one) === json(other);
   const names = Object.keys(one);
   const isIn = (name: string) => Object.hasOwn(other, name) && same(one[name], other[name]);

@@ -45,7 +45,14 @@ export interface RawOptions {
 }
 
 /** Called by the wasm with what happens; the names are the app's where the app hears of it as it is. */
-export type Sink = <K extends keyof Happenings>(name: K, detail: Happenings[K]) => void;
+export type Sink = <K extends keyof Happenings>(
+  name: K,
+  detail: Happenings[K],
+  // Of a change of what is shown: the page that wrote; 0 for this page, 1 for another, 2 for another device.
+  source?: string,
+  origin?: number,
+  version?: number,
+) => void;
 
 export interface Happenings {
   ready: object;
@@ -54,16 +61,14 @@ export interface Happenings {
   "state-lost": BellwetherEventMap["state-lost"]["detail"];
   "reload-needed": BellwetherEventMap["reload-needed"]["detail"];
   error: Fault;
-  state: Shown;
-  clash: { key: string; base: Leaf[]; local: Leaf[]; remote: Leaf[] };
+  /** Keys that are shown differently, or the only one. Not of what this page has just written. */
+  state: string | string[];
+  clash: { key: string; base: Leaves; local: Leaves; remote: Leaves };
   /** To be answered by {@link Client.token}. */
   token: { user: string; session: string };
   /** Only with `debug`. */
   message: { out: boolean; name: string };
 }
-
-/** A change of what is shown; the origin is 0 for this page, 1 for another, 2 for another device. */
-export type Shown = [keys: string[], source: string, origin: number, version: number];
 
 /** A status as the wasm tells it. */
 export type RawStatus = Omit<Status, "reasons" | "storage"> & {
@@ -120,7 +125,7 @@ export interface Client {
    */
   set(writes: StateWrite[], how: number, settle: Settle<number>): string;
   /** What is shown of a key; or the keys that have a value. */
-  state(key: string): Leaf[] | undefined;
+  state(key: string): Leaves | undefined;
   state(key: undefined): string[];
   /** Or the writes that have lost, and wait for a resolver. */
   state(key: null): Loser[];
@@ -146,16 +151,17 @@ export type What =
   | "record-bodies"
   | "record-end";
 
-/** A write: the key, whether it counts only on what it is built on, its JSON, and the members on the way to the place. */
-export type StateWrite = [
-  key: string,
-  isBased: boolean,
-  json: string | undefined,
-  ...path: string[],
-];
+/**
+ * A write: the key, `based` if it counts only on what it is built on, its JSON, which is empty for a deletion, and the
+ * members on the way to the place.
+ */
+export type StateWrite = [key: string, based: "based" | "", json: string, ...path: string[]];
 
 /** A write that has lost: its event, the page that made it, and each key with the JSON that was written. */
 export type Loser = [id: string, page: string, writes: [key: string, json: string | undefined][]];
+
+/** What stands in a key: the JSON of its value, or what is put together to one, in order. */
+export type Leaves = string | Leaf[];
 
 /** What stands at a place of a key: JSON, and the members on the way to it. */
 export type Leaf = [json: string | undefined, ...path: string[]];

@@ -79,7 +79,8 @@ class FakeClient {
     if (unfit) throw { code: "state-invalid", culprit: "app", message: "a key is empty, or longer than 200 bytes" };
     const id = `patch-${this.written.length + 1}`;
     this.written.push({ id, writes, how, settle });
-    this.#change(() => this.#patches.push({ id, writes }), "local", "page-1");
+    // Whoever writes is not told.
+    this.#patches.push({ id, writes });
     if (this.answersAtOnce) settle(this.version, undefined);
     return id;
   }
@@ -89,13 +90,15 @@ class FakeClient {
     const document = this.#document();
     if (key === undefined) return [...document.keys()].filter((key) => isShown(document.get(key)));
     this.asked.add(key);
-    return document.get(key);
+    const leaves = document.get(key);
+    const isWhole = leaves?.length === 1 && leaves[0].length === 1 && leaves[0][0] !== undefined;
+    return isWhole ? leaves[0][0] : leaves;
   }
 
   /** Others write, each `[key, value, ...path]`; `undefined` deletes. */
   elsewhere(writes, origin = "server", source = "page-2") {
     this.version += 1;
-    const patch = writes.map(([key, value, ...path]) => [key, false, JSON.stringify(value), ...path]);
+    const patch = writes.map(([key, value, ...path]) => [key, "", JSON.stringify(value) ?? "", ...path]);
     this.#change(() => this.#patches.push({ writes: patch }), origin, source);
   }
 
@@ -112,7 +115,8 @@ class FakeClient {
     const differs = (key) => JSON.stringify(shown(before.get(key))) !== JSON.stringify(shown(after.get(key)));
     const keys = [...new Set([...before.keys(), ...after.keys()])].filter(differs);
     const from = ["local", "page", "server"].indexOf(origin);
-    if (keys.length > 0) this.sink("state", [keys, source, from, this.version]);
+    const told = keys.length === 1 ? keys[0] : keys;
+    if (keys.length > 0) this.sink("state", told, source, from, this.version);
   }
 
   // A write ends what is at its place and below.
@@ -121,7 +125,7 @@ class FakeClient {
     for (const [key, , json, ...path] of this.#patches.flatMap(({ writes }) => writes)) {
       const isBelow = ([, ...other]) => path.every((name, at) => other[at] === name);
       const leaves = (document.get(key) ?? []).filter((leaf) => !isBelow(leaf));
-      leaves.push([json, ...path]);
+      leaves.push([json || undefined, ...path]);
       document.set(key, leaves.sort(([, ...one], [, ...other]) => byPlace(one, other)));
     }
     return document;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use bellwether_shared::base::{Culprit, EventId, Fault, LogEpoch, limits};
 use bellwether_shared::bus::{Breaker, Change, Identity, PROTOCOL_MAX, Reply, Request, Sync, Wipe};
 use bellwether_shared::rows::{self, Deliver, Overflow};
-use bellwether_shared::rules::document::Entry;
+use bellwether_shared::rules::document::{Entry, Leaf};
 use bellwether_shared::rules::patch::Write;
 use bellwether_shared::state::{Mirror, patch_of};
 use bellwether_shared::tape::Recording;
@@ -19,7 +19,7 @@ use crate::client::{Bellwether, NewEvent};
 use crate::driver::AskToken;
 use crate::group::Settle;
 use crate::options::{Options, WorkerChoice};
-use crate::status::{Happening, Host, Origin, Status};
+use crate::status::{Happening, Host, Status};
 
 #[wasm_bindgen]
 extern "C" {
@@ -33,6 +33,16 @@ extern "C" {
     pub type Told;
     #[wasm_bindgen(method, js_name = call)]
     fn tell(this: &Told, context: &JsValue, first: &JsValue, second: &JsValue);
+    #[wasm_bindgen(method, js_name = call)]
+    fn show(
+        this: &Told,
+        context: &JsValue,
+        name: &str,
+        keys: &JsValue,
+        source: &str,
+        origin: u32,
+        version: f64,
+    );
 }
 
 /// A page's client of one channel.
@@ -182,27 +192,18 @@ impl Client {
         Ok(())
     }
 
-    /// Writes to the session's document: each an array of the key, whether it counts only on what it is built on, JSON text
-    /// or `undefined`, and the names of members on the way to the place. Gives the event's id at once, and settles with
-    /// how far the log is known. `how` is 4 for a write that waits for a resolver if it loses.
+    /// Writes to the session's document: each an array of the key, `based` if it counts only on what it is built on, JSON text,
+    /// and the names of members on the way to the place; the middle two may be empty. Gives the event's id at once, and
+    /// settles with how far the log is known. `how` is 4 for a write that waits for a resolver if it loses.
     pub fn set(&self, writes: JsValue, how: u32, settle: Told) -> Result<JsValue, JsValue> {
         let driver = self.0.driver();
-        let texts: Vec<(bool, Vec<Option<String>>)> = items(&writes)
-            .map(|write| {
-                let texts = items(&write).map(|part| part.as_string()).collect();
-                (items(&write).nth(1).is_some_and(|based| based.is_truthy()), texts)
-            })
-            .collect();
-        let writes = texts.iter().filter_map(|(is_based, texts)| {
-            let key = texts.first()?.as_deref()?;
-            let base = is_based.then(|| driver.mirror(|mirror| mirror.base(key)));
-            let value = texts.get(2)?.as_deref().map(str::as_bytes);
-            Some(Write {
-                key,
-                path: texts.get(3..)?.iter().flatten().map(|it| &**it).collect(),
-                value,
-                base,
-            })
+        let texts = |write: JsValue| -> Vec<_> { items(&write).map(|part| text(&part)).collect() };
+        let lists: Vec<Vec<Box<str>>> = items(&writes).map(texts).collect();
+        let writes = lists.iter().filter_map(|parts| {
+            let [key, based, json, path @ ..] = &parts[..] else { return None };
+            let base = (!based.is_empty()).then(|| driver.mirror(|mirror| mirror.base(key)));
+            let value = (!json.is_empty()).then_some(json.as_bytes());
+            Some(Write { key, path: path.iter().map(|name| &**name).collect(), value, base })
         });
         let made = driver.write_state(writes.collect(), EventFlags(how), settling(settle, number));
         Ok(made.map_err(thrown)?.as_str().into())
@@ -274,6 +275,12 @@ fn losers(mirror: &Mirror) -> Vec<JsValue> {
 }
 
 fn leaves(entry: &Entry) -> JsValue {
+    // Most keys are one value, for which somebody may be waiting.
+    if let [Leaf { path, value: Some(json), .. }] = &entry.leaves[..]
+        && path.is_empty()
+    {
+        return core::str::from_utf8(json).map_or(JsValue::UNDEFINED, JsValue::from_str);
+    }
     list(entry.leaves.iter().map(|leaf| {
         let json = leaf.value.as_ref().and_then(|json| core::str::from_utf8(json).ok());
         let json = json.map_or(JsValue::UNDEFINED, JsValue::from_str);
@@ -375,8 +382,18 @@ fn asking(sink: Told) -> AskToken {
 }
 
 fn tell(sink: &Told, happening: &Happening) {
+    // Somebody is waiting for it, and each member of an object would be a step of its own.
+    if let Happening::State { keys, source, origin, version } = happening {
+        let keys = match &keys[..] {
+            [key] => JsValue::from_str(key),
+            keys => list(keys.iter().map(|key| JsValue::from_str(key))),
+        };
+        let (none, version) = (JsValue::UNDEFINED, *version as f64);
+        return sink.show(&none, "state", &keys, &source.text(), *origin as u32, version);
+    }
     let detail = Members::none();
     let name = match happening {
+        Happening::State { .. } => return,
         Happening::Ready => "ready",
         Happening::Status(status) => {
             show_status(&detail, status);
@@ -396,17 +413,6 @@ fn tell(sink: &Told, happening: &Happening) {
             detail.set_text("from", &text(from));
             detail.set_text("to", &text(to));
             "state-lost"
-        }
-        Happening::State { keys, source, origin, version } => {
-            let keys = list(keys.iter().map(|key| JsValue::from_str(key)));
-            let origin = match origin {
-                Origin::Local => 0,
-                Origin::Page => 1,
-                Origin::Server => 2,
-            };
-            // Without names, each of which would be written anew: somebody is waiting for it.
-            let detail = [keys, source.text().into(), number(origin), number(*version)];
-            return sink.tell(&JsValue::UNDEFINED, &"state".into(), &list(detail.into_iter()));
         }
         Happening::Clash(clash) => {
             detail.set_text("key", &clash.key);

@@ -51,7 +51,7 @@ impl Driver {
         look(&self.document.mirror.borrow())
     }
 
-    /// Writes to the document; gives the event's id at once. `settle` is told how far the log was known when it was
+    /// Writes to the document; gives the event's id at once, and tells nobody here: whoever writes knows. `settle` is told how far the log was known when it was
     /// durable. One that names a base is filled in, and may be refused yet.
     pub(crate) fn write_state(
         self: &Rc<Self>,
@@ -96,7 +96,7 @@ impl Driver {
         // Before anything else, since they are waiting.
         self.say(&Word::Patch { session: &stream.session, sealed: &sealed });
         let row = to_cbor(&JournalRow::new(&stream, &sealed, now.wall));
-        let seen = self.document.mirror.borrow_mut().on_patch(now, &sealed);
+        self.document.mirror.borrow_mut().on_written(now, &event, &patch, sealed);
         let session = stream.session;
         let (driver, of) = (Rc::clone(self), id.clone());
         let stored: Settle<u64> = Box::new(move |result| {
@@ -108,7 +108,6 @@ impl Driver {
             self.say(&Word::Withdrawn { session: &session, id });
             return Err(fault);
         }
-        self.show(seen, self.me, Origin::Local);
         Ok(id)
     }
 

@@ -1,5 +1,7 @@
-//! Group commit: events that are enqueued while a transaction is under way share the next one (OUT-1). Only a full
-//! group does not wait for the one before, so that the disk works while a long turn goes on enqueueing.
+//! Group commit: events that are enqueued in one turn share a transaction, and so do those that are enqueued while two are
+//! under way (OUT-1). The second waits in the database for the first, so that nothing is lost between them; a third would
+//! only keep its events apart from others that are about to come. A full group waits for none of them, so that the disk works
+//! while a long turn goes on enqueueing.
 //!
 //! What always holds: an event is settled once, after the transaction that wrote it is complete or has failed;
 //! rows are written in the order of enqueueing, for a database runs transactions that write to one store in the
@@ -84,7 +86,7 @@ impl Group {
         self.waiting.borrow_mut().push(Waiting { settle, urgent });
         Ok(match self.writing.borrow().len() {
             0 | 1 if rows.len() >= limits::GROUP_ROWS_MAX => Begin::Now,
-            0 if !self.expected.replace(true) => Begin::Soon,
+            0 | 1 if !self.expected.replace(true) => Begin::Soon,
             _ => Begin::Later,
         })
     }
@@ -97,7 +99,7 @@ impl Group {
         if rows == 0 && under_way == 0 {
             take(&mut *self.over.borrow_mut()).into_iter().for_each(|over| over());
         }
-        if rows == 0 || under_way > 0 && rows < limits::GROUP_ROWS_MAX {
+        if rows == 0 || under_way > 1 && rows < limits::GROUP_ROWS_MAX {
             return None;
         }
         let (number, (rows, waiting)) = (self.begun.get(), self.take());

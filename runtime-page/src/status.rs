@@ -93,11 +93,11 @@ impl Status {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// It was made here.
-    Local,
+    Local = 0,
     /// Another page has told of it.
-    Page,
+    Page = 1,
     /// The coordinator has heard of it, or the disk has it.
-    Server,
+    Server = 2,
 }
 
 /// Something the app may want to hear of.

@@ -1,5 +1,7 @@
 //! Randomness of the operating system.
 
+use core::cell::RefCell;
+
 use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen]
@@ -9,12 +11,24 @@ extern "C" {
     fn get_random_values(bytes: &mut [u8]);
 }
 
-/// `N` random bytes; at most 65 536, which is as much as a browser gives at once.
+/// Bytes of which nobody has been given those before `left`.
+struct Stock {
+    bytes: [u8; STOCK_BYTES],
+    left: usize,
+}
+
+thread_local! {
+    static STOCK: RefCell<Stock> = const { RefCell::new(Stock { bytes: [0; STOCK_BYTES], left: 0 }) };
+}
+
+/// `N` random bytes; at most 256.
+///
+/// They are fetched in stock: to ask the browser takes longer than to write an event down.
 #[must_use]
 pub fn bytes<const N: usize>() -> [u8; N] {
-    const { assert!(N <= 65_536) };
+    const { assert!(N <= STOCK_BYTES) };
     let mut bytes = [0; N];
-    get_random_values(&mut bytes);
+    fill(&mut bytes);
     bytes
 }
 
@@ -23,3 +37,19 @@ pub fn bytes<const N: usize>() -> [u8; N] {
 pub fn seed() -> u64 {
     u64::from_le_bytes(bytes())
 }
+
+fn fill(to: &mut [u8]) {
+    STOCK.with_borrow_mut(|stock| {
+        for byte in to {
+            if stock.left == 0 {
+                get_random_values(&mut stock.bytes);
+                stock.left = STOCK_BYTES;
+            }
+            stock.left -= 1;
+            *byte = stock.bytes.get(stock.left).copied().unwrap_or_default();
+        }
+    });
+}
+
+/// How many are fetched at once.
+const STOCK_BYTES: usize = 256;

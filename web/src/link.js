@@ -149,7 +149,7 @@ export class Link {
     try {
       this.#peers ??= new BroadcastChannel(`bellwether:${this.#channel}`);
       this.#peers.onmessage = ({ data }) => {
-        if (data instanceof Uint8Array && data.length <= BUS_BYTES_MAX) this.#tell(PEER, data);
+        if (data instanceof Uint8Array && data.length <= BUS_BYTES_MAX) this.#hear(PEER, data);
       };
     } catch {
       // Said nothing to.

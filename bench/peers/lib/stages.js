@@ -43,5 +43,13 @@
   globalThis.addEventListener?.('message', () => note('message', now()));
   note('script begins', now());
   const posted = (object) => timed(object, 'postMessage', 'post', ([message]) => `${message?.bytes?.byteLength ?? message?.m?.byteLength ?? ''}`);
-  [globalThis.MessagePort, globalThis.ServiceWorker, globalThis.Client].forEach((it) => posted(it?.prototype));
+  [globalThis.MessagePort, globalThis.ServiceWorker, globalThis.Client, globalThis.BroadcastChannel].forEach((it) => posted(it?.prototype));
+  // What a listener does with a message, from the moment it is called.
+  for (const of of [globalThis.MessagePort, globalThis.BroadcastChannel]) {
+    const { get, set } = Object.getOwnPropertyDescriptor(of.prototype, 'onmessage');
+    const heard = (f) => (event) => { const from = now(); f(event); note(`${of.name} heard`, from, `${event.data?.byteLength ?? ''}`); };
+    Object.defineProperty(of.prototype, 'onmessage', { get, set(f) { set.call(this, f && heard(f)); } });
+  }
+  globalThis.benchNote = note;
+  globalThis.benchNow = now;
 })();

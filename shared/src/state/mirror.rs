@@ -173,19 +173,35 @@ impl Mirror {
         }
     }
 
-    /// A page has written, this one or another. What is no patch is none.
+    /// Another page has written. What is no patch is none.
     pub fn on_patch(&mut self, now: Now, sealed: &[u8]) -> News {
         let Some((event, patch)) = opened(sealed) else { return News::default() };
         let made = Some(event.stamp);
         if self.pending.iter().any(|it| it.id == event.id) || self.over.contains(&event.id) {
             return News { made, ..News::default() };
         }
-        let stand = Stand::Tentative(now.mono);
-        let (sealed, reads) = (sealed.to_vec(), self.reads);
-        let since = Some(now.mono);
-        let keys = self.show(now, &event, &patch);
-        self.pending.push(Pending { stand, id: event.id, sealed, reads, since });
+        let keys = self.on_written(now, &event, &patch, sealed.to_vec());
         News { keys, made, ..News::default() }
+    }
+
+    /// A page has written, and this is what. Gives the keys that are shown differently.
+    pub fn on_written(
+        &mut self,
+        now: Now,
+        event: &Event<'_>,
+        patch: &Patch<'_>,
+        sealed: Vec<u8>,
+    ) -> Vec<Box<str>> {
+        let (stand, since) = (Stand::Tentative(now.mono), Some(now.mono));
+        let keys = self.show(now, event, patch);
+        self.pending.push(Pending {
+            stand,
+            id: event.id.clone(),
+            sealed,
+            reads: self.reads,
+            since,
+        });
+        keys
     }
 
     /// It is durable, at this place in the journal. Whether this page has heard of it before.
