@@ -12,7 +12,7 @@ use core::time::Duration;
 use std::rc::Rc;
 
 use bellwether_shared::base::{Culprit, EventId, Fault, Mono, PageId};
-use bellwether_shared::bus::{Changed, Envelope, Identity, Reply, Request, Word};
+use bellwether_shared::bus::{Changed, Envelope, Folded, Identity, Over, Reply, Request, Word};
 use bellwether_shared::rows::{JournalRow, Key, StreamKey, document_prefix};
 use bellwether_shared::rules::document::Entry;
 use bellwether_shared::rules::patch::{Patch, Write};
@@ -32,6 +32,8 @@ pub(crate) struct Document {
     /// A read of the whole disk is under way, and whether another is to follow.
     reading: Cell<bool>,
     again: Cell<bool>,
+    /// Reads of its rows alone that are under way.
+    looking: Cell<u32>,
     read: RefCell<Vec<Box<dyn FnOnce()>>>,
     /// What became durable here, and the other pages have not been told of yet.
     untold: RefCell<Vec<Vec<u8>>>,
@@ -212,16 +214,29 @@ impl Driver {
         if !self.mirror(|mirror| *mirror.session() == *changed.session) {
             return;
         }
+        let looking = self.document.looking.get();
+        // What is being read is older than what is told now.
+        if let Some(folded) = changed.folded.as_ref().filter(|_| looking == 0)
+            && let Some(seen) = self.fold(&changed.over, folded)
+        {
+            return self.show_confirmed(seen);
+        }
+        self.document.looking.set(looking + 1);
         let prefix = document_prefix(&changed.session);
         let driver = Rc::clone(self);
         let read = move |found: Result<[Pairs; 2], _>| {
+            driver.document.looking.set(driver.document.looking.get() - 1);
             let Ok([rows, _]) = found else { return driver.read_document() };
             let now = clock::now();
             let seen = driver.document.mirror.borrow_mut().on_changed(now, &changed.over, &rows);
-            let source = driver.source_of(&seen);
-            driver.show(seen, source, Origin::Server);
+            driver.show_confirmed(seen);
         };
         self.journal.read_document(&prefix, false, Box::new(read));
+    }
+
+    // A function of its own, so that the borrow ends before anybody is told.
+    fn fold(&self, over: &[Over], folded: &Folded) -> Option<Seen> {
+        self.document.mirror.borrow_mut().on_folded(clock::now(), over, folded)
     }
 
     /// The coordinator has nothing left to send.
@@ -263,8 +278,7 @@ impl Driver {
                 let now = clock::now();
                 let seen =
                     driver.document.mirror.borrow_mut().on_read(now, number, &rows, &journal);
-                let source = driver.source_of(&seen);
-                driver.show(seen, source, Origin::Server);
+                driver.show_confirmed(seen);
             }
             waiting.into_iter().for_each(|done| done());
             if driver.document.again.replace(false) || !driver.document.read.borrow().is_empty() {
@@ -294,12 +308,13 @@ impl Driver {
         self.read_document();
     }
 
-    fn source_of(&self, seen: &Seen) -> PageId {
+    fn show_confirmed(&self, seen: Seen) {
         let writer = |mirror: &Mirror| {
             let entry: Option<&Entry> = seen.keys.first().and_then(|key| mirror.get(key));
             entry.map(last_writer)
         };
-        self.mirror(writer).unwrap_or_default()
+        let source = self.mirror(writer).unwrap_or_default();
+        self.show(seen, source, Origin::Server);
     }
 
     fn show(&self, seen: Seen, source: PageId, origin: Origin) {

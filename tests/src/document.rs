@@ -40,6 +40,8 @@ pub struct Shown {
     /// A read of the whole disk is under way, and whether another is to follow.
     pub(crate) reading: bool,
     again: bool,
+    /// Reads of its rows alone that are under way.
+    looking: u32,
     /// What other pages have said, each with who, in the order of saying.
     pub(crate) words: Vec<(PageId, Vec<u8>)>,
     /// Patches that it has heard of from another page: from which, and when by its own clock.
@@ -96,6 +98,7 @@ impl Shown {
             clock: Hlc::default(),
             reading: false,
             again: false,
+            looking: 0,
             words: Vec::new(),
             heard: BTreeMap::new(),
             failed: false,
@@ -286,10 +289,15 @@ impl World {
 
     /// A coordinator has said that the document has changed.
     pub(crate) fn on_changed(&mut self, device: usize, id: PageId, changed: Changed) {
-        if self.shown(device, id).is_some()
-            && &*changed.session == SESSION
-            && !self.planted.changes_unheard
-        {
+        let planted = self.planted;
+        let Some((now, shown)) = self.shown(device, id) else { return };
+        if &*changed.session != SESSION || planted.changes_unheard {
+            return;
+        }
+        let folded = changed.folded.as_ref().filter(|_| shown.looking == 0);
+        let folded = folded.and_then(|it| shown.mirror.on_folded(now, &changed.over, it));
+        if folded.is_none() {
+            shown.looking += 1;
             self.later(device, id, 0, What::Look(Look::Changed(changed)));
         }
     }
@@ -344,6 +352,7 @@ impl World {
         self.fact(&told, || format!("{device}.page{page} < {told}"));
         let Some((now, shown)) = self.shown(device, id) else { return };
         shown.failed |= found.is_err();
+        shown.looking -= u32::from(matches!(look, Look::Changed(_)));
         match (look, found) {
             (Look::Changed(changed), Ok(found)) => {
                 shown.mirror.on_changed(now, &changed.over, &found.rows);

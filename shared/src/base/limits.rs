@@ -50,6 +50,8 @@ pub const COMPRESS_BYTES_MIN: usize = 4 * 1024;
 pub const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// One message between a page and the coordinator.
 pub const BUS_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Rows of a document that go with the word that they have changed; pages read more from the disk.
+pub const FOLDED_BYTES_MAX: usize = 32 * 1024;
 /// Items of a list, in whatever row or message: an item of one byte takes a hundred in memory.
 pub const LIST_ITEMS_MAX: usize = 64 * 1024;
 /// A result that the app's effect gives back for one event, as JSON text.

@@ -14,6 +14,6 @@ mod peer;
 mod request;
 
 pub use envelope::{BusFault, Envelope, PROTOCOL_MAX, PROTOCOL_MIN};
-pub use notice::{Breaker, Changed, Notice, Over, Reply, Status, Sync, Welcome};
+pub use notice::{Breaker, Changed, Folded, Notice, Over, Reply, Status, Sync, Welcome};
 pub use peer::Word;
 pub use request::{Change, Farewell, Hello, Identity, Network, Request, TokenGiven, Wipe};

@@ -1,5 +1,7 @@
 //! What the coordinator says to pages.
 
+use minicbor::bytes::ByteVec;
+
 use super::BusFault;
 use super::envelope::Envelope;
 use super::request::Identity;
@@ -249,9 +251,22 @@ pub struct Changed {
     pub keys: Vec<Box<str>>,
     /// Patches that are a part of it now, or never will be.
     pub over: Vec<Over>,
+    /// What has changed, where it is little and nothing else has; else the disk has to be read.
+    pub folded: Option<Folded>,
 }
 
-array!(Changed { 0: session, 1: keys, 2: over });
+array!(Changed { 0: session, 1: keys, 2: over, 3: folded });
+
+/// The log was folded on from a known offset, and nothing else was written of the document.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Folded {
+    /// How far the log was known before.
+    pub since: u64,
+    /// The rows that were written, with their keys; how far the log is known is one of them.
+    pub rows: Vec<(Box<str>, ByteVec)>,
+}
+
+array!(Folded { 0: since, 1: rows });
 
 /// A patch that has come to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -63,8 +63,8 @@ impl Coordinator {
                 let batch = self.batch(ops, strict);
                 self.effects.push_back(Effect::Commit { ticket, batch });
             }
-            state::Effect::Changed { session, keys, over } => {
-                let notice = Notice::Changed(Changed { session, keys, over });
+            state::Effect::Changed { session, keys, over, folded } => {
+                let notice = Notice::Changed(Changed { session, keys, over, folded });
                 self.send(To::All, RequestId(0), &notice);
             }
             state::Effect::Renewed { session, epoch } => {

@@ -3,7 +3,7 @@
 use core::fmt::{self, Write};
 
 use super::{Did, Fact, Life, Recorded, Step};
-use crate::bus::{Change, Changed, Envelope, Identity, Notice, Request};
+use crate::bus::{Change, Changed, Envelope, Folded, Identity, Notice, Request};
 use crate::coordinator::{self, Input, To};
 use crate::outbox::Response;
 use crate::page::{self, Asked};
@@ -283,8 +283,15 @@ impl fmt::Display for page::Effect {
             }
             Self::Trouble(fault) => write!(f, "trouble: {}", fault.code),
             Self::Changed(changed) => {
-                let Changed { session, keys, over } = changed;
-                write!(f, "{} keys of {session} have changed, {} are over", keys.len(), over.len())
+                let Changed { session, keys, over, folded } = changed;
+                write!(
+                    f,
+                    "{} keys of {session} have changed, {} are over",
+                    keys.len(),
+                    over.len()
+                )?;
+                let of = |folded: &Folded| write!(f, ", {} rows told", folded.rows.len());
+                folded.as_ref().map_or(Ok(()), of)
             }
             Self::ReloadNeeded(build) => write!(f, "reload needed: {build}"),
         }

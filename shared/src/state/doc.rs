@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use minicbor::bytes::ByteVec;
 
 use super::{Taken, page_path, patch_of, snapshot_path};
-use crate::base::{EventId, LogEpoch, Mono, Now, SortedMap, Stamp, Ticket, Wall};
-use crate::bus::{Identity, Over};
+use crate::base::{EventId, LogEpoch, Mono, Now, SortedMap, Stamp, Ticket, Wall, limits};
+use crate::bus::{Folded, Identity, Over};
 use crate::rows::{
     AheadRow, DoneEntry, EntryRow, FoldRow, JournalRow, Key, LoserRow, Op, Place, ROW_VERSION,
     Reason, Store, StreamKey, document_prefix, read,
@@ -25,6 +25,7 @@ use crate::wire::{
 pub(super) struct News {
     pub(super) keys: Vec<Box<str>>,
     pub(super) over: Vec<Over>,
+    pub(super) folded: Option<Folded>,
 }
 
 impl News {
@@ -47,6 +48,9 @@ pub(super) struct Doc {
     pub(super) loaded: bool,
     /// How far the log is known; not at all before the first snapshot.
     fold: Option<Fold>,
+    /// What the disk says of that, and whether other rows than keys were written since pages were told of it.
+    on_disk: Option<Fold>,
+    beside: bool,
     /// The log cannot be read on from there.
     stale: bool,
     entries: SortedMap<Box<str>, Entry>,
@@ -118,6 +122,9 @@ impl Doc {
             wanted: false,
             loaded: false,
             fold: None,
+            on_disk: None,
+            // The coordinator before may not have told.
+            beside: true,
             stale: false,
             entries: SortedMap::new(),
             ahead: SortedMap::new(),
@@ -292,6 +299,7 @@ impl Doc {
                 Some(Place::Loser(_)) | None => {}
             }
         }
+        self.on_disk = self.fold;
         self.catch_up();
         self.wants_pull |= !self.ahead.is_empty();
     }
@@ -509,6 +517,8 @@ impl Doc {
         let mut ops = core::mem::take(&mut self.ops);
         let apart = ops.len();
         ops.append(&mut self.folded);
+        self.beside |= ops.iter().any(|op| op.store() == Store::Document);
+        let alone_from = ops.len();
         let store = Store::Document;
         let changed = core::mem::take(&mut self.changed);
         for key in changed.keys() {
@@ -526,6 +536,8 @@ impl Doc {
             let Fold { epoch, offset, alone } = fold;
             let row = to_cbor(&FoldRow { version: ROW_VERSION, epoch, offset, alone });
             ops.push(Op::Put { store, key: Place::Fold.key(session), row });
+            self.news.folded = self.told(ops.get(alone_from..).unwrap_or_default());
+            self.on_disk = Some(fold);
         }
         Written {
             folds: ops.len() > apart,
@@ -536,8 +548,29 @@ impl Doc {
         }
     }
 
+    // The rows that pages can be told instead of being sent to the disk. A page that knows the log as far as it was known
+    // before has all others, since these are what the log makes of them.
+    fn told(&mut self, written: &[Op]) -> Option<Folded> {
+        if core::mem::take(&mut self.beside) {
+            return None;
+        }
+        let (before, fold) = (self.on_disk?, self.fold?);
+        if (before.epoch, before.alone) != (fold.epoch, fold.alone) {
+            return None;
+        }
+        let mut bytes = 0;
+        let mut rows = Vec::new();
+        for op in written {
+            let Op::Put { key: Key::Text(key), row, .. } = op else { return None };
+            bytes += key.len() + row.len();
+            rows.push((key.clone(), ByteVec::from(row.clone())));
+        }
+        (bytes <= limits::FOLDED_BYTES_MAX).then_some(Folded { since: before.offset, rows })
+    }
+
     /// What of it depends on nothing else.
     pub(super) fn take_apart(&mut self) -> Written {
+        self.beside |= self.ops.iter().any(|op| op.store() == Store::Document);
         Written { ops: core::mem::take(&mut self.ops), ..Written::default() }
     }
 

@@ -17,9 +17,11 @@
 use core::time::Duration;
 use std::collections::VecDeque;
 
+use minicbor::bytes::ByteVec;
+
 use super::patch_of;
 use crate::base::{EventId, Mono, Now, PageId, SortedMap, Stamp, limits};
-use crate::bus::Over;
+use crate::bus::{Folded, Over};
 use crate::rows::{
     AheadRow, EntryRow, FoldRow, JournalRow, Key, LoserRow, Place, document_prefix, read,
 };
@@ -81,6 +83,8 @@ pub struct Mirror {
     session: Box<str>,
     /// How far the log is known.
     version: u64,
+    /// That, as the row says it from which all of what is confirmed was read.
+    fold: Option<FoldRow>,
     confirmed: SortedMap<Box<str>, Entry>,
     pending: Vec<Pending>,
     /// Of keys with something pending what is shown.
@@ -227,11 +231,31 @@ impl Mirror {
 
     /// The coordinator names patches that have come to their end, and the rows of the document are these.
     pub fn on_changed(&mut self, now: Now, over: &[Over], rows: &[(Key, Vec<u8>)]) -> News {
-        let ends = |it: &Pending| over.iter().any(|over| over.id == it.id);
-        let keep = |it: &Pending| !ends(it);
+        self.end(now, over, rows, true)
+    }
+
+    /// The same, and the rows that were written of it are these. None if more has been written than this page knows of: then
+    /// the disk is to be read, as it is while it is being read.
+    pub fn on_folded(&mut self, now: Now, over: &[Over], folded: &Folded) -> Option<News> {
+        let row = |(key, row): &(Box<str>, ByteVec)| (Key::Text(key.clone()), row.to_vec());
+        let rows: Vec<(Key, Vec<u8>)> = folded.rows.iter().map(row).collect();
+        let fold = read::<FoldRow>(&rows.last()?.1).ok()?;
+        let known = self.fold.filter(|it| (it.epoch, it.alone) == (fold.epoch, fold.alone))?;
+        let rows = match known.offset {
+            _ if self.reading => return None,
+            offset if offset == folded.since => &rows[..],
+            // The disk was read after it was written.
+            offset if offset >= fold.offset => &[],
+            _ => return None,
+        };
+        Some(self.end(now, over, rows, false))
+    }
+
+    fn end(&mut self, now: Now, over: &[Over], rows: &[(Key, Vec<u8>)], whole: bool) -> News {
+        let keep = |it: &Pending| !over.iter().any(|over| over.id == it.id);
         self.over.extend(over.iter().map(|over| over.id.clone()));
         self.over.drain(..self.over.len().saturating_sub(OVER_MAX));
-        self.renew(now, rows, None, &keep)
+        self.renew(now, rows, whole, None, &keep)
     }
 
     /// All of the disk is about to be read. Gives the number of the read.
@@ -264,20 +288,25 @@ impl Mirror {
             Stand::Queued(_) => it.reads >= read,
             Stand::Ahead(_) => false,
         };
-        self.renew(now, rows, Some(journal), &keep)
+        self.renew(now, rows, true, Some(journal), &keep)
     }
 
     fn renew(
         &mut self,
         now: Now,
         rows: &[(Key, Vec<u8>)],
+        whole: bool,
         journal: Option<&[(u64, Vec<u8>)]>,
         keep: &dyn Fn(&Pending) -> bool,
     ) -> News {
         let prefix = document_prefix(&self.session);
-        let mut confirmed = SortedMap::new();
+        let mut confirmed = self.confirmed.clone();
         let mut pending: Vec<Pending> = Vec::new();
-        let losers = core::mem::take(&mut self.losers);
+        let losers = self.losers.clone();
+        if whole {
+            (confirmed, self.fold) = Default::default();
+            self.losers.clear();
+        }
         let reads = self.reads;
         let add = |pending: &mut Vec<Pending>, stand, sealed: &[u8]| {
             if let Some((event, _)) = opened(sealed)
@@ -290,7 +319,8 @@ impl Mirror {
         for (key, row) in rows {
             match Place::of(key, &prefix) {
                 Some(Place::Fold) => {
-                    self.version = read::<FoldRow>(row).map_or(0, |row| row.offset);
+                    self.fold = read(row).ok();
+                    self.version = self.fold.map_or(0, |fold| fold.offset);
                 }
                 Some(Place::Key(key)) => {
                     if let Ok(row) = read::<EntryRow>(row) {
@@ -323,7 +353,7 @@ impl Mirror {
             }
         }
         // One that is ahead is read again each time.
-        let kept = |it: &&Pending| keep(it) && !matches!(it.stand, Stand::Ahead(_));
+        let kept = |it: &&Pending| keep(it) && !(whole && matches!(it.stand, Stand::Ahead(_)));
         for before in self.pending.iter().filter(kept) {
             if !pending.iter().any(|it| it.id == before.id) {
                 pending.push(before.clone());

@@ -25,7 +25,7 @@ pub use self::mirror::{Clash, Mirror, News as Seen, writer as last_writer};
 use crate::base::{
     Culprit, EventId, Fault, LogEpoch, Mono, Now, Rng, SortedMap, Ticket, Wall, decimal,
 };
-use crate::bus::{Identity, Over};
+use crate::bus::{Folded, Identity, Over};
 use crate::rows::{DoneEntry, Key, Op, StreamKey};
 use crate::rules::patch::Patch;
 use crate::wire::{Event, EventKind, LogPage, Snapshot, decode};
@@ -66,6 +66,8 @@ pub enum Effect {
         keys: Vec<Box<str>>,
         /// Patches that are a part of it now, or never will be.
         over: Vec<Over>,
+        /// What was written, if it was little and nothing else was.
+        folded: Option<Folded>,
     },
     /// The session's log lives another life.
     Renewed {
@@ -290,9 +292,9 @@ impl State {
     /// A transaction is complete.
     pub fn on_committed(&mut self, ticket: Ticket) {
         let Some(Writing { session, news, .. }) = self.writing.remove(&ticket) else { return };
-        let News { keys, over } = news;
+        let News { keys, over, folded } = news;
         if !keys.is_empty() || !over.is_empty() {
-            self.effects.push_back(Effect::Changed { session, keys, over });
+            self.effects.push_back(Effect::Changed { session, keys, over, folded });
         }
     }
 
@@ -346,8 +348,9 @@ impl State {
                 writing.insert(ticket, Writing { session, folds, news, ordered });
                 effects.push_back(Effect::Commit { ticket, ops, outcomes });
             } else if !news.over.is_empty() {
-                let News { keys, over } = news;
-                effects.push_back(Effect::Changed { session: session.clone(), keys, over });
+                let News { keys, over, folded } = news;
+                let session = session.clone();
+                effects.push_back(Effect::Changed { session, keys, over, folded });
             }
             let busy = tasks.values().any(|(_, of)| of == session);
             if busy || doc.again.is_some_and(|at| at > now.mono) {

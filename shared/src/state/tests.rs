@@ -58,6 +58,9 @@ struct World {
     refuses: bool,
     last: u64,
     told: Vec<String>,
+    /// A page that is told of it all, and how often it did not have to read the disk.
+    mirror: Mirror,
+    folded: usize,
     ms: u64,
 }
 
@@ -73,6 +76,8 @@ impl World {
             refuses: false,
             last: 0,
             told: Vec::new(),
+            mirror: Mirror::new("s"),
+            folded: 0,
             ms: 0,
         }
     }
@@ -189,7 +194,8 @@ impl World {
                     }
                     self.state.on_committed(ticket);
                 }
-                Effect::Changed { mut keys, over, .. } => {
+                Effect::Changed { mut keys, over, folded, .. } => {
+                    self.is_told(now, &over, folded);
                     keys.sort();
                     let over = over.iter().map(|over| match &over.refused {
                         Some(reason) => format!("{} {}", over.id, reason.code),
@@ -206,6 +212,26 @@ impl World {
                 }
             }
         }
+    }
+
+    /// A page is told, and shows then what one shows that reads the disk.
+    fn is_told(&mut self, now: Now, over: &[Over], folded: Option<Folded>) {
+        let rows: Vec<_> = self.rows.clone().into_iter().collect();
+        let seen = folded.and_then(|folded| self.mirror.on_folded(now, over, &folded));
+        match seen {
+            Some(_) => self.folded += 1,
+            None => drop(self.mirror.on_changed(now, over, &rows)),
+        }
+        let mut fresh = Mirror::new("s");
+        fresh.on_changed(now, &[], &rows);
+        let shows = |mirror: &Mirror| {
+            let entries = mirror.keys().into_iter().map(|key| {
+                let entry = mirror.get(&key).cloned();
+                (key, entry)
+            });
+            (mirror.version(), mirror.losers().to_vec(), entries.collect::<BTreeMap<_, _>>())
+        };
+        assert_eq!(shows(&self.mirror), shows(&fresh));
     }
 
     fn told(&mut self) -> Vec<String> {
@@ -261,6 +287,7 @@ fn what_is_new_is_pulled_page_by_page_and_folded_in_its_order() {
     world.agrees();
     let told = world.told().join("; ");
     assert!(told.ends_with("settled 99 "), "{told}");
+    assert!(world.folded > 0, "the page did not have to read the disk each time");
 }
 
 #[test]

@@ -10,8 +10,8 @@ use bellwether_shared::base::{
     Seq, Stamp, Wall,
 };
 use bellwether_shared::bus::{
-    Breaker, Change, Changed, Envelope, Farewell, Hello, Identity, Network, Notice, Over, Reply,
-    Request, Status, Sync, TokenGiven, Welcome, Wipe,
+    Breaker, Change, Changed, Envelope, Farewell, Folded, Hello, Identity, Network, Notice, Over,
+    Reply, Request, Status, Sync, TokenGiven, Welcome, Wipe,
 };
 use bellwether_shared::rows::{
     Ahead, AheadRow, Config, CursorRow, DeadRow, Deliver, DeviceRow, DoneEntry, DoneRow, EntryRow,
@@ -350,6 +350,19 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
                 session: "s".into(),
                 keys: vec!["theme".into()],
                 over: vec![Over::taken(id()), Over { id: id(), refused: Some(reason()) }],
+                folded: None,
+            }),
+        ),
+        (
+            "notice-changed-folded",
+            Notice::Changed(Changed {
+                session: "s".into(),
+                keys: vec!["theme".into()],
+                over: vec![Over::taken(id())],
+                folded: Some(Folded {
+                    since: 7,
+                    rows: vec![("1 s k theme".into(), b"row".to_vec().into())],
+                }),
             }),
         ),
         (

@@ -5,8 +5,8 @@ use bellwether_shared::base::{
     Seq, Stamp, Wall,
 };
 use bellwether_shared::bus::{
-    Change, Changed, Farewell, Hello, Identity, Network, Notice, Over, Reply, Request, Status,
-    Sync, TokenGiven, Welcome, Wipe,
+    Change, Changed, Farewell, Folded, Hello, Identity, Network, Notice, Over, Reply, Request,
+    Status, Sync, TokenGiven, Welcome, Wipe,
 };
 use bellwether_shared::rows::{
     Ahead, Config, CursorRow, DeadRow, Deliver, DeviceRow, DoneEntry, DoneRow, FlightRow, HostKind,
@@ -474,8 +474,10 @@ pub(crate) fn notice() -> impl Strategy<Value = Notice> {
         .prop_map(|(what, session, from, to)| Notice::StateLost { what, session, from, to });
     let over = (id(), of(reason())).prop_map(|(id, refused)| Over { id, refused });
     let over = prop::collection::vec(over, 0..4);
-    let changed = (text(), prop::collection::vec(text(), 0..4), over)
-        .prop_map(|(session, keys, over)| Changed { session, keys, over });
+    let rows = prop::collection::vec((text(), bytes()), 0..4);
+    let folded = (number(), rows).prop_map(|(since, rows)| Folded { since, rows });
+    let changed = (text(), prop::collection::vec(text(), 0..4), over, of(folded))
+        .prop_map(|(session, keys, over, folded)| Changed { session, keys, over, folded });
     prop_oneof![
         changed.prop_map(Notice::Changed),
         status().prop_map(|status| Notice::Welcome(Welcome { status })),

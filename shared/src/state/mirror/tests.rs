@@ -258,3 +258,45 @@ fn what_waits_in_the_journal_is_looked_for_once_nothing_is_left_to_be_sent() {
     mirror.on_read(at(1_006), read, &rows(&[patch, next]), &[]);
     assert_eq!((mirror.due(), shown(&mirror, "k").as_deref()), (None, Some("2")));
 }
+
+#[test]
+fn rows_that_are_told_take_the_place_of_a_read_where_they_follow_what_is_known() {
+    let log: Vec<_> =
+        (1..=4_u8).map(|n| sealed(&format!("e{n}"), n.into(), "k", &n.to_string(), None)).collect();
+    // Of each place in the log what is told of the step to the next one.
+    let step = |since: usize| {
+        let rows = rows(&log[..=since]).into_iter().map(|(key, row)| match key {
+            Key::Text(key) => (key, row.into()),
+            Key::Number(_) => unreachable!("keys of documents are texts"),
+        });
+        Folded { since: since as u64, rows: rows.collect() }
+    };
+    let over = |n: usize| [Over::taken(id(&format!("e{n}")))];
+    let mut mirror = Mirror::new("s");
+    assert_eq!(mirror.on_folded(at(1), &over(1), &step(0)), None, "it knows nothing yet");
+    mirror.on_changed(at(1), &[], &rows(&log[..1]));
+    mirror.on_patch(at(2), &log[1]);
+    assert_eq!(mirror.on_folded(at(3), &over(2), &step(1)), Some(News::default()), "as before");
+    assert_eq!((mirror.version(), mirror.due()), (2, None), "and confirmed");
+    assert_eq!(mirror.on_folded(at(4), &over(4), &step(3)), None, "one step was missed");
+
+    let read = mirror.begin_read();
+    assert_eq!(
+        mirror.on_folded(at(5), &over(3), &step(2)),
+        None,
+        "what is being read may be older"
+    );
+    mirror.on_read(at(6), read, &rows(&log), &[]);
+    mirror.on_patch(at(7), &sealed("e9", 9, "k", "9", None));
+    let late = mirror.on_folded(at(8), &[Over { id: id("e9"), refused: None }], &step(2));
+    assert_eq!(late.map(|news| names(&news).join(" ")).as_deref(), Some("k"), "it is over");
+    assert_eq!((mirror.version(), shown(&mirror, "k").as_deref()), (4, Some("4")));
+
+    let mut other = Mirror::new("s");
+    let fold = FoldRow { version: ROW_VERSION, epoch: LogEpoch([2; 16]), offset: 1, alone: false };
+    other.on_changed(at(1), &[], &[(Place::Fold.key("s"), to_cbor(&fold))]);
+    assert_eq!(other.on_folded(at(2), &[], &step(1)), None, "its log lives another life");
+    let nonsense = Folded { since: 1, rows: vec![("k".into(), b"no row".to_vec().into())] };
+    assert_eq!(other.on_folded(at(2), &[], &nonsense), None);
+    assert_eq!(other.on_folded(at(2), &[], &Folded::default()), None);
+}
