@@ -97,12 +97,17 @@ impl World {
 
     /// The server takes a patch of this device.
     fn take(&mut self, sealed: Vec<u8>) {
+        self.hear_of_taken(sealed);
+        self.go();
+    }
+
+    /// The same, and nothing is done about it yet.
+    fn hear_of_taken(&mut self, sealed: Vec<u8>) {
         let offset = self.write(sealed.clone());
         let (identity, epoch, span) = (identity(), self.epoch, Some((offset, offset)));
         let (patches, at) = (vec![(offset, sealed)], Wall(offset));
         let (over, losers) = (Vec::new(), Vec::new());
         self.state.on_taken(Taken { identity, epoch, span, patches, at, over, losers });
-        self.go();
     }
 
     fn answer(&self, path: &str) -> Pulled {
@@ -319,6 +324,24 @@ fn one_that_does_not_follow_waits_as_a_row_until_what_lies_between_is_there() {
     world.state.on_committed(Ticket(50));
     world.go();
     world.agrees();
+}
+
+#[test]
+fn what_is_written_beside_the_keys_sends_pages_to_the_disk() {
+    let mut world = World::new(true);
+    world.state.on_wanted(at(0), &identity());
+    world.go();
+    world.take(sealed("e1", 5, "k", "1", None));
+    let told = world.folded;
+    world.hear_of_taken(sealed("e2", 6, "k", "2", None));
+    world.write(sealed("theirs", 7, "l", "1", None));
+    // It does not follow, and becomes a row of its own in the same transaction.
+    world.hear_of_taken(sealed("e3", 8, "m", "1", None));
+    world.go();
+    world.agrees();
+    world.take(sealed("e4", 9, "k", "3", None));
+    world.agrees();
+    assert!(world.folded > told, "afterwards pages are told again");
 }
 
 #[test]
