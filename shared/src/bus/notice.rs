@@ -305,6 +305,24 @@ struct StateLost {
 
 array!(StateLost { 0: what, 1: session, 2: from, 3: to });
 
+impl Changed {
+    /// A message that tells of this, without the rows.
+    pub(crate) fn without_rows(envelope: Envelope<'_>) -> Vec<u8> {
+        let mut from = Reader::new(envelope.body);
+        let mut fields = from.open_array();
+        let start = from.position();
+        let mut end = start;
+        while fields.next(&mut from) < 3 {
+            from.skip();
+            end = from.position();
+        }
+        let mut body = Vec::new();
+        begin_array(&mut body, 3);
+        body.extend_from_slice(envelope.body.get(start..end).unwrap_or_default());
+        Envelope { body: &body, ..envelope }.seal()
+    }
+}
+
 impl Notice {
     const WELCOME: u8 = 1;
     const STATUS: u8 = 2;
@@ -315,7 +333,7 @@ impl Notice {
     const HOSTED_BY: u8 = 7;
     const TROUBLE: u8 = 8;
     const RELOAD_NEEDED: u8 = 9;
-    const CHANGED: u8 = 10;
+    pub(crate) const CHANGED: u8 = 10;
     /// The last kind that this build knows. One that carries a body, a result or a token needs a path in `tape`.
     pub(crate) const LAST: u8 = Self::CHANGED;
 

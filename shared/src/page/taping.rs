@@ -12,7 +12,7 @@ use minicbor::bytes::ByteVec;
 use super::{Effect, Input, Page};
 use crate::base::codec::{Encode, begin_array};
 use crate::base::{Epoch, Mono, Now, PageId, RequestId, limits};
-use crate::bus::{Envelope, Identity, Notice, Request};
+use crate::bus::{Changed, Envelope, Identity, Notice, Request};
 use crate::tape::{self, FNV_START, Machine, Recording, fnv};
 
 #[cfg(feature = "replay")]
@@ -133,7 +133,7 @@ impl Input {
         match self {
             Self::Linked => written(1, &[]),
             Self::Unlinked => written(2, &[]),
-            Self::Message(bytes) => written(3, &[&&known_part(bytes)[..]]),
+            Self::Message(bytes) => written(3, &[&&known_part(bytes, recording)[..]]),
             Self::Appended { urgent } => written(4, &[urgent]),
             Self::Visible(visible) => written(5, &[visible]),
             Self::Online => written(6, &[]),
@@ -225,8 +225,14 @@ fn append(to: &mut Vec<u8>, kind: u8, parts: &[&dyn Encode]) {
 }
 
 // A message of a kind that this build does not know may have anything in its body.
-fn known_part(message: &[u8]) -> Vec<u8> {
+fn known_part(message: &[u8], recording: Recording) -> Vec<u8> {
     match Envelope::read(message) {
+        // What it tells of a document is somebody's to see, and nothing that this machine decides by.
+        Ok(envelope)
+            if envelope.kind == Notice::CHANGED && recording == Recording::WithoutBodies =>
+        {
+            Changed::without_rows(envelope)
+        }
         Ok(envelope) if (1..=Notice::LAST).contains(&envelope.kind) => message.to_vec(),
         Ok(_) | Err(_) => Envelope::without_body(message),
     }

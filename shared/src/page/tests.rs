@@ -1,7 +1,7 @@
 //! The page's machine by short scripts: what it says, when it says it again, and whom it believes.
 
 use super::*;
-use crate::bus::{Sync, Welcome};
+use crate::bus::{Folded, Sync, Welcome};
 use crate::rows::{HostKind, Options};
 
 const ME: PageId = PageId([7; 16]);
@@ -310,6 +310,14 @@ fn a_recording_is_bounded_and_what_is_left_of_it_replays() {
         let newer = Envelope { kind, protocol_min, protocol_max: 2, body: b"secret", ..build };
         page.handle(at(3_000), Input::Message(crate::wire::to_cbor(&newer)));
     }
+    let rows = vec![("k".into(), b"a secret value".to_vec().into())];
+    let changed = Changed {
+        session: "s".into(),
+        keys: vec!["k".into()],
+        over: Vec::new(),
+        folded: Some(Folded { since: 1, rows }),
+    };
+    notice(&mut page, 3_000, 3_000, RequestId(0), &Notice::Changed(changed));
     let rows = vec![b"a secret row".to_vec().into()];
     page.handle(at(3_000), Input::Leaving { rows, may_return: true });
     page.give_token(page.identity().clone(), Some("secret".into()));

@@ -234,21 +234,17 @@ impl Mirror {
         self.end(now, over, rows, true)
     }
 
-    /// The same, and the rows that were written of it are these. None if more has been written than this page knows of: then
-    /// the disk is to be read, as it is while it is being read.
+    /// The same, and the rows that were written of it are these. None if that is not the next step from what this page knows,
+    /// or the disk is being read and may say something older: then it is to be read.
     pub fn on_folded(&mut self, now: Now, over: &[Over], folded: &Folded) -> Option<News> {
         let row = |(key, row): &(Box<str>, ByteVec)| (Key::Text(key.clone()), row.to_vec());
         let rows: Vec<(Key, Vec<u8>)> = folded.rows.iter().map(row).collect();
         let fold = read::<FoldRow>(&rows.last()?.1).ok()?;
-        let known = self.fold.filter(|it| (it.epoch, it.alone) == (fold.epoch, fold.alone))?;
-        let rows = match known.offset {
-            _ if self.reading => return None,
-            offset if offset == folded.since => &rows[..],
-            // The disk was read after it was written.
-            offset if offset >= fold.offset => &[],
-            _ => return None,
+        let follows = |known: FoldRow| {
+            (known.epoch, known.alone, known.offset) == (fold.epoch, fold.alone, folded.since)
         };
-        Some(self.end(now, over, rows, false))
+        let next = !self.reading && self.fold.is_some_and(follows);
+        next.then(|| self.end(now, over, &rows, false))
     }
 
     fn end(&mut self, now: Now, over: &[Over], rows: &[(Key, Vec<u8>)], whole: bool) -> News {

@@ -56,6 +56,8 @@ pub(super) const ANSWER: Path = &[ARRAY | 4, EACH, ARRAY | 3];
 pub(super) const FAREWELL: Path = &[ARRAY | 8, INSIDE, ARRAY, EACH, INSIDE, MAP | 4, INSIDE, BODY];
 /// The body of an event that takes another's place.
 pub(super) const CHANGE: Path = &[ARRAY | 8, INSIDE, ARRAY | 1, INSIDE, BODY];
+/// The rows of a document that have changed.
+pub(super) const FOLDED: Path = &[ARRAY | 8, INSIDE, ARRAY | 3, ARRAY | 1, EACH, ARRAY | 1];
 /// The token that a page gives.
 pub(super) const TOKEN: Path = &[ARRAY | 8, INSIDE, ARRAY | 1, TEXT];
 /// All of a message's body.
@@ -150,7 +152,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::base::{EventId, PageId, Stamp, Wall};
+    use crate::base::{Epoch, EventId, PageId, RequestId, Stamp, Wall};
+    use crate::bus::{Changed, Folded, Notice};
     use crate::rows::{DoneRow, JournalRow, RetainedRow, StreamKey, read};
     use crate::wire::{Event, EventKind, Lane, decode, to_cbor};
 
@@ -196,6 +199,17 @@ mod tests {
 
         let none = row(&sealed("e2", None));
         assert_eq!(blanked(none.clone(), JOURNAL), (none, Vec::new()));
+    }
+
+    #[test]
+    fn rows_that_pages_are_told_are_left_out() {
+        let said = |row: &[u8]| {
+            let folded = Folded { since: 1, rows: vec![("k".into(), row.to_vec().into())] };
+            let (keys, over) = (vec!["k".into()], Vec::new());
+            let changed = Changed { session: "s".into(), keys, over, folded: Some(folded) };
+            Notice::Changed(changed).seal("build", PageId([1; 16]), RequestId(0), Epoch(1))
+        };
+        assert_eq!(blanked(said(b"secret"), FOLDED).0, said(&[0; 6]));
     }
 
     #[test]

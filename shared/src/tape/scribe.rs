@@ -4,8 +4,8 @@ use core::fmt;
 
 use super::Recording;
 use super::blank::{
-    AHEAD_ROW, ANSWER, CHANGE, ENTRY_ROW, FAREWELL, LOSER_ROW, MESSAGE, Mark, PAGE, PAGE_BOUND,
-    PUSH, Path, SNAPSHOT, TOKEN, blank,
+    AHEAD_ROW, ANSWER, CHANGE, ENTRY_ROW, FAREWELL, FOLDED, LOSER_ROW, MESSAGE, Mark, PAGE,
+    PAGE_BOUND, PUSH, Path, SNAPSHOT, TOKEN, blank,
 };
 use crate::base::codec::{Encode, begin_array, write_uint};
 use crate::bus::{Envelope, Notice, Request};
@@ -132,6 +132,10 @@ impl<'a> Scribe<'a> {
                     Recording::WithBodies => return,
                 }
             }
+            (Side::Coordinator, Ok(Notice::CHANGED)) => match self.recording {
+                Recording::WithoutBodies => FOLDED,
+                Recording::WithBodies => return,
+            },
             (Side::Page, Ok(1..=Request::LAST)) | (Side::Coordinator, Ok(1..=Notice::LAST)) => {
                 return;
             }

@@ -287,9 +287,7 @@ fn rows_that_are_told_take_the_place_of_a_read_where_they_follow_what_is_known()
         "what is being read may be older"
     );
     mirror.on_read(at(6), read, &rows(&log), &[]);
-    mirror.on_patch(at(7), &sealed("e9", 9, "k", "9", None));
-    let late = mirror.on_folded(at(8), &[Over { id: id("e9"), refused: None }], &step(2));
-    assert_eq!(late.map(|news| names(&news).join(" ")).as_deref(), Some("k"), "it is over");
+    assert_eq!(mirror.on_folded(at(7), &over(3), &step(2)), None, "the disk has gone further");
     assert_eq!((mirror.version(), shown(&mirror, "k").as_deref()), (4, Some("4")));
 
     let mut other = Mirror::new("s");
