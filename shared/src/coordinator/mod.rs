@@ -300,7 +300,7 @@ impl Coordinator {
                     self.outbox.hurry(now);
                 }
             }
-            Request::Farewell(farewell) => self.on_farewell(page, farewell),
+            Request::Farewell(farewell) => self.on_farewell(now, page, farewell),
             Request::Token(given) => self.on_token(now, given.identity, given.token),
             Request::Retry { id: letter } => {
                 let named = letter.is_some();
@@ -419,8 +419,8 @@ impl Coordinator {
         }
     }
 
-    fn on_farewell(&mut self, page: PageId, farewell: Farewell) {
-        self.roster.gone(page);
+    fn on_farewell(&mut self, now: Now, page: PageId, farewell: Farewell) {
+        self.roster.gone(page, now.mono);
         let fits = |row: &[u8]| {
             row.len() <= limits::EVENT_BYTES_MAX + limits::NAME_BYTES_MAX * 2
                 && read::<JournalRow<'_>>(row).is_ok()

@@ -22,6 +22,8 @@ struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct Roster {
     pages: SortedMap<PageId, Entry>,
+    /// The page that leads.
+    pump: Option<PageId>,
     listed: Option<Mono>,
     asked: bool,
 }
@@ -38,6 +40,7 @@ impl Roster {
         });
         entry.client = client.clone();
         entry.heard = at;
+        self.choose(at);
     }
 
     pub(super) fn register(
@@ -51,11 +54,14 @@ impl Roster {
             entry.identity = Some(identity.clone());
             entry.has_token = has_token;
             entry.visible = visible;
+            let heard = entry.heard;
+            self.choose(heard);
         }
     }
 
-    pub(super) fn gone(&mut self, page: PageId) {
+    pub(super) fn gone(&mut self, page: PageId, at: Mono) {
         self.pages.remove(&page);
+        self.choose(at);
     }
 
     /// The browser lists these. A page heard of a moment ago may not be listed yet.
@@ -64,6 +70,7 @@ impl Roster {
         self.asked = false;
         self.pages
             .retain(|_, entry| clients.contains(&entry.client) || at.since(entry.heard) < GRACE);
+        self.choose(at);
     }
 
     /// Whether it is time to ask the browser which pages are there.
@@ -103,8 +110,21 @@ impl Roster {
     /// The one page that is to wake the coordinator in time: one in sight before the others, since the timers of
     /// the others are slowed down.
     pub(super) fn pump(&self) -> Option<PageId> {
-        let registered = self.pages.iter().filter(|(_, entry)| entry.identity.is_some());
-        registered.max_by_key(|(_, entry)| (entry.visible, entry.heard)).map(|(page, _)| *page)
+        self.pump
+    }
+
+    // It stays the same as long as it is there, is as much in sight as any, and says something now and then: whoever leads
+    // holds a connection, and all pages are told of another.
+    fn choose(&mut self, at: Mono) {
+        let registered = || self.pages.iter().filter(|(_, entry)| entry.identity.is_some());
+        let best = registered().max_by_key(|(_, entry)| (entry.visible, entry.heard));
+        let in_sight = best.is_some_and(|(_, entry)| entry.visible);
+        let stays = |(page, entry): &(&PageId, &Entry)| {
+            Some(**page) == self.pump
+                && (entry.visible || !in_sight)
+                && at.since(entry.heard) < SILENCE_MAX
+        };
+        self.pump = registered().find(stays).or(best).map(|(page, _)| *page);
     }
 
     pub(super) fn len(&self) -> u32 {
@@ -117,5 +137,66 @@ impl Roster {
     }
 }
 
+/// How long a page that leads may say nothing while others do: as long as these wait for it to wake the coordinator.
+const SILENCE_MAX: Duration = Duration::from_millis(limits::PUMP_PATIENCE_MS);
 const GRACE: Duration = Duration::from_secs(2);
 const LIST_EVERY: Duration = Duration::from_millis(limits::ROSTER_AGE_MS_MAX / 12);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANN: PageId = PageId([1; 16]);
+    const BEN: PageId = PageId([2; 16]);
+
+    fn heard(roster: &mut Roster, page: PageId, ms: u64) {
+        roster.heard(page, &client(page), Mono(ms));
+    }
+
+    fn client(page: PageId) -> Client {
+        Client(page.text().into())
+    }
+
+    fn hello(roster: &mut Roster, page: PageId, ms: u64, visible: bool) {
+        heard(roster, page, ms);
+        let identity = Identity { session: "s".into(), user: "".into() };
+        roster.register(page, &identity, false, visible);
+    }
+
+    #[test]
+    fn the_page_that_leads_goes_on_leading_while_others_speak() {
+        let mut roster = Roster::default();
+        heard(&mut roster, BEN, 0);
+        assert_eq!(roster.pump(), None, "nobody has said hello");
+        hello(&mut roster, ANN, 1, true);
+        hello(&mut roster, BEN, 2, true);
+        let silence = limits::PUMP_PATIENCE_MS;
+        for ms in [3, 4, silence] {
+            heard(&mut roster, BEN, ms);
+            assert_eq!(roster.pump(), Some(ANN), "at {ms} ms");
+        }
+        heard(&mut roster, BEN, 1 + silence);
+        assert_eq!(roster.pump(), Some(BEN), "the other has been silent for long");
+        heard(&mut roster, ANN, 2 + silence);
+        assert_eq!(roster.pump(), Some(BEN), "and does not take it back");
+    }
+
+    #[test]
+    fn one_in_sight_leads_before_the_others_and_one_that_is_gone_does_not() {
+        let mut roster = Roster::default();
+        hello(&mut roster, ANN, 1, false);
+        hello(&mut roster, BEN, 2, false);
+        assert_eq!(roster.pump(), Some(ANN));
+        hello(&mut roster, BEN, 3, true);
+        assert_eq!(roster.pump(), Some(BEN));
+        hello(&mut roster, BEN, 4, false);
+        assert_eq!(roster.pump(), Some(BEN), "nobody else is in sight");
+        roster.gone(BEN, Mono(5));
+        assert_eq!(roster.pump(), Some(ANN));
+        hello(&mut roster, BEN, 6, false);
+        roster.present(&[client(BEN)], Mono(10_000));
+        assert_eq!(roster.pump(), Some(BEN), "the browser does not list the other");
+        roster.gone(BEN, Mono(10_001));
+        assert_eq!(roster.pump(), None);
+    }
+}
