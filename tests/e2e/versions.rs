@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use crate::browser::Tab;
 use crate::build::Build::{self, Previous, This};
-use crate::server::{Receipt, assert_once_and_in_order};
+use crate::server::assert_once_and_in_order;
 use crate::site::Site;
 use crate::stage::{Stage, play};
-use crate::state::{agreed, held, set, shown};
+use crate::state::{agreed, set, shown};
 use crate::wait::{holds, secs, until};
 
 #[test]
@@ -28,20 +28,6 @@ fn a_page_of_this_build_works_with_the_previous_worker_and_the_previous_server()
         stage.server.kill();
         stage.server.start_of(Previous).await;
         all_is_asked_and_answered(stage, This, Previous).await;
-    });
-}
-
-#[test]
-fn pages_of_both_builds_lose_nothing_while_the_new_worker_takes_over() {
-    play(Site::mixed(Previous), async |stage| {
-        together(stage, Previous, This).await;
-    });
-}
-
-#[test]
-fn pages_of_both_builds_lose_nothing_while_the_previous_worker_is_put_back() {
-    play(Site::mixed(This), async |stage| {
-        together(stage, This, Previous).await;
     });
 }
 
@@ -135,94 +121,6 @@ async fn all_is_asked_and_answered(stage: &mut Stage, page: Build, other: Build)
     for tab in [&one, &two, &far] {
         let heard = tab.heard().await;
         assert!(heard.iter().all(|it| it["type"] == "dead-letter"), "{heard:?}");
-    }
-}
-
-/// Two pages of each build write while the worker of `before` is replaced by that of `after`, and is stopped.
-async fn together(stage: &mut Stage, before: Build, after: Build) {
-    let mut tabs = Vec::new();
-    for build in [before, after, before, after] {
-        let tab = stage.page_of(build, options()).await;
-        tab.ready().await;
-        tab.run(FOLLOW, json!([])).await;
-        tabs.push(tab);
-    }
-    worker_is_of(&tabs[0], before).await;
-
-    // 1. They write on until they are told that it is enough.
-    let begin = "
-        window.written = [];
-        window.enough = false;
-        window.resting = false;
-        window.last = 0;
-        window.writing = (async () => {
-            for (let at = 1; !enough; at += 1) {
-                const key = `k${at % 3}`;
-                const { id, position } = await bw.outbox.enqueue({ type: 'noted', key, data: { at } });
-                written.push({ id, position, key });
-                await bw.state.set({
-                    [`of-${args}`]: at,
-                    [`shared-${at % 5}`]: `${args}-${at}`,
-                    merged: { ...bw.state.get('merged'), [`of-${args}`]: at },
-                });
-                window.last = at;
-                do await new Promise((resolve) => setTimeout(resolve, 10));
-                while (resting);
-            }
-        })();
-    ";
-    for (at, tab) in tabs.iter().enumerate() {
-        tab.run(begin, json!(at)).await;
-    }
-    all_write_on(&tabs).await;
-    // A worker that is always at work is replaced after minutes; so they rest, and leave to the next what is not delivered.
-    tabs[0].run("await bw.outbox.pause()", json!([])).await;
-    all_write_on(&tabs).await;
-    for tab in &tabs {
-        tab.run("window.resting = true", json!([])).await;
-    }
-    stage.server.site().deploy_worker(after);
-    let update = "void (await navigator.serviceWorker.getRegistration()).update()";
-    tabs[0].run(update, json!([])).await;
-    replace_worker(&tabs, after).await;
-    for tab in &tabs {
-        tab.run("window.resting = false", json!([])).await;
-    }
-    all_write_on(&tabs).await;
-    let left = tabs[1].status_is("status.paused && status.pending > 0", secs(10)).await;
-    assert!(left["pending"].as_u64() >= Some(60), "{left}");
-    tabs[1].run("await bw.outbox.resume()", json!([])).await;
-    all_write_on(&tabs).await;
-    tabs[0].stop_workers().await;
-    all_write_on(&tabs).await;
-
-    // 2. What was written is at the server, once, and the same everywhere.
-    let mut receipts: Vec<Receipt> = Vec::new();
-    let mut last = Vec::new();
-    for tab in &tabs {
-        let (written, at): (Vec<Receipt>, u64) =
-            tab.ask("window.enough = true; await writing; return [written, last]", json!([])).await;
-        receipts.extend(written);
-        last.push(at);
-    }
-    tabs[0].run("await bw.flush()", json!([])).await;
-    for tab in &tabs {
-        tab.status_is("status.pending === 0 && status.dead === 0", secs(20)).await;
-    }
-    let log = stage.server.log_of("e2e").await;
-    assert_once_and_in_order(&log, &receipts);
-    let noted = log.iter().filter(|event| event.type_ == "noted").count();
-    assert_eq!(noted, receipts.len());
-    let expected = held(&stage.server).await;
-    for (at, last) in last.iter().enumerate() {
-        assert_eq!(expected[format!("of-{at}")], *last, "{expected}");
-        assert_eq!(expected["merged"][format!("of-{at}")], *last, "{expected}");
-    }
-    let tabs: Vec<&Tab> = tabs.iter().collect();
-    agreed(&stage.server, &tabs, expected).await;
-    told_the_log(stage, &tabs).await;
-    for tab in tabs {
-        assert_eq!(tab.heard().await, [json!(null); 0]);
     }
 }
 
@@ -384,18 +282,6 @@ async fn whose_worker(tab: &Tab) -> String {
         });
     ";
     tab.ask(ask, json!([])).await
-}
-
-/// Waits until each tab has made fifteen more writes.
-async fn all_write_on(tabs: &[Tab]) {
-    for tab in tabs {
-        let last: u64 = tab.ask("return last", json!([])).await;
-        until("the tab writes on", secs(20), async || {
-            let at: u64 = tab.ask("return last", json!([])).await;
-            holds(at >= last + 15, at)
-        })
-        .await;
-    }
 }
 
 /// Waits until each tab was told of all events in the log's order, each once.
