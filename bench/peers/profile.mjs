@@ -87,7 +87,7 @@ if (what === 'w2') {
 if (what === 'w3') {
   // The reader is a second page, in a process of its own.
   const reader = await b.page(`${srv.origin}/c/${c.id}/bench.html`);
-  for (const it of [page, reader]) await it.evaluate(`bench.w3init(${JSON.stringify({ name: 'p', origin: srv.origin })}, { ack: true }).then(() => 1)`);
+  for (const it of [page, reader]) await it.evaluate(`bench.w3init(${JSON.stringify({ name: 'p', origin: srv.origin })}, { ack: ${it === reader} }).then(() => 1)`);
   await page.evaluate(`bench.w3seq({ n: 50, run: 'w', jitter: 4, lostMs: 1000 }).then(() => 1)`);
   sides = () => ({ writer: page.S, reader: reader.S, worker });
   worker = await b.attach('service_worker');

@@ -3,8 +3,6 @@
 //! `tests/previous-build` names the earlier one, and `cargo xtask previous` makes it. Where its history is not at hand `cargo xtask
 //! test` says so, and leaves these out.
 
-use std::slice;
-
 use serde_json::{Value, json};
 
 use crate::browser::Tab;
@@ -182,7 +180,7 @@ async fn left_behind(stage: &mut Stage, before: Build, after: Build) {
     let url = stage.server.url(after.page());
     let page = stage.browser().await.tab(&url).await;
     page.join(options()).await;
-    replace_worker(slice::from_ref(&page), after).await;
+    replace_worker(&page, after).await;
     assert_eq!(shown(&page).await, written);
     page.status_is(&format!("status.pending === {pending} && status.dead === 1"), secs(10)).await;
     let ids = "return (await bw.outbox.pending()).map(({ id }) => id)";
@@ -246,18 +244,14 @@ async fn bury_one(stage: &Stage, tab: &Tab) -> String {
 
 /// Waits for the worker of that build; stops the one before once the other waits for its place: a worker that is always at
 /// work is replaced after minutes otherwise.
-async fn replace_worker(tabs: &[Tab], build: Build) {
+async fn replace_worker(tab: &Tab, build: Build) {
     let waits = "return Boolean((await navigator.serviceWorker.getRegistration()).waiting)";
     until(&format!("the worker is of {build:?}"), secs(40), async || {
-        let mut whose = Vec::new();
-        // All of them: an update was seen to wait until each page was asked, and why is not known.
-        for tab in tabs {
-            if tab.ask(waits, json!([])).await {
-                tab.stop_workers().await;
-            }
-            whose.push(whose_worker(tab).await);
+        if tab.ask(waits, json!([])).await {
+            tab.stop_workers().await;
         }
-        holds(whose.iter().all(|it| it == build.name()), format!("{whose:?}"))
+        let whose = whose_worker(tab).await;
+        holds(whose == build.name(), whose)
     })
     .await;
 }

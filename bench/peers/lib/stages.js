@@ -50,6 +50,4 @@
     const heard = (f) => (event) => { const from = now(); f(event); note(`${of.name} heard`, from, `${event.data?.byteLength ?? ''}`); };
     Object.defineProperty(of.prototype, 'onmessage', { get, set(f) { set.call(this, f && heard(f)); } });
   }
-  globalThis.benchNote = note;
-  globalThis.benchNow = now;
 })();

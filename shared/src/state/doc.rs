@@ -518,7 +518,7 @@ impl Doc {
         let apart = ops.len();
         ops.append(&mut self.folded);
         self.beside |= ops.iter().any(|op| op.store() == Store::Document);
-        let alone_from = ops.len();
+        let beside = ops.len();
         let store = Store::Document;
         let changed = core::mem::take(&mut self.changed);
         for key in changed.keys() {
@@ -536,7 +536,7 @@ impl Doc {
             let Fold { epoch, offset, alone } = fold;
             let row = to_cbor(&FoldRow { version: ROW_VERSION, epoch, offset, alone });
             ops.push(Op::Put { store, key: Place::Fold.key(session), row });
-            self.news.folded = self.told(ops.get(alone_from..).unwrap_or_default());
+            self.news.folded = self.told(ops.get(beside..).unwrap_or_default());
             self.on_disk = Some(fold);
         }
         Written {
