@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use crate::browser::Tab;
 use crate::build::Build::{self, Previous, This};
-use crate::server::assert_once_and_in_order;
+use crate::server::{Receipt, assert_once_and_in_order};
 use crate::site::Site;
 use crate::stage::{Stage, play};
-use crate::state::{agreed, set, shown};
+use crate::state::{agreed, held, set, shown};
 use crate::wait::{holds, secs, until};
 
 #[test]
@@ -26,6 +26,20 @@ fn a_page_of_this_build_works_with_the_previous_worker_and_the_previous_server()
         stage.server.kill();
         stage.server.start_of(Previous).await;
         all_is_asked_and_answered(stage, This, Previous).await;
+    });
+}
+
+#[test]
+fn pages_of_both_builds_lose_nothing_while_the_new_worker_takes_over() {
+    play(Site::mixed(Previous), async |stage| {
+        together(stage, Previous, This).await;
+    });
+}
+
+#[test]
+fn pages_of_both_builds_lose_nothing_while_the_previous_worker_is_put_back() {
+    play(Site::mixed(This), async |stage| {
+        together(stage, This, Previous).await;
     });
 }
 
@@ -119,6 +133,95 @@ async fn all_is_asked_and_answered(stage: &mut Stage, page: Build, other: Build)
     for tab in [&one, &two, &far] {
         let heard = tab.heard().await;
         assert!(heard.iter().all(|it| it["type"] == "dead-letter"), "{heard:?}");
+    }
+}
+
+/// Two pages of each build write while the worker of `before` is replaced by that of `after`, and is stopped.
+async fn together(stage: &mut Stage, before: Build, after: Build) {
+    let mut tabs = Vec::new();
+    for build in [before, after, before, after] {
+        let tab = stage.page_of(build, options()).await;
+        tab.ready().await;
+        tab.run(FOLLOW, json!([])).await;
+        tabs.push(tab);
+    }
+    worker_is_of(&tabs[0], before).await;
+    // Until a page has been at rest for a second Chromium takes itself to be starting, and begins no update.
+    tabs[0].run(&format!("await {UPDATE}"), json!([])).await;
+
+    // 1. They write on until they are told that it is enough.
+    let begin = "
+        window.written = [];
+        window.enough = false;
+        window.resting = false;
+        window.last = 0;
+        window.writing = (async () => {
+            for (let at = 1; !enough; at += 1) {
+                const key = `k${at % 3}`;
+                const { id, position } = await bw.outbox.enqueue({ type: 'noted', key, data: { at } });
+                written.push({ id, position, key });
+                await bw.state.set({
+                    [`of-${args}`]: at,
+                    [`shared-${at % 5}`]: `${args}-${at}`,
+                    merged: { ...bw.state.get('merged'), [`of-${args}`]: at },
+                });
+                window.last = at;
+                do await new Promise((resolve) => setTimeout(resolve, 10));
+                while (resting);
+            }
+        })();
+    ";
+    for (at, tab) in tabs.iter().enumerate() {
+        tab.run(begin, json!(at)).await;
+    }
+    all_write_on(&tabs).await;
+    // A worker that is always at work is replaced after minutes; so they rest, and leave to the next what is not delivered.
+    tabs[0].run("await bw.outbox.pause()", json!([])).await;
+    all_write_on(&tabs).await;
+    for tab in &tabs {
+        tab.run("window.resting = true", json!([])).await;
+    }
+    stage.server.site().deploy_worker(after);
+    tabs[0].run(&format!("void {UPDATE}"), json!([])).await;
+    replace_worker(&tabs[0], after).await;
+    for tab in &tabs {
+        tab.run("window.resting = false", json!([])).await;
+    }
+    all_write_on(&tabs).await;
+    let left = tabs[1].status_is("status.paused && status.pending > 0", secs(10)).await;
+    assert!(left["pending"].as_u64() >= Some(60), "{left}");
+    tabs[1].run("await bw.outbox.resume()", json!([])).await;
+    all_write_on(&tabs).await;
+    tabs[0].stop_workers().await;
+    all_write_on(&tabs).await;
+
+    // 2. What was written is at the server, once, and the same everywhere.
+    let mut receipts: Vec<Receipt> = Vec::new();
+    let mut last = Vec::new();
+    for tab in &tabs {
+        let (written, at): (Vec<Receipt>, u64) =
+            tab.ask("window.enough = true; await writing; return [written, last]", json!([])).await;
+        receipts.extend(written);
+        last.push(at);
+    }
+    tabs[0].run("await bw.flush()", json!([])).await;
+    for tab in &tabs {
+        tab.status_is("status.pending === 0 && status.dead === 0", secs(20)).await;
+    }
+    let log = stage.server.log_of("e2e").await;
+    assert_once_and_in_order(&log, &receipts);
+    let noted = log.iter().filter(|event| event.type_ == "noted").count();
+    assert_eq!(noted, receipts.len());
+    let expected = held(&stage.server).await;
+    for (at, last) in last.iter().enumerate() {
+        assert_eq!(expected[format!("of-{at}")], *last, "{expected}");
+        assert_eq!(expected["merged"][format!("of-{at}")], *last, "{expected}");
+    }
+    let tabs: Vec<&Tab> = tabs.iter().collect();
+    agreed(&stage.server, &tabs, expected).await;
+    told_the_log(stage, &tabs).await;
+    for tab in tabs {
+        assert_eq!(tab.heard().await, [json!(null); 0]);
     }
 }
 
@@ -230,6 +333,9 @@ const FOLLOW: &str = "
     bw.events.subscribe({ after: { epoch: '', offset: 0 } }, (event) => told.push(event));
 ";
 
+/// Has the browser look for another worker.
+const UPDATE: &str = "(await navigator.serviceWorker.getRegistration()).update()";
+
 /// Enqueues an event that the server refuses; gives the id of the letter.
 async fn bury_one(stage: &Stage, tab: &Tab) -> String {
     stage.server.mood(json!({ "refuse_types": ["rumour"] })).await;
@@ -276,6 +382,22 @@ async fn whose_worker(tab: &Tab) -> String {
         });
     ";
     tab.ask(ask, json!([])).await
+}
+
+/// Waits until each tab has made fifteen more writes.
+async fn all_write_on(tabs: &[Tab]) {
+    let mut goals = Vec::new();
+    for tab in tabs {
+        let last: u64 = tab.ask("return last", json!([])).await;
+        goals.push(last + 15);
+    }
+    for (tab, goal) in tabs.iter().zip(goals) {
+        until("the tab writes on", secs(20), async || {
+            let at: u64 = tab.ask("return last", json!([])).await;
+            holds(at >= goal, at)
+        })
+        .await;
+    }
 }
 
 /// Waits until each tab was told of all events in the log's order, each once.
