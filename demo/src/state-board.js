@@ -69,7 +69,7 @@ export class StateBoard {
       for (const name of ["theme-shared", "theme-chosen"]) document.dispatchEvent(new CustomEvent(name, { detail }));
     });
     button("plus").addEventListener("click", () => {
-      void attempt(() => state.update("birds", (/** @type {number | undefined} */ birds) => (birds ?? 0) + 1));
+      void attempt(() => countOne(state));
     });
 
     state.subscribe((change) => {
@@ -132,6 +132,12 @@ export class StateBoard {
     write(byId("changes-said"), this.#unsaid.at(-1) ?? "");
     this.#unsaid = [];
   }
+}
+
+/** Counts until it counts: `update` itself gives up when others were faster a few times. @param {Bellwether["state"]} state */
+async function countOne(state) {
+  const more = (/** @type {number | undefined} */ birds) => (birds ?? 0) + 1;
+  while ((await state.update("birds", more)).conflict);
 }
 
 /** @param {Change} change @param {string} key @param {string} value @param {Date} at */
