@@ -14,6 +14,7 @@ struct Entry {
     client: Client,
     identity: Option<Identity>,
     has_token: bool,
+    resolves: bool,
     /// Since when it cannot be seen; `None` while it can.
     hidden: Option<Mono>,
     heard: Mono,
@@ -36,6 +37,7 @@ impl Roster {
             client: client.clone(),
             identity: None,
             has_token: false,
+            resolves: false,
             hidden: Some(at),
             heard: at,
         });
@@ -50,10 +52,12 @@ impl Roster {
         identity: &Identity,
         has_token: bool,
         visible: bool,
+        resolves: bool,
     ) {
         if let Some(entry) = self.pages.get_mut(&page) {
             entry.identity = Some(identity.clone());
             entry.has_token = has_token;
+            entry.resolves = resolves;
             let heard = entry.heard;
             entry.hidden = if visible { None } else { entry.hidden.or(Some(heard)) };
             self.choose(heard);
@@ -91,6 +95,14 @@ impl Roster {
     /// Whose events a page makes, once it has said so.
     pub(super) fn identity(&self, page: PageId) -> Option<Identity> {
         self.pages.get(&page)?.identity.clone()
+    }
+
+    /// Whether a page of this session makes one of two where writes have disagreed.
+    pub(super) fn resolves(&self, session: &str) -> bool {
+        let is_of = |identity: &Identity| *identity.session == *session;
+        self.pages
+            .values()
+            .any(|entry| entry.resolves && entry.identity.as_ref().is_some_and(is_of))
     }
 
     /// A page that can be asked for this identity's token, one in sight before the others.
@@ -165,7 +177,7 @@ mod tests {
     fn hello(roster: &mut Roster, page: PageId, ms: u64, visible: bool) {
         heard(roster, page, ms);
         let identity = Identity { session: "s".into(), user: "".into() };
-        roster.register(page, &identity, false, visible);
+        roster.register(page, &identity, false, visible, false);
     }
 
     #[test]

@@ -22,6 +22,7 @@ fn page() -> Page {
         visible: true,
         network: None,
         shows_state: None,
+        resolves: None,
     };
     Page::new(ME, "test", hello, Duration::from_millis(50))
 }
