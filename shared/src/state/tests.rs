@@ -47,6 +47,9 @@ fn sealed(name: &str, stamp: u64, key: &str, value: &str, base: Option<Base>) ->
     })
 }
 
+/// What the app's hook in the worker makes of two.
+type Hook = fn(&Dispute) -> Option<Vec<u8>>;
+
 /// A server's log of patches alone, its document, and the device beside it.
 struct World {
     state: State,
@@ -57,7 +60,7 @@ struct World {
     entries: BTreeMap<Box<str>, Entry>,
     refuses: bool,
     /// What the worker's hook makes of a dispute, whether it is there, and how often it was asked.
-    hook: Option<fn(&Dispute) -> Option<Vec<u8>>>,
+    hook: Option<Hook>,
     asked: u32,
     /// A page makes one of two itself.
     page_resolves: bool,
@@ -240,12 +243,7 @@ impl World {
         }
     }
 
-    fn make_of_two(
-        &mut self,
-        now: Now,
-        identity: &Identity,
-        loser: &EventId,
-    ) -> Option<Vec<Vec<u8>>> {
+    fn make_of_two(&self, now: Now, identity: &Identity, loser: &EventId) -> Option<Vec<Vec<u8>>> {
         let rows: Vec<_> = self.rows.clone().into_iter().collect();
         let disputes = disputes(&identity.session, &rows, loser)?;
         let hook = self.hook?;
@@ -459,7 +457,7 @@ fn without_a_server_the_coordinator_takes_and_refuses_like_one() {
 }
 
 /// Two writes to `k` on the same base, of which the second has lost.
-fn disputed(hook: Option<fn(&Dispute) -> Option<Vec<u8>>>, page_resolves: bool) -> World {
+fn disputed(hook: Option<Hook>, page_resolves: bool) -> World {
     let mut world = World { hook, page_resolves, ..World::new(false) };
     let base = Some(Base { version: 0, after: None });
     world.state.on_row(stream(), 1, &sealed("e1", 5, "k", "1", base.clone()));
@@ -476,7 +474,8 @@ fn losers(world: &World) -> usize {
 #[test]
 fn the_workers_hook_makes_one_of_two_where_no_page_does() {
     let both = |dispute: &Dispute| {
-        let [remote, local] = [&dispute.remote, &dispute.local].map(|it| it.as_deref().unwrap());
+        let [remote, local] =
+            [&dispute.remote, &dispute.local].map(|it| it.as_deref().unwrap_or_default());
         Some([b"[", remote, b",", local, b"]"].concat())
     };
     let world = disputed(Some(both), false);
@@ -492,7 +491,7 @@ fn the_workers_hook_makes_one_of_two_where_no_page_does() {
 
 #[test]
 fn a_conflict_of_which_the_hook_makes_nothing_waits_for_the_next_coordinator() {
-    for hook in [None, Some((|_| None) as fn(&Dispute) -> Option<Vec<u8>>)] {
+    for hook in [None, Some((|_| None) as Hook)] {
         let mut world = disputed(hook, false);
         world.go();
         assert_eq!((losers(&world), world.asked), (1, 1));
