@@ -15,8 +15,7 @@ struct Entry {
     identity: Option<Identity>,
     has_token: bool,
     resolves: bool,
-    /// Since when it cannot be seen; `None` while it can.
-    hidden: Option<Mono>,
+    visible: bool,
     heard: Mono,
 }
 
@@ -38,7 +37,7 @@ impl Roster {
             identity: None,
             has_token: false,
             resolves: false,
-            hidden: Some(at),
+            visible: false,
             heard: at,
         });
         entry.client = client.clone();
@@ -58,8 +57,8 @@ impl Roster {
             entry.identity = Some(identity.clone());
             entry.has_token = has_token;
             entry.resolves = resolves;
+            entry.visible = visible;
             let heard = entry.heard;
-            entry.hidden = if visible { None } else { entry.hidden.or(Some(heard)) };
             self.choose(heard);
         }
     }
@@ -108,7 +107,7 @@ impl Roster {
     /// A page that can be asked for this identity's token, one in sight before the others.
     pub(super) fn token_giver(&self, identity: &Identity) -> Option<Client> {
         let gives = |entry: &&Entry| entry.has_token && entry.identity.as_ref() == Some(identity);
-        let giver = self.pages.values().filter(gives).max_by_key(|entry| entry.hidden.is_none())?;
+        let giver = self.pages.values().filter(gives).max_by_key(|entry| entry.visible)?;
         Some(giver.client.clone())
     }
 
@@ -126,16 +125,15 @@ impl Roster {
         self.pump
     }
 
-    // It stays the same as long as it is there, is in sight or was a moment ago, and says something now and then: whoever leads
+    // It stays the same as long as it is there, is as much in sight as any, and says something now and then: whoever leads
     // holds a connection, and all pages are told of another.
     fn choose(&mut self, at: Mono) {
         let registered = || self.pages.iter().filter(|(_, entry)| entry.identity.is_some());
-        let best = registered().max_by_key(|(_, entry)| (entry.hidden.is_none(), entry.heard));
-        let none_in_sight = best.is_none_or(|(_, entry)| entry.hidden.is_some());
+        let best = registered().max_by_key(|(_, entry)| (entry.visible, entry.heard));
+        let in_sight = best.is_some_and(|(_, entry)| entry.visible);
         let stays = |(page, entry): &(&PageId, &Entry)| {
-            let lately = entry.hidden.is_none_or(|since| at.since(since) < HIDDEN_MAX);
             Some(**page) == self.pump
-                && (lately || none_in_sight)
+                && (entry.visible || !in_sight)
                 && at.since(entry.heard) < SILENCE_MAX
         };
         self.pump = registered().find(stays).or(best).map(|(page, _)| *page);
@@ -153,9 +151,6 @@ impl Roster {
 
 /// How long a page that leads may say nothing while others do: as long as these wait for it to wake the coordinator.
 const SILENCE_MAX: Duration = Duration::from_millis(limits::PUMP_PATIENCE_MS);
-/// How long a page that leads may be out of sight while another is in it, so that who goes to and fro between two tabs does
-/// not open a connection each time. Browsers slow a page's timers down to one a minute and less only after minutes.
-const HIDDEN_MAX: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(2);
 const LIST_EVERY: Duration = Duration::from_millis(limits::ROSTER_AGE_MS_MAX / 12);
 
@@ -204,38 +199,16 @@ mod tests {
         hello(&mut roster, ANN, 1, false);
         hello(&mut roster, BEN, 2, false);
         assert_eq!(roster.pump(), Some(ANN));
-        let late = 1 + HIDDEN_MAX.as_millis() as u64;
-        hello(&mut roster, BEN, late, true);
+        hello(&mut roster, BEN, 3, true);
         assert_eq!(roster.pump(), Some(BEN));
-        hello(&mut roster, BEN, late + 1, false);
+        hello(&mut roster, BEN, 4, false);
         assert_eq!(roster.pump(), Some(BEN), "nobody else is in sight");
-        roster.gone(BEN, Mono(late + 2));
+        roster.gone(BEN, Mono(5));
         assert_eq!(roster.pump(), Some(ANN));
-        hello(&mut roster, BEN, late + 3, false);
-        roster.present(&[client(BEN)], Mono(late + 10_000));
+        hello(&mut roster, BEN, 6, false);
+        roster.present(&[client(BEN)], Mono(10_000));
         assert_eq!(roster.pump(), Some(BEN), "the browser does not list the other");
-        roster.gone(BEN, Mono(late + 10_001));
+        roster.gone(BEN, Mono(10_001));
         assert_eq!(roster.pump(), None);
-    }
-
-    #[test]
-    fn who_goes_to_and_fro_between_two_tabs_does_not_change_which_of_them_leads() {
-        let mut roster = Roster::default();
-        hello(&mut roster, ANN, 1, true);
-        hello(&mut roster, BEN, 2, false);
-        let hidden = HIDDEN_MAX.as_millis() as u64;
-        for ms in (0..2 * hidden).step_by(1_000) {
-            let shows_ann = ms % 2_000 == 0;
-            hello(&mut roster, ANN, ms, shows_ann);
-            hello(&mut roster, BEN, ms, !shows_ann);
-            assert_eq!(roster.pump(), Some(ANN), "at {ms} ms");
-        }
-        let last = 2 * hidden - 1_000;
-        heard(&mut roster, BEN, last + hidden - 1);
-        assert_eq!(roster.pump(), Some(ANN));
-        heard(&mut roster, BEN, last + hidden);
-        assert_eq!(roster.pump(), Some(BEN), "the one that leads has been out of sight for long");
-        hello(&mut roster, ANN, last + hidden + 1, true);
-        assert_eq!(roster.pump(), Some(BEN), "and does not take it back");
     }
 }
