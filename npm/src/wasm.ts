@@ -40,8 +40,6 @@ export interface RawOptions {
   maxPending: number | undefined;
   /** The page shows the shared state from the start. */
   state: boolean;
-  /** The page has a `customResolver`. */
-  resolves: boolean;
   /** Events leave as plain requests. */
   requests: boolean;
 }

@@ -26,8 +26,8 @@ impl Coordinator {
     }
 
     fn go_state(&mut self, now: Now) {
-        let Self { state, outbox, roster, .. } = self;
-        state.go(now, &mut || outbox.ticket(), &|session| roster.resolves(session));
+        let Self { state, outbox, .. } = self;
+        state.go(now, &mut || outbox.ticket());
         while let Some(effect) = self.state.poll_effect() {
             self.on_state(now, effect);
         }
@@ -45,9 +45,6 @@ impl Coordinator {
             state::Effect::Load { ticket, session } => {
                 let prefix = document_prefix(&session).into();
                 self.effects.push_back(Effect::ReadDocument { ticket, prefix });
-            }
-            state::Effect::Resolve { ticket, identity, id } => {
-                self.effects.push_back(Effect::Resolve { ticket, identity, id });
             }
             state::Effect::Pull { ticket, identity, path } => {
                 let mut url = String::from(self.outbox.config().server.trim_end_matches('/'));

@@ -126,7 +126,6 @@ impl Coordinator {
             }
             Input::Retained { ticket, rows } => self.outbox.on_retained(now, ticket, &rows),
             Input::Document { ticket, rows } => self.state.on_loaded(ticket, &rows),
-            Input::Resolution { ticket, made } => self.state.on_resolution(ticket, made),
             Input::RetainedFailed { ticket, fault } => {
                 if !self.state.on_load_failed(now, ticket) {
                     self.outbox.on_retained_failed(now, ticket);
@@ -404,8 +403,7 @@ impl Coordinator {
         if let Some(network) = hello.network {
             self.outbox.set_network(network);
         }
-        let resolves = hello.resolves == Some(true);
-        self.roster.register(page, &identity, hello.has_token, hello.visible, resolves);
+        self.roster.register(page, &identity, hello.has_token, hello.visible);
         if !hello.has_token {
             // Plain requests of this user need none.
             self.outbox.on_token(now, &identity);

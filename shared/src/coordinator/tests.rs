@@ -88,7 +88,6 @@ fn until_pushed(coordinator: &mut Coordinator) -> Ticket {
                 | Effect::WantToken { .. }
                 | Effect::Pull { .. }
                 | Effect::ReadDocument { .. }
-                | Effect::Resolve { .. }
                 | Effect::TellHook { .. }
                 | Effect::StartOver => {}
             }
@@ -136,7 +135,6 @@ fn no_push_leaves_before_its_seal_is_on_disk() {
             | Effect::WantToken { .. }
             | Effect::Pull { .. }
             | Effect::ReadDocument { .. }
-            | Effect::Resolve { .. }
             | Effect::TellHook { .. }
             | Effect::StartOver => {}
         }
@@ -167,7 +165,6 @@ fn another_server_is_not_spared_for_what_befell_the_first() {
             visible: true,
             network: None,
             shows_state: None,
-            resolves: None,
         };
         let bytes = Request::Hello(hello).seal("test", PageId([3; 16]), RequestId(0), Epoch(1));
         coordinator.handle(at(1), Input::Message { from: Client("page".into()), bytes });
@@ -291,7 +288,7 @@ proptest! {
                     Effect::ReadRetained { ticket, .. } => Input::Retained { ticket, rows: Vec::new() },
                     Effect::ReadOld { store, .. } => Input::Old { store, rows: Vec::new() },
                     Effect::ListClients => Input::Clients(Vec::new()),
-                    Effect::Send { .. } | Effect::AskForSync | Effect::Request { .. } | Effect::WantToken { .. } | Effect::Pull { .. } | Effect::ReadDocument { .. } | Effect::Resolve { .. } | Effect::TellHook { .. } | Effect::StartOver => continue,
+                    Effect::Send { .. } | Effect::AskForSync | Effect::Request { .. } | Effect::WantToken { .. } | Effect::Pull { .. } | Effect::ReadDocument { .. } | Effect::TellHook { .. } | Effect::StartOver => continue,
                 };
                 coordinator.handle(at(ms), fact);
             }
@@ -361,7 +358,6 @@ fn a_refused_part_ends_the_recording_and_nothing_else() {
                 | Effect::WantToken { .. }
                 | Effect::Pull { .. }
                 | Effect::ReadDocument { .. }
-                | Effect::Resolve { .. }
                 | Effect::TellHook { .. }
                 | Effect::StartOver => continue,
             };
@@ -410,7 +406,6 @@ fn a_wipe_takes_the_document_of_its_session_or_of_all() {
                     | Effect::Request { .. }
                     | Effect::WantToken { .. }
                     | Effect::Pull { .. }
-                    | Effect::Resolve { .. }
                     | Effect::TellHook { .. }
                     | Effect::StartOver => continue,
                 };

@@ -136,7 +136,6 @@ impl Stage {
             visible: true,
             network: None,
             shows_state: None,
-            resolves: None,
         }));
     }
 
@@ -337,7 +336,6 @@ impl Stage {
                 | Effect::ReadRetained { .. }
                 | Effect::ReadOld { .. }
                 | Effect::ReadDocument { .. }
-                | Effect::Resolve { .. }
                 | Effect::ListClients => self.under_way.push_back(effect),
             }
         }
@@ -373,9 +371,6 @@ impl Stage {
             }
             Effect::ReadDocument { ticket, .. } => {
                 ("there is no document".to_owned(), Input::Document { ticket, rows: Vec::new() })
-            }
-            Effect::Resolve { ticket, .. } => {
-                ("there is no hook".to_owned(), Input::Resolution { ticket, made: None })
             }
             Effect::ReadOld { store, limit } => {
                 let rows = self.disk.after(store, 0, limit).0;
