@@ -46,6 +46,13 @@ export interface WorkerHooks {
         options: { signal: AbortSignal },
       ) => Response | undefined | Promise<Response | undefined>)
     | undefined;
+  /**
+   * Makes one value of two, for keys whose strategy is `"custom"`, while no page of the session has a `customResolver`: of
+   * what this device wrote and what stands. Gives the value that is to be written; `undefined` leaves what stands. What it
+   * throws, or does not give within 5 seconds, leaves the conflict for the next worker or page that can resolve it. If others
+   * are faster it is asked again, 5 times in a row at the most.
+   */
+  resolveConflict?: ((conflict: WorkerConflict) => unknown) | undefined;
   /** Is told of each push message, within its event, once the coordinator was woken. */
   onPush?: ((event: Event) => unknown) | undefined;
   /**
@@ -53,6 +60,18 @@ export interface WorkerHooks {
    * the browser may stop the worker meanwhile. The dead letter waits for whoever comes.
    */
   onEvent?: ((event: WorkerEvent) => unknown) | undefined;
+}
+
+/** Two writes to the same key that did not know of one another. */
+export interface WorkerConflict {
+  /** The key. */
+  readonly key: string;
+  /** What this device wrote; `undefined` if it deleted the key. */
+  readonly local: unknown;
+  /** What stands; `undefined` if there is nothing. */
+  readonly remote: unknown;
+  /** By which strategy. What was written in the same `set` to a `"first-write-wins"` key is asked about like the others. */
+  readonly strategy: "custom";
 }
 
 /** What happened in the worker, by its `type`. */

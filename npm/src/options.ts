@@ -53,6 +53,7 @@ export function readOptions(options: ConnectOptions, build: string): Asked {
     requests: oneOf("deliver", outbox.deliver, DELIVERS) === DELIVERS[1],
     hasToken: token !== undefined,
     state: options.state !== undefined,
+    resolves: options.state?.customResolver !== undefined,
     debug: debug !== false,
     ...counts(outbox),
   };

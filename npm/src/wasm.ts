@@ -40,6 +40,8 @@ export interface RawOptions {
   maxPending: number | undefined;
   /** The page shows the shared state from the start. */
   state: boolean;
+  /** The page has a `customResolver`. */
+  resolves: boolean;
   /** Events leave as plain requests. */
   requests: boolean;
 }

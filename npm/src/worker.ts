@@ -57,7 +57,7 @@ interface ToScript {
   "use strict";
 
   const BUILD = "__BELLWETHER_BUILD__";
-  const HOOKS: readonly (keyof Hooks)[] = ["token", "resolve", "deliver", "onPush", "onEvent"];
+  const HOOKS: readonly (keyof Hooks)[] = ["token", "resolve", "resolveConflict", "deliver", "onPush", "onEvent"];
   const CACHES = "bellwether-";
   const CACHE = CACHES + BUILD;
   /** How long one download may take; the browser would let it hang for minutes. */

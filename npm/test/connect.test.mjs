@@ -41,7 +41,15 @@ test("without options everything has its default, and what has none is left to t
     safetyNetMs: undefined,
     requests: false,
     state: false,
+    resolves: false,
   });
+});
+
+test("that a page makes one of two is told from the start", async () => {
+  const { clients, connect } = page();
+  await connect({ state: { customResolver: ({ local }) => local } });
+  const { state, resolves } = clients.last.options;
+  assert.deepEqual({ state, resolves }, { state: true, resolves: true });
 });
 
 test("options reach the wasm, URLs made absolute by the page's own", async () => {
@@ -92,6 +100,7 @@ test("options reach the wasm, URLs made absolute by the page's own", async () =>
     safetyNetMs: 7_000,
     requests: true,
     state: false,
+    resolves: false,
   });
 });
 

@@ -367,6 +367,7 @@ fn options(raw: &RawOptions) -> Options {
         },
         token: None,
         shows_state: flag("state"),
+        resolves: flag("resolves"),
         debug: flag("debug"),
         build: text("build"),
     }

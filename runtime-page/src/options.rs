@@ -52,6 +52,8 @@ pub struct Options {
     pub token: Option<Token>,
     /// Whether the page shows the session's document from the start; else from when it is first looked at.
     pub shows_state: bool,
+    /// Whether the page makes one of two where writes have disagreed, so that the worker's hook need not.
+    pub resolves: bool,
     /// Whether each message to and from the coordinator is told as [`Happening::Message`](crate::Happening).
     pub debug: bool,
     /// Build id of the package, for diagnosis and updates.
@@ -73,6 +75,7 @@ impl Default for Options {
             outbox: rows::Options::default(),
             token: None,
             shows_state: false,
+            resolves: false,
             debug: false,
             build: env!("CARGO_PKG_VERSION").into(),
         }
@@ -115,6 +118,7 @@ impl Options {
             visible: link::visible(),
             network: link::network(),
             shows_state: Some(self.shows_state),
+            resolves: Some(self.resolves),
         }
     }
 }

@@ -1,11 +1,15 @@
 //! One match: effect to action. The fact that comes of it is handed back.
 
+use core::time::Duration;
 use std::rc::Rc;
 
-use bellwether_shared::base::{Epoch, RequestId};
+use bellwether_shared::base::{Epoch, EventId, RequestId};
 use bellwether_shared::bus::{Identity, Request, TokenGiven};
 use bellwether_shared::coordinator::{Client, Effect, Input, To};
-use bellwether_shared::rows::Store;
+use bellwether_shared::rows::{Store, document_prefix};
+use bellwether_shared::state::{disputes, resolution};
+use bellwether_web::clock;
+use bellwether_web::entropy;
 use bellwether_web::fault::StoreFault;
 use bellwether_web::fetch;
 
@@ -83,6 +87,10 @@ impl Driver {
                     Err(fault) => Input::RetainedFailed { ticket, fault: fault.to_fault() },
                 })
             }
+            Effect::Resolve { ticket, identity, id } => {
+                let made = self.make_of_two(&identity, &id).await;
+                Some(Input::Resolution { ticket, made })
+            }
             Effect::ReadOld { store, limit } => {
                 let rows = self.rows(store, 0, limit).await.unwrap_or_default();
                 Some(Input::Old { store, rows })
@@ -126,6 +134,28 @@ impl Driver {
         }
     }
 
+    // By the worker's hook. None where there is none, or where it has made nothing of one of them.
+    async fn make_of_two(&self, identity: &Identity, id: &EventId) -> Option<Vec<Vec<u8>>> {
+        let store = self.disk.store(&self.channel).await.ok()?;
+        let prefix = document_prefix(&identity.session);
+        let rows = store.read_texts(Store::Document, &prefix).await.ok()?;
+        let mut made = Vec::new();
+        for dispute in disputes(&identity.session, &rows, id)? {
+            let [local, remote] =
+                [&dispute.local, &dispute.remote].map(|it| it.as_deref().and_then(text));
+            let said = fetch::resolve_conflict(&dispute.key, local, remote, RESOLVE_MAX).await;
+            if let Some(json) = said.ok()? {
+                made.push((dispute, Some(json.into_bytes())));
+            }
+        }
+        if made.is_empty() {
+            return Some(Vec::new());
+        }
+        let now = clock::now();
+        let new = EventId::from_uuid(now.wall, entropy::bytes());
+        Some(vec![resolution(now, identity, self.realm(), &new, &made)?])
+    }
+
     async fn rows(
         &self,
         store: Store,
@@ -135,3 +165,10 @@ impl Driver {
         self.disk.store(&self.channel).await?.read_numbers(store, after, limit).await
     }
 }
+
+fn text(json: &[u8]) -> Option<&str> {
+    core::str::from_utf8(json).ok()
+}
+
+/// How long the hook may take over one key.
+const RESOLVE_MAX: Duration = Duration::from_secs(5);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::browser::Tab;
 use crate::server::Server;
 use crate::site::Site;
-use crate::stage::{brisk, play};
+use crate::stage::{Stage, brisk, play};
 use crate::wait::{holds, secs, until};
 
 /// Waits until every tab shows the same, and the server has just that; gives it.
@@ -321,12 +321,12 @@ fn a_resolver_makes_one_of_two_even_in_a_page_that_comes_later() {
         one.run("await bw.ready; return bw.state.request()", json!([])).await;
         two.run("await bw.ready; return bw.state.request()", json!([])).await;
 
-        stage.server.kill();
-        one.run("window.set = bw.state.set({ list: ['one'] })", json!([])).await;
-        two.run("window.set = bw.state.set({ list: ['two'] })", json!([])).await;
+        // What the second writes is heard second.
+        two.run("await bw.outbox.pause()", json!([])).await;
+        disagree(stage, &one, &two).await;
         stage.server.start().await;
         one.run("await bw.flush(); return set", json!([])).await;
-        two.run("await bw.flush()", json!([])).await;
+        two.run("await bw.outbox.resume(); await bw.flush()", json!([])).await;
         // Nobody there can resolve: the other's stands, and the loser waits.
         assert_eq!(two.run("return set", json!([])).await["conflict"], true);
         agreed(&stage.server, &[&one, &two], json!({ "list": ["one"] })).await;
@@ -345,6 +345,69 @@ fn a_resolver_makes_one_of_two_even_in_a_page_that_comes_later() {
 }
 
 #[test]
+fn the_workers_hook_makes_one_of_two_where_no_page_can_also_with_none_open() {
+    play(Site::bare(), async |stage| {
+        let join = "
+            await join({
+                worker: '/resolving-sw.js',
+                outbox: { baseDelayMs: 100, maxDelayMs: 1000 },
+                state: { keyStrategies: { list: 'custom' } },
+            });
+            await bw.ready;
+            await bw.state.request();
+        ";
+        let one = stage.unjoined().await;
+        one.run(join, json!([])).await;
+        let profile = stage.path("second");
+        let url = stage.server.url("/page.html");
+        let second = stage.second_browser(&profile).await;
+        let nobody = second.first();
+        let two = second.tab(&url).await;
+        two.run(join, json!([])).await;
+
+        // 1. While its pages are open, and the worker was stopped in between. What the second writes is heard second.
+        two.run("await bw.outbox.pause()", json!([])).await;
+        disagree(stage, &one, &two).await;
+        two.stop_workers().await;
+        stage.server.start().await;
+        one.run("await bw.flush(); return set", json!([])).await;
+        two.run("await bw.outbox.resume(); await bw.flush()", json!([])).await;
+        assert_eq!(two.run("return set", json!([])).await["conflict"], true);
+        let both = json!({ "list": ["one", "two"] });
+        agreed(&stage.server, &[&one, &two], both).await;
+        let left = two.run("return placesOf(args)", json!("e2e /loser/")).await;
+        assert_eq!(left, json!([]), "nothing waits any more");
+
+        // 2. With no page open on the device that loses.
+        one.run("await bw.state.delete('list'); await bw.flush()", json!([])).await;
+        agreed(&stage.server, &[&one, &two], json!({})).await;
+        disagree(stage, &one, &two).await;
+        two.close().await;
+        nobody.stop_workers().await;
+        stage.server.start().await;
+        one.run("await bw.flush(); return set", json!([])).await;
+        assert_eq!(held(&stage.server).await, json!({ "list": ["one"] }));
+        let origin = stage.server.origin();
+        nobody.fire_sync(&origin, "0", "bellwether:default").await;
+        until("the server has both", secs(30), async || {
+            let all = held(&stage.server).await;
+            holds(all == json!({ "list": ["one", "two"] }), all)
+        })
+        .await;
+    });
+}
+
+/// Both write, and there is no server.
+async fn disagree(stage: &mut Stage, one: &Tab, two: &Tab) {
+    stage.server.kill();
+    one.run("window.set = bw.state.set({ list: ['one'] })", json!([])).await;
+    two.run("window.set = bw.state.set({ list: ['two'] })", json!([])).await;
+    for tab in [one, two] {
+        tab.status_is("status.pending === 1", secs(10)).await;
+    }
+}
+
+#[test]
 fn without_a_server_tabs_share_all_the_same_and_hand_it_to_their_first_server() {
     play(Site::bare(), async |stage| {
         let alone = json!({ "server": null, "state": { "conflictStrategy": "first-write-wins" } });
@@ -353,10 +416,15 @@ fn without_a_server_tabs_share_all_the_same_and_hand_it_to_their_first_server() 
         let commit = set(&one, json!({ "theme": "dark" })).await;
         assert_eq!((&commit["conflict"], &commit["version"]), (&json!(false), &json!(1)));
         let count = "
-            for (let at = 0; at < 20; at += 1) await bw.state.update('count', (count = 0) => count + 1);
+            window.counting = (async () => {
+                for (let at = 0; at < 20; at += 1) await bw.state.update('count', (count = 0) => count + 1);
+            })();
         ";
-        let (first, second) = (one.run(count, json!([])), two.run(count, json!([])));
-        futures::future::join(first, second).await;
+        // The driver runs one script at a time.
+        one.run(count, json!([])).await;
+        two.run(count, json!([])).await;
+        one.run("await counting", json!([])).await;
+        two.run("await counting", json!([])).await;
         let all = json!({ "theme": "dark", "count": 40 });
         for tab in [&one, &two] {
             until("both have counted", secs(10), async || {

@@ -15,10 +15,10 @@
 use std::collections::BTreeMap;
 
 use bellwether_shared::base::{EventId, Fault, Hlc, Mono, Now, PageId};
-use bellwether_shared::bus::{Changed, Envelope, Word};
-use bellwether_shared::rows::{JournalRow, Key, Store, StreamKey, document_prefix};
+use bellwether_shared::bus::{Changed, Envelope, Identity, Word};
+use bellwether_shared::rows::{JournalRow, Key, Store, StreamKey, document_prefix, read};
 use bellwether_shared::rules::patch::{Patch, Write};
-use bellwether_shared::state::Mirror;
+use bellwether_shared::state::{Dispute, Mirror, disputes, resolution};
 use bellwether_shared::wire::{
     Event, EventFlags, EventKind, Lane, PATCH_TYPE, decode, from_cbor, to_cbor,
 };
@@ -169,6 +169,34 @@ impl World {
         let row = Row { id: id.clone(), bytes, strict: false, urgent: false, patch: true };
         self.write_rows(device, me, vec![row]);
         Some(id)
+    }
+
+    /// The worker's hook insists on what this device wrote; on every other device there is none.
+    pub(crate) fn make_of_two(
+        &mut self,
+        device: usize,
+        realm: PageId,
+        identity: &Identity,
+        loser: &EventId,
+        rows: &[(Key, Vec<u8>)],
+    ) -> Option<Vec<Vec<u8>>> {
+        if device % 2 == 1 {
+            return None;
+        }
+        let disputes = disputes(&identity.session, rows, loser)?;
+        let own = |dispute: Dispute| {
+            let local = dispute.local.clone();
+            (dispute, local)
+        };
+        let made: Vec<_> = disputes.into_iter().map(own).collect();
+        self.count += 1;
+        let id = EventId::new(&format!("e{}", self.count)).expect("short and visible");
+        let now = self.clock(device, self.devices[device].realms.get(&realm)?.born_ms);
+        let row = resolution(now, identity, realm, &id, &made)?;
+        let kept: JournalRow<'_> = read(&row).expect("our own row");
+        self.knows_patch(device, kept.sealed, &kept.stream());
+        self.note(|| format!("device {device}: the hook insists on {loser}, with {id}"));
+        Some(vec![row])
     }
 
     /// Somebody has made a patch; nobody has promised anything of it yet.

@@ -13,7 +13,7 @@ use bellwether_shared::coordinator::{
 };
 use bellwether_shared::rows::{
     DeviceRow, Key, META_CONFIG, META_DEVICE, META_LOST, Op, Place, RowFault, Store, WriteBatch,
-    read,
+    document_prefix, read,
 };
 
 use crate::boot::Booted;
@@ -95,7 +95,9 @@ impl What {
             Self::Do(Effect::ReadJournal { .. }) => Scope::reading(&[Store::Journal]),
             Self::Do(Effect::ReadRetained { store, .. }) => Scope::reading(&[*store]),
             Self::Do(Effect::ReadOld { store, .. }) => Scope::reading(&[*store]),
-            Self::Do(Effect::ReadDocument { .. }) => Scope::reading(&[Store::Document]),
+            Self::Do(Effect::ReadDocument { .. } | Effect::Resolve { .. }) => {
+                Scope::reading(&[Store::Document])
+            }
             Self::Boot => Scope::writing(&BOOT_STORES),
             Self::Farewell(batch, ..) => Scope::of(batch),
             Self::Letters(_) => Scope::reading(&[Store::Dead]),
@@ -123,6 +125,7 @@ impl What {
                 | Effect::ReadRetained { .. }
                 | Effect::ReadOld { .. }
                 | Effect::ReadDocument { .. }
+                | Effect::Resolve { .. }
         )
     }
 
@@ -616,6 +619,17 @@ impl World {
                     return self.lose_and(device, realm, again, fault, effect);
                 }
             },
+            Effect::Resolve { ticket, identity, id } => match disk.read_trouble() {
+                None => {
+                    let rows = disk.named(Store::Document, &document_prefix(&identity.session));
+                    let made = self.make_of_two(device, realm, &identity, &id, &rows);
+                    Input::Resolution { ticket, made }
+                }
+                Some(fault) => {
+                    let effect = Effect::Resolve { ticket, identity, id };
+                    return self.lose_and(device, realm, again, fault, effect);
+                }
+            },
             Effect::Pull { ticket, url, token } => {
                 let token = token.map(|token| token.0);
                 let (response, in_ms) = self.pull(device, token.as_deref(), &url);
@@ -768,6 +782,7 @@ fn failed(effect: Effect, fault: DiskFault) -> Option<Input> {
         Effect::ReadRetained { ticket, .. } | Effect::ReadDocument { ticket, .. } => {
             Input::RetainedFailed { ticket, fault: words(fault) }
         }
+        Effect::Resolve { ticket, .. } => Input::Resolution { ticket, made: None },
         Effect::ReadOld { store, .. } => Input::Old { store, rows: Vec::new() },
         Effect::Sign { .. }
         | Effect::Push { .. }

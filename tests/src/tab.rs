@@ -106,6 +106,7 @@ impl World {
             visible: true,
             network: self.network,
             shows_state: shares.then_some(true),
+            resolves: None,
         };
         let age = Duration::from_millis(limits::BATCH_AGE_MS.into());
         let here = &mut self.devices[device];

@@ -131,6 +131,10 @@ pub fn fact(input: &Input) -> String {
             format!("retained #{} failed: {}", ticket.0, fault.code)
         }
         Input::Document { ticket, rows } => format!("document #{}: {} rows", ticket.0, rows.len()),
+        Input::Resolution { ticket, made } => match made {
+            None => format!("resolution #{}: none", ticket.0),
+            Some(rows) => format!("resolution #{}: {} rows", ticket.0, rows.len()),
+        },
         Input::Pulled { ticket, response } => format!("pulled #{}: {}", ticket.0, pulled(response)),
         Input::Old { store, rows } => format!("old {}: {} rows", store.name(), rows.len()),
         Input::Committed(ticket) => format!("committed #{}", ticket.0),
@@ -184,6 +188,7 @@ pub fn effect(effect: &Effect) -> String {
         Effect::ReadDocument { ticket, prefix } => {
             format!("read document #{} of {prefix:?}", ticket.0)
         }
+        Effect::Resolve { ticket, id, .. } => format!("resolve #{} of {}", ticket.0, id.as_str()),
         Effect::TellHook { id, .. } => format!("tell the hook that {id} is buried"),
         Effect::WantToken { identity, page, .. } => {
             let page = page.as_ref().map_or("nobody", |page| &page.0);

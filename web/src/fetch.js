@@ -108,6 +108,35 @@ export async function tellHook(id, type, code, message, tries) {
   }
 }
 
+/**
+ * Has the app's hook make one of two. Gives its JSON, `undefined` where what stands is to stay; rejects where there is no
+ * such hook, or where it gives nothing in time.
+ *
+ * @param {string} key @param {string | undefined} local @param {string | undefined} remote as JSON @param {number} timeoutMs
+ */
+export async function resolveConflict(key, local, remote, timeoutMs) {
+  const { resolveConflict } = hooks();
+  if (!resolveConflict) throw { name: "none", message: "" };
+  const [mine, theirs] = [local, remote].map((json) => json === undefined ? json : JSON.parse(json));
+  let timer;
+  const late = new Promise((_, reject) => {
+    const message = `the hook \`resolveConflict\` gave nothing within ${timeoutMs} ms for "${key}"; it waits`;
+    timer = setTimeout(() => reject(new Error(message)), timeoutMs);
+  });
+  const asked = async () => resolveConflict({ key, local: mine, remote: theirs, strategy: "custom" });
+  try {
+    const made = await Promise.race([asked(), late]);
+    const json = JSON.stringify(made);
+    if (json === undefined && made !== undefined) throw new TypeError(`for "${key}" the hook gave what is no JSON`);
+    return json;
+  } catch (fault) {
+    reportError(fault);
+    throw fault;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** What the app gave to `self.bellwether.use`. */
 function hooks() {
   return /** @type {any} */ (globalThis).bellwether?.hooks ?? {};

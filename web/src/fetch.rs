@@ -39,6 +39,14 @@ extern "C" {
         bytes_max: usize,
     ) -> Promise;
 
+    #[wasm_bindgen(js_name = resolveConflict)]
+    fn raw_resolve(
+        key: &str,
+        local: Option<&str>,
+        remote: Option<&str>,
+        timeout_ms: f64,
+    ) -> Promise;
+
     #[wasm_bindgen(js_name = token)]
     fn raw_token(user: &str, session: &str) -> Promise;
 }
@@ -129,6 +137,18 @@ pub async fn replay(
 ) -> Result<Reply, Unreachable> {
     let timeout_ms = js::from_duration(timeout);
     read(raw_replay(json, key, token, server, timeout_ms, answer_bytes_max)).await
+}
+
+/// Has the app's hook in this worker make one of two of a key, all as JSON: `Err` if there is no hook, or if it has made nothing
+/// of them; `None` if what stands is to stay.
+pub async fn resolve_conflict(
+    key: &str,
+    local: Option<&str>,
+    remote: Option<&str>,
+    timeout: Duration,
+) -> Result<Option<String>, DomFault> {
+    let made = raw_resolve(key, local, remote, js::from_duration(timeout));
+    Ok(settled(Ok(made)).await?.as_string())
 }
 
 /// Asks the app's hook in this worker for a token: `Err` if there is no hook, `None` if it has none.

@@ -42,6 +42,8 @@ export class Link {
   #peers;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
+  /** @type {boolean | undefined} whether it may return, once it was hidden away */
+  #left;
 
   /**
    * @param {string} channel @param {string | undefined} scope @param {Hear} hear
@@ -74,10 +76,17 @@ export class Link {
 
   /** Begins to listen, and looks for the worker. */
   start() {
-    this.#listen(document, "visibilitychange", () => this.#tell(VISIBLE, Link.isVisible()));
+    this.#listen(document, "visibilitychange", () => {
+      const isVisible = Link.isVisible();
+      // A page is put out of sight after it was hidden away, too; what the app has enqueued in between leaves with it.
+      if (this.#left !== undefined && !isVisible) return this.#tell(LEFT, this.#left);
+      this.#left = undefined;
+      this.#tell(VISIBLE, isVisible);
+    });
     this.#listen(document, "resume", () => this.#return());
     this.#listen(window, "pagehide", (event) => {
-      this.#tell(LEFT, event.persisted);
+      this.#left = Boolean(event.persisted);
+      this.#tell(LEFT, this.#left);
       // Held open it may keep the page out of the back/forward cache.
       this.#part();
     });
@@ -172,6 +181,7 @@ export class Link {
   }
 
   #return() {
+    this.#left = undefined;
     this.#meet();
     this.#tell(RETURNED);
     this.#find();

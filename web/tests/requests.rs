@@ -6,7 +6,7 @@ mod support;
 
 use core::time::Duration;
 
-use bellwether_web::fetch::{Reply, Unreachable, post, replay, tell_hook, token};
+use bellwether_web::fetch::{Reply, Unreachable, post, replay, resolve_conflict, tell_hook, token};
 use support::{PATIENCE, js};
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
@@ -205,6 +205,32 @@ async fn the_apps_hook_is_told_of_what_was_given_up() {
         )
     );
     js("", "delete globalThis.bellwether; delete globalThis.told").await;
+}
+
+#[wasm_bindgen_test]
+async fn the_apps_hook_makes_one_of_two_or_leaves_it() {
+    let asked = || resolve_conflict("list", Some("[2]"), None, Duration::from_millis(50));
+    assert!(asked().await.is_err(), "there is no hook");
+    // What goes wrong in the hook is reported, and is no fault of the test.
+    js("", "globalThis.reported = globalThis.reportError; globalThis.reportError = () => {}").await;
+    let cases = [
+        (
+            "async ({key, local, remote}) => [key, local, remote ?? 0]",
+            Ok(Some(r#"["list",[2],0]"#)),
+        ),
+        ("({strategy}) => strategy", Ok(Some("\"custom\""))),
+        ("() => null", Ok(Some("null"))),
+        ("() => undefined", Ok(None)),
+        ("() => () => 1", Err(())),
+        ("() => 1n", Err(())),
+        ("() => { throw new Error('cannot') }", Err(())),
+        ("() => new Promise(() => {})", Err(())),
+    ];
+    for (hook, made) in cases {
+        js("", &format!("globalThis.bellwether = {{hooks: {{resolveConflict: {hook}}}}}")).await;
+        assert_eq!(asked().await.as_ref().map(Option::as_deref).map_err(|_| ()), made, "{hook}");
+    }
+    js("", "globalThis.reportError = reported; delete globalThis.bellwether; delete globalThis.reported").await;
 }
 
 #[wasm_bindgen_test]

@@ -420,8 +420,12 @@ async fn the_pages_life_is_heard_until_nobody_listens() {
     const EVENTS: &str = "
         for (const kind of ['freeze', 'resume', 'visibilitychange']) document.dispatchEvent(new Event(kind));
         for (const kind of ['online', 'offline']) dispatchEvent(new Event(kind));
-        for (const kind of ['pagehide', 'pageshow'])
-            dispatchEvent(new PageTransitionEvent(kind, {persisted: true}));
+        dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}));
+        Object.defineProperty(document, 'visibilityState', {configurable: true, get: () => 'hidden'});
+        document.dispatchEvent(new Event('visibilitychange'));
+        delete document.visibilityState;
+        dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}));
+        document.dispatchEvent(new Event('visibilitychange'));
         for (const kind of ['pagehide', 'pageshow']) dispatchEvent(new Event(kind));";
     js("", EVENTS).await;
     drop(link);
@@ -432,7 +436,9 @@ async fn the_pages_life_is_heard_until_nobody_listens() {
         Heard::Online(true),
         Heard::Online(false),
         Heard::Left { may_return: true },
+        Heard::Left { may_return: true },
         Heard::Returned,
+        Heard::Visible(link::visible()),
         Heard::Left { may_return: false },
     ];
     let is_life = |heard: &&Heard| !matches!(heard, Heard::Failed(_));

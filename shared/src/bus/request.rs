@@ -38,6 +38,8 @@ pub struct Hello {
     pub network: Option<Network>,
     /// Whether the page shows the session's document; absent where it is of a build that cannot.
     pub shows_state: Option<bool>,
+    /// Whether it makes one of two where writes have disagreed; absent where it is of a build that does not say so (STATE-4).
+    pub resolves: Option<bool>,
 }
 
 array!(Hello {
@@ -48,6 +50,7 @@ array!(Hello {
     4: visible,
     5: network,
     6: shows_state,
+    7: resolves,
 });
 
 /// What a browser says of the network (the Network Information API).

@@ -26,8 +26,8 @@ impl Coordinator {
     }
 
     fn go_state(&mut self, now: Now) {
-        let Self { state, outbox, .. } = self;
-        state.go(now, &mut || outbox.ticket());
+        let Self { state, outbox, roster, .. } = self;
+        state.go(now, &mut || outbox.ticket(), &|session| roster.resolves(session));
         while let Some(effect) = self.state.poll_effect() {
             self.on_state(now, effect);
         }
@@ -46,6 +46,9 @@ impl Coordinator {
                 let prefix = document_prefix(&session).into();
                 self.effects.push_back(Effect::ReadDocument { ticket, prefix });
             }
+            state::Effect::Resolve { ticket, identity, id } => {
+                self.effects.push_back(Effect::Resolve { ticket, identity, id });
+            }
             state::Effect::Pull { ticket, identity, path } => {
                 let mut url = String::from(self.outbox.config().server.trim_end_matches('/'));
                 url.push_str(&path);
@@ -60,8 +63,7 @@ impl Coordinator {
                     self.appends.insert(ticket, Vec::new());
                 }
                 let (ops, strict) = self.outbox.filed(ops, outcomes, now);
-                let batch = self.batch(ops, strict);
-                self.effects.push_back(Effect::Commit { ticket, batch });
+                self.commit(ticket, ops, strict);
             }
             state::Effect::Changed { session, keys, over, folded } => {
                 let notice = Notice::Changed(Changed { session, keys, over, folded });

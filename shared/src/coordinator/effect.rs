@@ -126,6 +126,16 @@ pub enum Effect {
         /// What their keys begin with.
         prefix: Box<str>,
     },
+    /// Have the worker's hook make one of two: of a patch that was refused, and of what it lost against, as the disk has both;
+    /// answered by `Resolution` (STATE-4).
+    Resolve {
+        /// Names it.
+        ticket: Ticket,
+        /// The session, and whose patch it will be.
+        identity: Identity,
+        /// The refused patch's event.
+        id: EventId,
+    },
     /// Read the oldest rows of a store; answered by `Old`.
     ReadOld {
         /// Which.

@@ -62,6 +62,14 @@ pub enum Input {
         /// Keys and rows, in order.
         rows: Vec<(Key, Vec<u8>)>,
     },
+    /// What the worker's hook has made of the two that `Resolve` names: a row for the journal, or none where all is left as it
+    /// stands. Absent where nothing was made of them: they wait for a page.
+    Resolution {
+        /// For whom.
+        ticket: Ticket,
+        /// What.
+        made: Option<Vec<Vec<u8>>>,
+    },
     /// They could not be read, or those of a document.
     RetainedFailed {
         /// For whom.

@@ -44,7 +44,7 @@ use crate::bus::{
     BusFault, Change, Envelope, Farewell, Hello, Identity, Notice, Reply, Request, Status, Welcome,
 };
 use crate::outbox::{self, Outbox, Ticket, letter_unknown};
-use crate::rows::{Config, HostKind, JournalRow, Op, ROW_VERSION, Store, WriteBatch, read};
+use crate::rows::{Config, HostKind, JournalRow, Key, Op, ROW_VERSION, Store, WriteBatch, read};
 use crate::state::State;
 use crate::wire::to_cbor;
 
@@ -74,6 +74,10 @@ pub struct Coordinator {
     /// What was to be told while nobody was there to hear it.
     untold: VecDeque<Notice>,
     told: Option<(Mono, Status)>,
+    /// Outcomes that are on disk; who waits for one looks there when told of more.
+    filed: u64,
+    /// How many there will be, by the write that files them.
+    filing: SortedMap<Ticket, u64>,
     /// When a background sync was asked for; until one comes that is news there is no need to ask again.
     sync_asked: Option<Mono>,
     /// The write after which it is to be booted anew, so that its next life is recorded.
@@ -126,6 +130,7 @@ impl Coordinator {
             }
             Input::Retained { ticket, rows } => self.outbox.on_retained(now, ticket, &rows),
             Input::Document { ticket, rows } => self.state.on_loaded(ticket, &rows),
+            Input::Resolution { ticket, made } => self.state.on_resolution(ticket, made),
             Input::RetainedFailed { ticket, fault } => {
                 if !self.state.on_load_failed(now, ticket) {
                     self.outbox.on_retained_failed(now, ticket);
@@ -136,6 +141,7 @@ impl Coordinator {
                 self.housekeeping.on_old(now, store, &rows, &mut self.outbox)
             }
             Input::Committed(ticket) => {
+                self.filed = self.filed.max(self.filing.remove(&ticket).unwrap_or_default());
                 if self.appends.remove(&ticket).is_some() {
                     self.reader.want();
                 }
@@ -145,6 +151,7 @@ impl Coordinator {
                 reborn |= self.rebirth.take_if(|rebirth| *rebirth == ticket).is_some();
             }
             Input::CommitFailed { ticket, fault } => {
+                self.filing.remove(&ticket);
                 self.asks.on_commit_failed(ticket, &fault);
                 if let Some(rows) = self.appends.remove(&ticket).filter(|rows| !rows.is_empty()) {
                     self.tell(Notice::Trouble(fault.clone()));
@@ -403,7 +410,8 @@ impl Coordinator {
         if let Some(network) = hello.network {
             self.outbox.set_network(network);
         }
-        self.roster.register(page, &identity, hello.has_token, hello.visible);
+        let resolves = hello.resolves == Some(true);
+        self.roster.register(page, &identity, hello.has_token, hello.visible, resolves);
         if !hello.has_token {
             // Plain requests of this user need none.
             self.outbox.on_token(now, &identity);
@@ -513,6 +521,18 @@ impl Coordinator {
         }
     }
 
+    fn commit(&mut self, ticket: Ticket, ops: Vec<Op>, strict: bool) {
+        let filed = |op: &Op| match op {
+            Op::Put { store: Store::Done, key: Key::Number(key), .. } => Some(*key),
+            Op::Put { .. } | Op::Append { .. } | Op::Delete { .. } | Op::DeleteSpan { .. } => None,
+        };
+        if let Some(key) = ops.iter().filter_map(filed).max() {
+            self.filing.insert(ticket, key);
+        }
+        let batch = self.batch(ops, strict);
+        self.effects.push_back(Effect::Commit { ticket, batch });
+    }
+
     fn batch(&self, ops: Vec<Op>, strict: bool) -> WriteBatch {
         WriteBatch { epoch: self.epoch, holder: self.realm, strict, ops }
     }
@@ -529,7 +549,7 @@ impl Coordinator {
     fn on_outbox(&mut self, now: Now, effect: outbox::Effect) {
         let effect = match effect {
             outbox::Effect::Commit { ticket, ops, strict } => {
-                Effect::Commit { ticket, batch: self.batch(ops, strict) }
+                return self.commit(ticket, ops, strict);
             }
             outbox::Effect::Sign { ticket, statement } => Effect::Sign { ticket, statement },
             outbox::Effect::Push { ticket, identity, body, compress } => {

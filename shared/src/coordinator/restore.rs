@@ -52,6 +52,8 @@ impl Coordinator {
             unsaved: None,
             untold: VecDeque::new(),
             told: None,
+            filed: outbox.answered,
+            filing: SortedMap::new(),
             sync_asked: None,
             rebirth: None,
             changes: VecDeque::new(),

@@ -14,6 +14,7 @@ struct Entry {
     client: Client,
     identity: Option<Identity>,
     has_token: bool,
+    resolves: bool,
     visible: bool,
     heard: Mono,
 }
@@ -35,6 +36,7 @@ impl Roster {
             client: client.clone(),
             identity: None,
             has_token: false,
+            resolves: false,
             visible: false,
             heard: at,
         });
@@ -49,10 +51,12 @@ impl Roster {
         identity: &Identity,
         has_token: bool,
         visible: bool,
+        resolves: bool,
     ) {
         if let Some(entry) = self.pages.get_mut(&page) {
             entry.identity = Some(identity.clone());
             entry.has_token = has_token;
+            entry.resolves = resolves;
             entry.visible = visible;
             let heard = entry.heard;
             self.choose(heard);
@@ -90,6 +94,14 @@ impl Roster {
     /// Whose events a page makes, once it has said so.
     pub(super) fn identity(&self, page: PageId) -> Option<Identity> {
         self.pages.get(&page)?.identity.clone()
+    }
+
+    /// Whether a page of this session makes one of two where writes have disagreed.
+    pub(super) fn resolves(&self, session: &str) -> bool {
+        let is_of = |identity: &Identity| *identity.session == *session;
+        self.pages
+            .values()
+            .any(|entry| entry.resolves && entry.identity.as_ref().is_some_and(is_of))
     }
 
     /// A page that can be asked for this identity's token, one in sight before the others.
@@ -160,7 +172,7 @@ mod tests {
     fn hello(roster: &mut Roster, page: PageId, ms: u64, visible: bool) {
         heard(roster, page, ms);
         let identity = Identity { session: "s".into(), user: "".into() };
-        roster.register(page, &identity, false, visible);
+        roster.register(page, &identity, false, visible, false);
     }
 
     #[test]

@@ -17,7 +17,7 @@ impl Coordinator {
             host: self.kind,
             pending: self.outbox.pending(),
             dead: self.outbox.dead(),
-            answered: self.outbox.answered(),
+            answered: self.filed,
             pages: self.roster.len(),
             pump: self.roster.pump(),
             wake_at,

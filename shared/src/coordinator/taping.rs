@@ -251,6 +251,17 @@ impl Input {
                     to.document(key, row);
                 }
             }
+            Self::Resolution { ticket, made } => {
+                to.kind(20, 2);
+                to.number(ticket.0);
+                match made {
+                    None => to.value(&None::<u64>),
+                    Some(rows) => {
+                        to.list(rows.len());
+                        rows.iter().for_each(|row| to.row(row, tape::JOURNAL));
+                    }
+                }
+            }
             Self::Pulled { ticket, response } => {
                 to.kind(19, 2);
                 to.number(ticket.0);
@@ -363,6 +374,12 @@ impl Effect {
                 to.number(ticket.0);
                 to.value(prefix);
                 15
+            }
+            Self::Resolve { ticket, identity, id } => {
+                to.number(ticket.0);
+                to.value(identity);
+                to.value(id);
+                16
             }
             // Of the reason its code: the words may be a server's.
             Self::TellHook { id, reason, .. } => {

@@ -12,8 +12,9 @@ use crate::rows::{
     DeviceRow, HostKind, Key, LeaseRow, Op, Options, Replay, Store, StreamKey, StreamRow, read,
 };
 use crate::rules::breaker::BreakerRow;
+use crate::rules::patch::{Patch, Write};
 use crate::tape::Recording;
-use crate::wire::{DeviceKey, Event, EventKind, KeyKind, Lane};
+use crate::wire::{DeviceKey, Event, EventKind, KeyKind, Lane, PATCH_TYPE};
 
 fn at(ms: u64) -> Now {
     Now { mono: Mono(ms), wall: Wall(1_000_000 + ms) }
@@ -36,7 +37,11 @@ fn device() -> DeviceRow {
 }
 
 fn row(id: &str) -> Vec<u8> {
-    let sealed = to_cbor(&Event {
+    row_of(event(id))
+}
+
+fn event(id: &str) -> Event<'static> {
+    Event {
         id: EventId::new(id).expect("tests use fit ids"),
         kind: EventKind::App,
         type_: "plain",
@@ -50,9 +55,26 @@ fn row(id: &str) -> Vec<u8> {
         after: None,
         binds: None,
         flags: None,
-    });
+    }
+}
+
+fn row_of(event: Event<'_>) -> Vec<u8> {
+    let sealed = to_cbor(&event);
     let stream = StreamKey { session: "s".into(), user: "".into(), lane: Lane::Normal };
     to_cbor(&JournalRow { generation: Generation(0), ..JournalRow::new(&stream, &sealed, Wall(1)) })
+}
+
+fn hello(server: &str) -> Hello {
+    Hello {
+        identity: Identity { session: "s".into(), user: "".into() },
+        server: server.into(),
+        options: Options::default(),
+        has_token: false,
+        visible: true,
+        network: None,
+        shows_state: None,
+        resolves: None,
+    }
 }
 
 fn effects(coordinator: &mut Coordinator) -> Vec<Effect> {
@@ -88,6 +110,7 @@ fn until_pushed(coordinator: &mut Coordinator) -> Ticket {
                 | Effect::WantToken { .. }
                 | Effect::Pull { .. }
                 | Effect::ReadDocument { .. }
+                | Effect::Resolve { .. }
                 | Effect::TellHook { .. }
                 | Effect::StartOver => {}
             }
@@ -135,6 +158,7 @@ fn no_push_leaves_before_its_seal_is_on_disk() {
             | Effect::WantToken { .. }
             | Effect::Pull { .. }
             | Effect::ReadDocument { .. }
+            | Effect::Resolve { .. }
             | Effect::TellHook { .. }
             | Effect::StartOver => {}
         }
@@ -157,15 +181,8 @@ fn another_server_is_not_spared_for_what_befell_the_first() {
         let restored =
             Restored { config: Some(to_cbor(&config)), ..restored(OutboxRows::default()) };
         let mut coordinator = Coordinator::restore(at(0), &restored, 1);
-        let hello = Hello {
-            identity: Identity { session: "s".into(), user: "".into() },
-            server: server.into(),
-            options: Options { tries_max: 2, ..Options::default() },
-            has_token: false,
-            visible: true,
-            network: None,
-            shows_state: None,
-        };
+        let options = Options { tries_max: 2, ..Options::default() };
+        let hello = Hello { options, ..hello(server) };
         let bytes = Request::Hello(hello).seal("test", PageId([3; 16]), RequestId(0), Epoch(1));
         coordinator.handle(at(1), Input::Message { from: Client("page".into()), bytes });
         let stored = effects(&mut coordinator).into_iter().find_map(|effect| {
@@ -288,7 +305,7 @@ proptest! {
                     Effect::ReadRetained { ticket, .. } => Input::Retained { ticket, rows: Vec::new() },
                     Effect::ReadOld { store, .. } => Input::Old { store, rows: Vec::new() },
                     Effect::ListClients => Input::Clients(Vec::new()),
-                    Effect::Send { .. } | Effect::AskForSync | Effect::Request { .. } | Effect::WantToken { .. } | Effect::Pull { .. } | Effect::ReadDocument { .. } | Effect::TellHook { .. } | Effect::StartOver => continue,
+                    Effect::Send { .. } | Effect::AskForSync | Effect::Request { .. } | Effect::WantToken { .. } | Effect::Pull { .. } | Effect::ReadDocument { .. } | Effect::Resolve { .. } | Effect::TellHook { .. } | Effect::StartOver => continue,
                 };
                 coordinator.handle(at(ms), fact);
             }
@@ -358,6 +375,7 @@ fn a_refused_part_ends_the_recording_and_nothing_else() {
                 | Effect::WantToken { .. }
                 | Effect::Pull { .. }
                 | Effect::ReadDocument { .. }
+                | Effect::Resolve { .. }
                 | Effect::TellHook { .. }
                 | Effect::StartOver => continue,
             };
@@ -367,6 +385,54 @@ fn a_refused_part_ends_the_recording_and_nothing_else() {
     assert_eq!(refused, 1);
     coordinator.handle(at(60), Input::Trigger(Trigger::Start));
     until_pushed(&mut coordinator);
+}
+
+// Pages look for outcomes when there are more: one that was told before they were on disk would find none, and wait for ever.
+#[test]
+fn pages_are_told_of_an_outcome_once_it_is_on_disk() {
+    let restored =
+        Restored { config: Some(to_cbor(&Config::default())), ..restored(OutboxRows::default()) };
+    let mut coordinator = Coordinator::restore(at(0), &restored, 7);
+    coordinator.handle(at(0), Input::Device(device()));
+    let writes = vec![Write { key: "k", path: Vec::new(), value: Some(b"1"), base: None }];
+    let data = to_cbor(&Patch { writes });
+    let (kind, type_, data) = (EventKind::Patch, PATCH_TYPE, Some(&data[..]));
+    let patch = row_of(Event { kind, type_, data, ..event("patch") });
+    coordinator.handle(at(1), Input::Journal { rows: vec![(1, patch)], ended: true });
+    let mut filing = None;
+    for ms in 2..10 {
+        for effect in effects(&mut coordinator) {
+            match effect {
+                Effect::ReadDocument { ticket, .. } => {
+                    let rows = Vec::new();
+                    coordinator.handle(at(ms), Input::Document { ticket, rows });
+                }
+                Effect::Commit { ticket, batch } => {
+                    let files = batch.ops.iter().any(|op| op.store() == Store::Done);
+                    filing = filing.or(files.then_some(ticket));
+                }
+                effect => assert!(filing.is_none() || told(&effect).is_none()),
+            }
+        }
+    }
+    let ticket = filing.expect("the patch is folded, and its outcome filed");
+    let mut heard =
+        |coordinator: &mut Coordinator| effects(coordinator).iter().filter_map(told).next_back();
+    // Another page comes: all are told of that, and not of what may yet be refused.
+    let (from, page) = (Client("other".into()), PageId([9; 16]));
+    let bytes = Request::Hello(hello("")).seal("test", page, RequestId(0), Epoch(1));
+    coordinator.handle(at(20), Input::Message { from, bytes });
+    assert_eq!(heard(&mut coordinator), Some(0));
+    coordinator.handle(at(200), Input::Committed(ticket));
+    assert_eq!(heard(&mut coordinator), Some(1));
+}
+
+/// How many outcomes it tells of.
+fn told(effect: &Effect) -> Option<u64> {
+    let Effect::Send { message, .. } = effect else { return None };
+    let envelope = Envelope::read(message).ok()?;
+    let Ok(Some(Notice::Status(status))) = Notice::open(&envelope) else { return None };
+    Some(status.answered)
 }
 
 #[test]
@@ -406,6 +472,7 @@ fn a_wipe_takes_the_document_of_its_session_or_of_all() {
                     | Effect::Request { .. }
                     | Effect::WantToken { .. }
                     | Effect::Pull { .. }
+                    | Effect::Resolve { .. }
                     | Effect::TellHook { .. }
                     | Effect::StartOver => continue,
                 };

@@ -270,8 +270,7 @@ impl Coordinator {
         let is_last = next.0 > PARTS.len();
         let ticket = if is_last { wiper.asked } else { self.outbox.ticket() };
         wiper.state = State::Writing(ticket, next);
-        let batch = self.batch(ops, true);
-        self.effects.push_back(Effect::Commit { ticket, batch });
+        self.commit(ticket, ops, true);
     }
 }
 

@@ -128,6 +128,8 @@ pub struct Page {
     build: Box<str>,
     hello: Hello,
     linked: bool,
+    /// It has said farewell, and has not returned: browsers put a page out of sight after they have hidden it away.
+    left: bool,
     epoch: Epoch,
     /// The epoch of the coordinator that knows this page.
     welcomed: Option<Epoch>,
@@ -159,6 +161,7 @@ impl Page {
             build: build.into(),
             hello,
             linked: false,
+            left: false,
             epoch: Epoch(0),
             welcomed: None,
             greeted: None,
@@ -202,6 +205,7 @@ impl Page {
             }
             Input::Visible(visible) => {
                 self.hello.visible = visible;
+                self.left &= !visible;
                 self.say_hello(now);
                 if visible {
                     self.nudge(now, true);
@@ -213,12 +217,14 @@ impl Page {
                 self.say_hello(now);
             }
             Input::Returned => {
+                self.left = false;
                 self.welcomed = None;
                 self.say_hello(now);
                 self.nudge(now, true);
             }
             Input::Leaving { rows, may_return } => {
                 self.say_farewell(rows, may_return);
+                self.left = true;
                 self.welcomed = None;
                 self.hello_again = None;
                 self.wake = None;
@@ -284,7 +290,7 @@ impl Page {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Mono> {
         let contact = [self.hello_again, self.nudge_due, self.wake];
-        let contact = if self.linked { contact } else { [None; 3] };
+        let contact = if self.linked && !self.left { contact } else { [None; 3] };
         let asks = self.asks.values().map(|ask| Some(ask.again));
         let mut next = None;
         let mut take = |at| next = Mono::earlier(next, at);
@@ -347,7 +353,7 @@ impl Page {
     }
 
     fn say_hello(&mut self, now: Now) {
-        if !self.linked {
+        if !self.linked || self.left {
             return;
         }
         let hello = Request::Hello(self.hello.clone());

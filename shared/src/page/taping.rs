@@ -116,6 +116,7 @@ impl Page {
                 &ms(self.wake),
                 &millis(self.safety_net),
                 &self.pending,
+                &self.left,
             ],
         );
         for (id, ask) in self.asks.iter() {
@@ -288,6 +289,7 @@ mod played {
         wake: Option<u64>,
         safety_net: Option<u64>,
         pending: Option<bool>,
+        left: Option<bool>,
     }
 
     array!(Known {
@@ -309,6 +311,7 @@ mod played {
         15: wake,
         16: safety_net,
         17: pending,
+        18: left,
     });
 
     struct Waiting {
@@ -353,6 +356,7 @@ mod played {
                 heard: at(known.heard),
                 wake: at(known.wake),
                 pending: known.pending.unwrap_or_default(),
+                left: known.left.unwrap_or_default(),
                 // A tape of before there was one.
                 safety_net: known.safety_net.map_or(Duration::MAX, Duration::from_millis),
                 ..Self::new(known.me, &known.build, known.hello, batch_age)

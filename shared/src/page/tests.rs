@@ -22,6 +22,7 @@ fn page() -> Page {
         visible: true,
         network: None,
         shows_state: None,
+        resolves: None,
     };
     Page::new(ME, "test", hello, Duration::from_millis(50))
 }
@@ -393,4 +394,22 @@ fn epochs_begin_anew_with_the_database() {
     assert_eq!(shown(&mut page), ["Hello", "other"]);
     welcome(&mut page, 4, 1);
     assert_eq!(shown(&mut page), ["welcomed", "status of 1"]);
+}
+
+// Browsers put a page out of sight after they have hidden it away: it was counted for as long as nobody asked who is there.
+#[test]
+fn a_page_that_has_said_farewell_says_no_hello_until_it_returns() {
+    let back = [Input::Returned, Input::Visible(true)];
+    for back in back {
+        let mut page = page();
+        page.handle(at(0), Input::Linked);
+        welcome(&mut page, 1, 1);
+        page.handle(at(2), Input::Leaving { rows: Vec::new(), may_return: true });
+        page.handle(at(3), Input::Visible(false));
+        page.handle(at(4), Input::Network(Some(Network::Slow)));
+        page.handle(at(60_000), Input::Timeout);
+        assert_eq!(shown(&mut page), ["Hello", "welcomed", "status of 1", "Farewell"]);
+        page.handle(at(60_001), back);
+        assert_eq!(shown(&mut page)[0], "Hello");
+    }
 }

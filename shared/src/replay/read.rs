@@ -287,6 +287,12 @@ fn of_coordinator(bytes: &[u8]) -> Option<Fact> {
             let rows = parts.next::<Vec<(RowKey, &[u8])>>().into_iter();
             Input::Document { ticket, rows: rows.map(|(key, row)| (key.0, row.to_vec())).collect() }
         }
+        20 => {
+            let ticket = parts.ticket();
+            let rows = parts.next::<Option<Vec<&[u8]>>>();
+            let made = rows.map(|rows| rows.into_iter().map(<[u8]>::to_vec).collect());
+            Input::Resolution { ticket, made }
+        }
         19 => Input::Pulled { ticket: parts.ticket(), response: parts.next::<Answer>().0 },
         _ => return None,
     };

@@ -150,6 +150,13 @@ impl fmt::Display for Input {
             Self::Document { ticket, rows } => {
                 write!(f, "document for #{}: {} rows", ticket.0, rows.len())
             }
+            Self::Resolution { ticket, made: None } => {
+                write!(f, "nothing was made of the two of #{}", ticket.0)
+            }
+            Self::Resolution { ticket, made: Some(rows) } => {
+                let rows = rows.iter().map(|row| journal_row(0, row));
+                write!(f, "made of the two of #{}: {}", ticket.0, list(rows))
+            }
             Self::Pulled { ticket, response } => {
                 write!(f, "pulled #{}: {}", ticket.0, pulled(response))
             }
@@ -230,6 +237,9 @@ impl fmt::Display for coordinator::Effect {
             }
             Self::ReadDocument { ticket, prefix } => {
                 write!(f, "read document #{} of {prefix:?}", ticket.0)
+            }
+            Self::Resolve { ticket, id, .. } => {
+                write!(f, "resolve #{}: {} has lost", ticket.0, short(id.as_str()))
             }
             Self::Request { ticket, token, id, .. } => {
                 let token = if token.is_some() { ", with a token" } else { "" };

@@ -87,6 +87,10 @@ pub(super) struct Doc {
     /// Rows that are removed from the journal with it.
     ordered: VecDeque<LocalRow>,
     news: News,
+    /// Patches that were refused, and that the worker's hook is to be asked about.
+    losers: Vec<EventId>,
+    /// What it has made that is not taken yet, and how many of those before it have lost in their turn.
+    rounds: Vec<(EventId, u32)>,
     /// Patches that were refused, of which pages hear once what they have lost against is there.
     beaten: Vec<Over>,
 }
@@ -149,12 +153,18 @@ impl Doc {
             outcomes: Vec::new(),
             ordered: VecDeque::new(),
             news: News::default(),
+            losers: Vec::new(),
+            rounds: Vec::new(),
             beaten: Vec::new(),
         }
     }
 
     pub(super) fn wants_load(&self) -> bool {
-        !self.loaded && (self.wanted || !self.ahead.is_empty() || !self.rows.is_empty())
+        let is_needed = self.wanted
+            || !self.ahead.is_empty()
+            || !self.rows.is_empty()
+            || !self.losers.is_empty();
+        is_needed && !self.loaded
     }
 
     /// Somebody asks for it, or has written to it.
@@ -296,7 +306,12 @@ impl Doc {
                         self.ahead.get_or_insert_with(offset, || row);
                     }
                 }
-                Some(Place::Loser(_)) | None => {}
+                Some(Place::Loser(id)) => {
+                    if let Some(id) = EventId::new(id).ok().filter(|id| !self.losers.contains(id)) {
+                        self.losers.push(id);
+                    }
+                }
+                None => {}
             }
         }
         self.on_disk = self.fold;
@@ -321,6 +336,7 @@ impl Doc {
         self.waiters = before.waiters;
         self.rows = rows;
         self.ops = before.ops;
+        self.rounds = before.rounds;
         // They may be on disk by now, or soon.
         self.ahead = before.ahead;
         self.beaten = before.beaten;
@@ -331,6 +347,11 @@ impl Doc {
     /// Events of ours were taken. What is `busy` is the disk, with what they would be built on.
     pub(super) fn on_taken(&mut self, taken: Taken, busy: bool) {
         let Taken { epoch, span, patches, at, over, losers, .. } = taken;
+        if !self.rounds.is_empty() {
+            for (event, _) in patches.iter().filter_map(|(_, sealed)| patch_of(sealed)) {
+                self.is_settled(&event.id);
+            }
+        }
         let follows = |fold: &Fold| fold.epoch == epoch && self.follows(*fold) && !busy;
         let known = self.fold.filter(follows);
         let follows = known.zip(span).filter(|(fold, (from, _))| fold.offset + 1 == *from);
@@ -365,6 +386,37 @@ impl Doc {
     pub(super) fn resolve(&mut self, id: &EventId) {
         let key = Place::Loser(id.as_str()).key(&self.session);
         self.ops.push(Op::Delete { store: Store::Document, key });
+        self.losers.retain(|loser| loser != id);
+    }
+
+    /// A patch that was refused, and about which the worker's hook has not been asked; and whose it was, as far as is known.
+    pub(super) fn next_dispute(&mut self) -> Option<(Identity, EventId)> {
+        let is_known = self.loaded && !self.is_partial();
+        let reader = self.readers.last().filter(|_| is_known)?.clone();
+        (!self.losers.is_empty()).then(|| (reader, self.losers.remove(0)))
+    }
+
+    /// The worker's hook has made this of two.
+    pub(super) fn on_resolution(&mut self, id: &EventId, rows: Vec<Vec<u8>>) {
+        let round = self.round(id).unwrap_or_default() + 1;
+        self.is_settled(id);
+        for row in rows {
+            let made = read::<JournalRow<'_>>(&row).ok();
+            if let Some((event, _)) = made.and_then(|row| patch_of(row.sealed)) {
+                self.rounds.push((event.id, round));
+            }
+            self.folded.push(Op::Append { row });
+        }
+        let key = Place::Loser(id.as_str()).key(&self.session);
+        self.folded.push(Op::Delete { store: Store::Document, key });
+    }
+
+    fn round(&self, id: &EventId) -> Option<u32> {
+        self.rounds.iter().find(|(made, _)| made == id).map(|(_, round)| *round)
+    }
+
+    fn is_settled(&mut self, id: &EventId) {
+        self.rounds.retain(|(made, _)| made != id);
     }
 
     /// A page of the log's patches.
@@ -464,6 +516,7 @@ impl Doc {
             }
             let (outcome, reason) = match applied {
                 Ok(changed) => {
+                    self.is_settled(&id);
                     self.fold = Some(Fold { offset: version, ..fold });
                     self.moved = true;
                     self.keep(changed);
@@ -580,6 +633,9 @@ impl Doc {
             let key = Place::Loser(event.id.as_str()).key(&self.session);
             let row = LoserRow { version: ROW_VERSION, at, sealed: sealed.to_vec().into() };
             self.ops.push(Op::Put { store: Store::Document, key, row: to_cbor(&row) });
+            if self.round(&event.id).is_none_or(|round| round < ROUNDS_MAX) {
+                self.losers.push(event.id);
+            }
             keys(&patch).for_each(|key| self.news.change(key));
         }
     }
@@ -675,6 +731,8 @@ fn whole(key: &str, entry: &Entry, at: Wall, id: EventId) -> Option<Vec<u8>> {
     }))
 }
 
+/// So often in a row what the worker's hook has made may lose against others; then it waits for a page, or another day.
+const ROUNDS_MAX: u32 = 5;
 /// More users than share a device.
 const READERS_MAX: usize = 8;
 /// How many tokens in a row are tried as soon as they come.

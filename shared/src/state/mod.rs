@@ -16,12 +16,14 @@
 
 mod doc;
 mod mirror;
+mod resolve;
 
 use core::time::Duration;
 use std::collections::VecDeque;
 
 use self::doc::{Doc, LocalRow, News, Written};
 pub use self::mirror::{Clash, Mirror, News as Seen, writer as last_writer};
+pub use self::resolve::{Dispute, disputes, resolution};
 use crate::base::{
     Culprit, EventId, Fault, LogEpoch, Mono, Now, Rng, SortedMap, Ticket, Wall, decimal,
 };
@@ -48,6 +50,15 @@ pub enum Effect {
         identity: Identity,
         /// Path and query.
         path: String,
+    },
+    /// Have the worker's hook make one of two, of a patch that was refused and of what it lost against.
+    Resolve {
+        /// Answered by `on_resolution`.
+        ticket: Ticket,
+        /// The session, and whose patch it will be.
+        identity: Identity,
+        /// The refused patch's event.
+        id: EventId,
     },
     /// Write this under the epoch.
     Commit {
@@ -147,6 +158,8 @@ pub struct State {
     docs: SortedMap<Box<str>, Doc>,
     tasks: SortedMap<Ticket, (Task, Box<str>)>,
     writing: SortedMap<Ticket, Writing>,
+    /// Patches that were refused, and that the worker's hook is asked about.
+    resolving: Vec<(Ticket, Box<str>, EventId)>,
     /// Whether there is a server to ask.
     served: bool,
     rng: Rng,
@@ -161,6 +174,7 @@ impl State {
             docs: SortedMap::new(),
             tasks: SortedMap::new(),
             writing: SortedMap::new(),
+            resolving: Vec::new(),
             served,
             rng: Rng::new(seed),
             effects: VecDeque::new(),
@@ -215,6 +229,16 @@ impl State {
     /// Somebody has made one of two: of what this event holds, and of what it lost against.
     pub fn on_resolved(&mut self, identity: &Identity, id: &EventId) {
         self.doc(identity).resolve(id);
+        self.resolving.retain(|(_, _, asked)| asked != id);
+    }
+
+    /// The worker's hook has made this of two, if it has.
+    pub fn on_resolution(&mut self, ticket: Ticket, made: Option<Vec<Vec<u8>>>) {
+        let Some(at) = self.resolving.iter().position(|it| it.0 == ticket) else { return };
+        let (_, session, id) = self.resolving.swap_remove(at);
+        if let (Some(doc), Some(rows)) = (self.docs.get_mut(&session), made) {
+            doc.on_resolution(&id, rows);
+        }
     }
 
     /// The rows of a document have been read.
@@ -325,9 +349,15 @@ impl State {
         }
     }
 
-    /// Asks for whatever can be done next. `tickets` gives new ones.
-    pub fn go(&mut self, now: Now, tickets: &mut dyn FnMut() -> Ticket) {
-        let Self { docs, tasks, writing, served, rng, effects } = self;
+    /// Asks for whatever can be done next. `tickets` gives new ones; `resolves` tells whether a page of a session makes one of
+    /// two itself.
+    pub fn go(
+        &mut self,
+        now: Now,
+        tickets: &mut dyn FnMut() -> Ticket,
+        resolves: &dyn Fn(&str) -> bool,
+    ) {
+        let Self { docs, tasks, writing, resolving, served, rng, effects } = self;
         for (session, doc) in docs.iter_mut() {
             let busy = is_busy(writing, session);
             if busy {
@@ -382,6 +412,13 @@ impl State {
                 || writing.values().any(|it| it.session == *session))
             {
                 effects.extend(doc.waiters.drain(..).map(|it| Effect::Settled(it, None)));
+                if !resolves(session)
+                    && let Some((identity, id)) = doc.next_dispute()
+                {
+                    let ticket = tickets();
+                    resolving.push((ticket, session.clone(), id.clone()));
+                    effects.push_back(Effect::Resolve { ticket, identity, id });
+                }
             }
         }
     }
@@ -401,7 +438,7 @@ impl State {
     /// Whether nothing is under way that will end by itself.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.tasks.is_empty() && self.writing.is_empty()
+        self.tasks.is_empty() && self.writing.is_empty() && self.resolving.is_empty()
     }
 
     fn doc(&mut self, identity: &Identity) -> &mut Doc {

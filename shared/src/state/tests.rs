@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::base::{PageId, Stamp};
-use crate::rows::{EntryRow, FoldRow, Place, Store, document_prefix, read};
+use crate::rows::{EntryRow, FoldRow, JournalRow, Place, Store, document_prefix, read};
 use crate::rules::document::{self, Author, Entry};
 use crate::rules::patch::{Base, Patch, Write};
 use crate::wire::{
@@ -47,6 +47,9 @@ fn sealed(name: &str, stamp: u64, key: &str, value: &str, base: Option<Base>) ->
     })
 }
 
+/// What the app's hook in the worker makes of two.
+type Hook = fn(&Dispute) -> Option<Vec<u8>>;
+
 /// A server's log of patches alone, its document, and the device beside it.
 struct World {
     state: State,
@@ -56,6 +59,11 @@ struct World {
     floor: u64,
     entries: BTreeMap<Box<str>, Entry>,
     refuses: bool,
+    /// What the worker's hook makes of a dispute, whether it is there, and how often it was asked.
+    hook: Option<Hook>,
+    asked: u32,
+    /// A page makes one of two itself.
+    page_resolves: bool,
     last: u64,
     told: Vec<String>,
     /// A page that is told of it all, and how often it did not have to read the disk.
@@ -74,6 +82,9 @@ impl World {
             floor: 0,
             entries: BTreeMap::new(),
             refuses: false,
+            hook: None,
+            asked: 0,
+            page_resolves: false,
             last: 0,
             told: Vec::new(),
             mirror: Mirror::new("s"),
@@ -152,10 +163,12 @@ impl World {
             self.ms += 1;
             let now = at(self.ms);
             let last = &mut self.last;
-            self.state.go(now, &mut || {
+            let page_resolves = self.page_resolves;
+            let tickets = &mut || {
                 *last += 1;
                 Ticket(*last)
-            });
+            };
+            self.state.go(now, tickets, &|_| page_resolves);
             let Some(effect) = self.state.poll_effect() else { return };
             match effect {
                 Effect::Load { ticket, session } => {
@@ -190,7 +203,13 @@ impl World {
                             Op::Delete { store: Store::Document, key } => {
                                 self.rows.remove(&key);
                             }
-                            Op::Append { .. } => self.told.push("appended".into()),
+                            Op::Append { row } => {
+                                self.told.push("appended".into());
+                                let row: JournalRow<'_> = read(&row).expect("our own row");
+                                if self.hook.is_some() {
+                                    self.state.on_row(row.stream(), 100, row.sealed);
+                                }
+                            }
                             Op::DeleteSpan { from, through, .. } => {
                                 self.told.push(format!("-{from}..{through}"));
                             }
@@ -209,6 +228,11 @@ impl World {
                     let over: Vec<_> = over.collect();
                     self.told.push(format!("{} changed, over: {}", keys.join(" "), over.join(" ")));
                 }
+                Effect::Resolve { ticket, identity, id } => {
+                    self.asked += 1;
+                    let made = self.make_of_two(now, &identity, &id);
+                    self.state.on_resolution(ticket, made);
+                }
                 Effect::Renewed { .. } => self.told.push("renewed".into()),
                 Effect::GoneBack { .. } => self.told.push("gone back".into()),
                 Effect::Settled(ticket, fault) => {
@@ -217,6 +241,16 @@ impl World {
                 }
             }
         }
+    }
+
+    fn make_of_two(&self, now: Now, identity: &Identity, loser: &EventId) -> Option<Vec<Vec<u8>>> {
+        let rows: Vec<_> = self.rows.clone().into_iter().collect();
+        let disputes = disputes(&identity.session, &rows, loser)?;
+        let hook = self.hook?;
+        let made: Option<Vec<_>> =
+            disputes.into_iter().map(|it| hook(&it).map(|made| (it, Some(made)))).collect();
+        let new = id(&format!("made-{}", self.asked));
+        Some(vec![resolution(now, identity, PageId([9; 16]), &new, &made?)?])
     }
 
     /// A page is told, and shows then what one shows that reads the disk.
@@ -317,7 +351,7 @@ fn one_that_does_not_follow_waits_as_a_row_until_what_lies_between_is_there() {
     let (over, losers) = (Vec::new(), Vec::new());
     world.state.on_taken(Taken { identity, epoch, span, patches, at: Wall(1), over, losers });
     let now = at(5);
-    world.state.go(now, &mut || Ticket(50));
+    world.state.go(now, &mut || Ticket(50), &|_| true);
     let Some(Effect::Commit { ops, .. }) = world.state.poll_effect() else { panic!("a row") };
     assert!(matches!(&ops[..], [Op::Put { store: Store::Document, key, .. }]
         if matches!(Place::named(key), Some(Place::Ahead(2)))));
@@ -422,6 +456,105 @@ fn without_a_server_the_coordinator_takes_and_refuses_like_one() {
     assert!(!world.rows.keys().any(|key| Place::named(key) == Some(Place::Loser("e2"))));
 }
 
+/// Two writes to `k` on the same base, of which the second has lost.
+fn disputed(hook: Option<Hook>, page_resolves: bool) -> World {
+    let mut world = World { hook, page_resolves, ..World::new(false) };
+    let base = Some(Base { version: 0, after: None });
+    world.state.on_row(stream(), 1, &sealed("e1", 5, "k", "1", base.clone()));
+    world.state.on_row(stream(), 2, &sealed("e2", 6, "k", "2", base));
+    world.go();
+    world
+}
+
+fn losers(world: &World) -> usize {
+    let is_loser = |key: &&Key| matches!(Place::named(key), Some(Place::Loser(_)));
+    world.rows.keys().filter(is_loser).count()
+}
+
+#[test]
+fn the_workers_hook_makes_one_of_two_where_no_page_does() {
+    let both = |dispute: &Dispute| {
+        let [remote, local] =
+            [&dispute.remote, &dispute.local].map(|it| it.as_deref().unwrap_or_default());
+        Some([b"[", remote, b",", local, b"]"].concat())
+    };
+    let world = disputed(Some(both), false);
+    let (entries, ..) = world.shown();
+    assert_eq!(entries["k"].leaves[0].value.as_deref().map(Vec::as_slice), Some(&b"[1,2]"[..]));
+    assert_eq!((losers(&world), world.asked), (0, 1));
+    let mut world = disputed(Some(both), true);
+    assert_eq!((losers(&world), world.asked), (1, 0), "a page does");
+    world.page_resolves = false;
+    world.go();
+    assert_eq!((losers(&world), world.asked), (0, 1), "that page has gone");
+}
+
+#[test]
+fn a_conflict_of_which_the_hook_makes_nothing_waits_for_the_next_coordinator() {
+    for hook in [None, Some((|_| None) as Hook)] {
+        let mut world = disputed(hook, false);
+        world.go();
+        assert_eq!((losers(&world), world.asked), (1, 1));
+        let mut next = World { state: State::new(false, 7), ..world };
+        next.hook = Some(|dispute| dispute.local.clone());
+        next.state.on_wanted(at(0), &identity());
+        next.go();
+        let (entries, ..) = next.shown();
+        assert_eq!(entries["k"].leaves[0].value.as_deref().map(Vec::as_slice), Some(&b"2"[..]));
+        assert_eq!((losers(&next), next.asked), (0, 2));
+    }
+}
+
+#[test]
+fn a_hook_that_others_are_always_faster_than_is_not_asked_without_end() {
+    let mut world = disputed(Some(|dispute| dispute.local.clone()), true);
+    world.page_resolves = false;
+    for round in 0..20 {
+        world.ms += 1;
+        let (now, asked) = (at(world.ms), world.asked);
+        let mut last = 1_000 + round;
+        let tickets = &mut || {
+            last += 1;
+            Ticket(last)
+        };
+        world.state.go(now, tickets, &|_| false);
+        // While the hook thinks another writes.
+        while let Some(effect) = world.state.poll_effect() {
+            let Effect::Resolve { ticket, identity, id } = effect else { continue };
+            world.asked += 1;
+            let made = world.make_of_two(now, &identity, &id);
+            let faster = sealed(&format!("f{round}"), 9 + round, "k", "9", None);
+            world.state.on_row(stream(), 10 + round, &faster);
+            world.go();
+            world.state.on_resolution(ticket, made);
+        }
+        if world.asked == asked {
+            break;
+        }
+        world.page_resolves = true;
+        world.go();
+        world.page_resolves = false;
+    }
+    assert_eq!((losers(&world), world.asked), (1, 5));
+}
+
+#[test]
+fn what_was_written_in_parts_is_left_to_pages() {
+    let mut world = World { hook: Some(|_| panic!("it is not asked")), ..World::new(false) };
+    let part = |name: &str, path: Vec<&str>, base| {
+        let data =
+            to_cbor(&Patch { writes: vec![Write { key: "k", path, value: Some(b"1"), base }] });
+        let event = sealed(name, 5, "k", "1", None);
+        let event: Event<'_> = decode(&event).expect("our own event");
+        to_cbor(&Event { data: Some(&data), ..event })
+    };
+    let base = Some(Base { version: 0, after: None });
+    world.state.on_row(stream(), 1, &part("e1", vec!["a"], None));
+    world.state.on_row(stream(), 2, &part("e2", Vec::new(), base));
+    world.go();
+    assert_eq!((losers(&world), world.asked), (1, 1));
+}
+
 #[test]
 fn what_a_device_has_kept_alone_is_handed_to_its_first_server() {
     let mut world = World::new(false);
@@ -441,10 +574,11 @@ fn a_server_that_cannot_be_reached_is_asked_later_and_later_and_a_token_is_waite
     let mut state = State::new(true, 7);
     let mut last = 0;
     let mut pull = |state: &mut State, ms: u64| loop {
-        state.go(at(ms), &mut || {
+        let tickets = &mut || {
             last += 1;
             Ticket(last)
-        });
+        };
+        state.go(at(ms), tickets, &|_| true);
         match state.poll_effect() {
             Some(Effect::Load { ticket, .. }) => state.on_loaded(ticket, &[]),
             Some(Effect::Pull { ticket, .. }) => return Some(ticket),
@@ -489,10 +623,11 @@ fn a_server_that_cannot_be_reached_is_asked_later_and_later_and_a_token_is_waite
 
 /// What the machine asks for until it is quiet, with the tickets; nobody answers.
 fn asked(state: &mut State, ms: u64, last: &mut u64) -> Vec<Effect> {
-    state.go(at(ms), &mut || {
+    let tickets = &mut || {
         *last += 1;
         Ticket(*last)
-    });
+    };
+    state.go(at(ms), tickets, &|_| true);
     core::iter::from_fn(|| state.poll_effect()).collect()
 }
 
@@ -572,7 +707,9 @@ fn a_log_that_has_gone_back_is_noticed_and_what_nobody_sends_again_is_given_up()
                     (gone_back, told_ms) = (gone_back + 1, Some(ms));
                 }
                 Effect::Changed { .. } | Effect::Settled(..) => {}
-                Effect::Load { .. } | Effect::Renewed { .. } => panic!("{effect:?} is asked for"),
+                Effect::Load { .. } | Effect::Renewed { .. } | Effect::Resolve { .. } => {
+                    panic!("{effect:?} is asked for")
+                }
             }
         }
         if effects.is_empty() {

@@ -32,6 +32,7 @@ impl Stage {
             visible: true,
             network: None,
             shows_state: None,
+            resolves: None,
         };
         let page = Page::new(ME, "test", hello, Duration::from_millis(50));
         Self { told: format!("# {title}\n"), names: Names::default(), page, at_ms: 0 }

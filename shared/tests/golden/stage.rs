@@ -136,6 +136,7 @@ impl Stage {
             visible: true,
             network: None,
             shows_state: None,
+            resolves: None,
         }));
     }
 
@@ -336,6 +337,7 @@ impl Stage {
                 | Effect::ReadRetained { .. }
                 | Effect::ReadOld { .. }
                 | Effect::ReadDocument { .. }
+                | Effect::Resolve { .. }
                 | Effect::ListClients => self.under_way.push_back(effect),
             }
         }
@@ -371,6 +373,9 @@ impl Stage {
             }
             Effect::ReadDocument { ticket, .. } => {
                 ("there is no document".to_owned(), Input::Document { ticket, rows: Vec::new() })
+            }
+            Effect::Resolve { ticket, .. } => {
+                ("there is no hook".to_owned(), Input::Resolution { ticket, made: None })
             }
             Effect::ReadOld { store, limit } => {
                 let rows = self.disk.after(store, 0, limit).0;

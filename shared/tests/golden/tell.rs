@@ -56,6 +56,9 @@ pub(crate) fn effect(names: &mut Names, begun: Wall, effect: &Effect) -> Vec<Str
         Effect::ReadDocument { ticket, prefix } => {
             vec![format!("read document #{} of {prefix:?}", ticket.0)]
         }
+        Effect::Resolve { ticket, id, .. } => {
+            vec![format!("resolve #{}: {} has lost", ticket.0, id.as_str())]
+        }
         Effect::AskForSync => vec!["ask the browser for a background sync".to_owned()],
     }
 }

@@ -133,7 +133,7 @@ proptest! {
         prop_assert_eq!(Request::open(&envelope), Ok(Some(request.clone())));
         prop_assert_eq!(request_again(&with_more(&sealed, 9, &more)), Some(sealed.clone()));
         if !envelope.body.is_empty() {
-            let body = with_more(envelope.body, 7, &more);
+            let body = with_more(envelope.body, 8, &more);
             let longer = Envelope { body: &body, ..envelope.clone() };
             prop_assert_eq!(Request::open(&longer), Ok(Some(request)));
         }

@@ -408,9 +408,9 @@ fn identity() -> impl Strategy<Value = Identity> {
 
 pub(crate) fn request() -> impl Strategy<Value = Request> {
     let network = of(select(vec![Network::Fast, Network::Medium, Network::Slow]));
-    let flags = (any::<bool>(), any::<bool>(), any::<Option<bool>>());
+    let flags = (any::<bool>(), any::<bool>(), any::<Option<bool>>(), any::<Option<bool>>());
     let hello = (identity(), text(), options(), flags, network).prop_map(
-        |(identity, server, options, (has_token, visible, shows_state), network)| Hello {
+        |(identity, server, options, (has_token, visible, shows_state, resolves), network)| Hello {
             identity,
             server,
             options,
@@ -418,6 +418,7 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
             visible,
             network,
             shows_state,
+            resolves,
         },
     );
     let farewell = (prop::collection::vec(bytes(), 0..4), any::<bool>())

@@ -349,6 +349,7 @@ impl World {
             }
             // No page of this device shows anything.
             Effect::ReadDocument { ticket, .. } => Input::Document { ticket, rows: Vec::new() },
+            Effect::Resolve { ticket, .. } => Input::Resolution { ticket, made: None },
             Effect::ReadOld { store, limit } => {
                 Input::Old { store, rows: self.disk.numbered(store, 0, limit) }
             }

@@ -61,6 +61,7 @@ impl World {
             visible: true,
             network: None,
             shows_state: None,
+            resolves: None,
         };
         let page = Page::new(PageId([7; 16]), "test", hello, Duration::from_millis(50));
         Self { page, at_ms: 0, newest: Epoch(0), answered: BTreeMap::new() }

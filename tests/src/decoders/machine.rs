@@ -175,6 +175,7 @@ impl Host {
                 Input::Retained { ticket, rows: page_of(rows, after, limit).0 }
             }
             Effect::ReadDocument { ticket, .. } => Input::Document { ticket, rows: Vec::new() },
+            Effect::Resolve { ticket, .. } => Input::Resolution { ticket, made: None },
             Effect::ReadOld { store, .. } => Input::Old { store, rows: Vec::new() },
             Effect::ListClients => Input::Clients(vec![Client("page".into())]),
             Effect::StartOver => {
@@ -279,6 +280,7 @@ pub(super) fn page(bytes: &[u8]) {
         visible: true,
         network: None,
         shows_state: None,
+        resolves: None,
     };
     let mut page = Page::new(PageId([7; 16]), "fuzz", hello, Duration::from_millis(50));
     let mut at_ms = 0;
