@@ -31,6 +31,19 @@ fn pages_connect_and_enqueue_while_the_worker_is_stopped() {
     });
 }
 
+// A browser that has only just started lets that wait for seconds.
+#[test]
+fn pages_reach_the_worker_that_is_there_while_the_look_for_an_update_waits() {
+    play(Site::bare(), async |stage| {
+        stage.page(brisk()).await.ready().await;
+        let other = stage.unjoined().await;
+        let waits = "ServiceWorkerContainer.prototype.register = () => new Promise(() => {})";
+        other.run(waits, json!([])).await;
+        other.join(brisk()).await;
+        other.status_is("status.host === 'service-worker'", secs(10)).await;
+    });
+}
+
 #[test]
 fn pages_connect_and_enqueue_though_the_worker_never_answers() {
     play(Site::bare(), async |stage| {

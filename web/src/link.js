@@ -209,7 +209,8 @@ export class Link {
     if (this.#isFinding || this.#listening.signal.aborted) return;
     this.#isFinding = true;
     const found = await this.#registration().catch((fault) => {
-      this.#tell(FAILED, ["service worker", fault.name, fault.message].filter(Boolean).join(": "));
+      // Where one works already it was the look for an update that failed.
+      if (!this.#worker) this.#tell(FAILED, ["service worker", fault.name, fault.message].filter(Boolean).join(": "));
     });
     this.#isFinding = false;
     if (found) await this.#follow(found);
@@ -227,7 +228,8 @@ export class Link {
       const script = there && newest(there)?.scriptURL;
       if (there && script?.endsWith(STOCK)) {
         if (!script.endsWith(url)) return there;
-        // Registering again lets the browser look for an update.
+        // Registering again lets the browser look for an update, and may wait for seconds until it gets to that.
+        void this.#follow(there);
         scope = there.scope;
       } else if (there && script) {
         const worker = await active(there);
