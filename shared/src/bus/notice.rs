@@ -37,7 +37,7 @@ pub struct Status {
     pub pending: u64,
     /// Dead letters.
     pub dead: u64,
-    /// Events of this device that the server has ever answered; the newest key in `done`.
+    /// Events of this device whose outcomes are on disk: the newest key in `done`.
     pub answered: u64,
     /// Pages present.
     pub pages: u32,
