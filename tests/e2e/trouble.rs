@@ -35,12 +35,18 @@ fn pages_connect_and_enqueue_while_the_worker_is_stopped() {
 #[test]
 fn pages_reach_the_worker_that_is_there_while_the_look_for_an_update_waits() {
     play(Site::bare(), async |stage| {
-        stage.page(brisk()).await.ready().await;
-        let other = stage.unjoined().await;
-        let waits = "ServiceWorkerContainer.prototype.register = () => new Promise(() => {})";
-        other.run(waits, json!([])).await;
-        other.join(brisk()).await;
-        other.status_is("status.host === 'service-worker'", secs(10)).await;
+        // The package's worker, and then an app's own.
+        for worker in ["/bellwether-sw.js", "/resolving-sw.js"] {
+            let mut options = brisk();
+            options["worker"] = json!(worker);
+            options["channel"] = json!(worker);
+            stage.page(options.clone()).await.ready().await;
+            let other = stage.unjoined().await;
+            let waits = "ServiceWorkerContainer.prototype.register = () => new Promise(() => {})";
+            other.run(waits, json!([])).await;
+            other.join(options).await;
+            other.status_is("status.host === 'service-worker'", secs(10)).await;
+        }
     });
 }
 

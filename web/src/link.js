@@ -221,21 +221,20 @@ export class Link {
     if (this.#url === "") throw none("switched off by the option `worker: false`");
     const container = workers();
     if (!container) throw none("this browser, or this address, does not allow one");
-    const url = this.#url ?? STOCK;
+    const url = new URL(this.#url ?? STOCK, document.baseURI).href;
+    const isStock = url.endsWith(STOCK);
     let scope = this.#scope;
-    if (url.endsWith(STOCK)) {
-      const there = await container.getRegistration(scope ?? "");
-      const script = there && newest(there)?.scriptURL;
-      if (there && script?.endsWith(STOCK)) {
-        if (!script.endsWith(url)) return there;
-        // Registering again lets the browser look for an update, and may wait for seconds until it gets to that.
-        void this.#follow(there);
-        scope = there.scope;
-      } else if (there && script) {
-        const worker = await active(there);
-        if (worker && (await probe(worker, this.#channel, PROBE_MS_MAX))) return there;
-        scope = url.replace(/[^/]*$/, "bellwether-sw/");
-      }
+    const there = await container.getRegistration(scope ?? (isStock ? "" : new URL(".", url)));
+    const script = there && newest(there)?.scriptURL;
+    if (there && script === url) {
+      // Registering again lets the browser look for an update, and may wait for seconds until it gets to that.
+      void this.#follow(there);
+      if (isStock) scope = there.scope;
+    } else if (there && script && isStock) {
+      if (script.endsWith(STOCK)) return there;
+      const worker = await active(there);
+      if (worker && (await probe(worker, this.#channel, PROBE_MS_MAX))) return there;
+      scope = url.replace(/[^/]*$/, "bellwether-sw/");
     }
     return container.register(url, { updateViaCache: "none", ...(scope !== undefined && { scope }) });
   }
