@@ -8,10 +8,8 @@ use bellwether_shared::bus::{Identity, Request, TokenGiven};
 use bellwether_shared::coordinator::{Client, Effect, Input, To};
 use bellwether_shared::rows::{Store, document_prefix};
 use bellwether_shared::state::{disputes, resolution};
-use bellwether_web::clock;
-use bellwether_web::entropy;
 use bellwether_web::fault::StoreFault;
-use bellwether_web::fetch;
+use bellwether_web::{clock, entropy, fetch};
 
 use crate::driver::Driver;
 use crate::network;
@@ -141,8 +139,8 @@ impl Driver {
         let rows = store.read_texts(Store::Document, &prefix).await.ok()?;
         let mut made = Vec::new();
         for dispute in disputes(&identity.session, &rows, id)? {
-            let [local, remote] =
-                [&dispute.local, &dispute.remote].map(|it| it.as_deref().and_then(text));
+            let [local, remote] = [&dispute.local, &dispute.remote]
+                .map(|json| core::str::from_utf8(json.as_deref()?).ok());
             let said = fetch::resolve_conflict(&dispute.key, local, remote, RESOLVE_MAX).await;
             if let Some(json) = said.ok()? {
                 made.push((dispute, Some(json.into_bytes())));
@@ -164,10 +162,6 @@ impl Driver {
     ) -> Result<Vec<(u64, Vec<u8>)>, StoreFault> {
         self.disk.store(&self.channel).await?.read_numbers(store, after, limit).await
     }
-}
-
-fn text(json: &[u8]) -> Option<&str> {
-    core::str::from_utf8(json).ok()
 }
 
 /// How long the hook may take over one key.

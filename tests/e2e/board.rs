@@ -133,6 +133,7 @@ fn two_tabs_show_one_board_also_with_the_server_gone_and_after_a_reload() {
         board(&one).await;
         see(&[&one, &two], gone.clone()).await;
         let counts: Vec<u32> = two.ask("return counts", json!([])).await;
+        assert!(!counts.is_empty(), "the reload was heard of");
         assert!(counts.iter().all(|pages| *pages <= 2), "who has left is not counted: {counts:?}");
 
         // 3. It is the field notes' theme, too, and on disk for the first paint.
@@ -205,7 +206,7 @@ fn what_two_devices_count_apart_adds_up() {
         let clicks = "
             for (let at = 0; at < 40; at += 1) {
                 document.getElementById('plus').click();
-                await new Promise((resolve) => setTimeout(resolve, 10));
+                await new Promise(requestAnimationFrame);
             }
         ";
         futures::future::join(one.run(clicks, json!([])), two.run(clicks, json!([]))).await;

@@ -110,7 +110,7 @@ export async function tellHook(id, type, code, message, tries) {
 
 /**
  * Has the app's hook make one of two. Gives its JSON, `undefined` where what stands is to stay; rejects where there is no
- * such hook, or where it gives nothing in time.
+ * such hook, or where it throws, or gives nothing in time or what is no JSON.
  *
  * @param {string} key @param {string | undefined} local @param {string | undefined} remote as JSON @param {number} timeoutMs
  */
@@ -118,22 +118,16 @@ export async function resolveConflict(key, local, remote, timeoutMs) {
   const { resolveConflict } = hooks();
   if (!resolveConflict) throw { name: "none", message: "" };
   const [mine, theirs] = [local, remote].map((json) => json === undefined ? json : JSON.parse(json));
-  let timer;
-  const late = new Promise((_, reject) => {
-    const message = `the hook \`resolveConflict\` gave nothing within ${timeoutMs} ms for "${key}"; it waits`;
-    timer = setTimeout(() => reject(new Error(message)), timeoutMs);
-  });
+  const late = new Error(`the hook \`resolveConflict\` gave nothing within ${timeoutMs} ms for "${key}"; it waits`);
   const asked = async () => resolveConflict({ key, local: mine, remote: theirs, strategy: "custom" });
   try {
-    const made = await Promise.race([asked(), late]);
+    const made = await inTime(asked(), timeoutMs, late);
     const json = JSON.stringify(made);
     if (json === undefined && made !== undefined) throw new TypeError(`for "${key}" the hook gave what is no JSON`);
     return json;
   } catch (fault) {
     reportError(fault);
     throw fault;
-  } finally {
-    clearTimeout(timer);
   }
 }
 
@@ -148,11 +142,6 @@ function hooks() {
  */
 async function exchange(send, timeoutMs, bytesMax) {
   const aborting = new AbortController();
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let timer;
-  const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject({ name: "timeout", message: "" }), timeoutMs);
-  });
   const answered = async () => {
     const response = await send(aborting.signal);
     const header = (/** @type {string} */ name) => response.headers.get(name);
@@ -175,10 +164,27 @@ async function exchange(send, timeoutMs, bytesMax) {
     return [response.status, header("content-type"), header("retry-after"), body];
   };
   try {
-    return await Promise.race([answered(), late]);
+    return await inTime(answered(), timeoutMs, { name: "timeout", message: "" });
   } finally {
-    clearTimeout(timer);
     // Of what is over nothing is left to abort.
     aborting.abort();
+  }
+}
+
+/**
+ * What comes of `work`; rejects with `late` if that takes longer.
+ *
+ * @template T @param {Promise<T>} work @param {number} timeoutMs @param {unknown} late @returns {Promise<T>}
+ */
+async function inTime(work, timeoutMs, late) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  const over = new Promise((_, reject) => {
+    timer = setTimeout(reject, timeoutMs, late);
+  });
+  try {
+    return await Promise.race([work, over]);
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -529,12 +529,8 @@ impl Coordinator {
         if let Some(key) = ops.iter().filter_map(filed).max() {
             self.filing.insert(ticket, key);
         }
-        let batch = self.batch(ops, strict);
+        let batch = WriteBatch { epoch: self.epoch, holder: self.realm, strict, ops };
         self.effects.push_back(Effect::Commit { ticket, batch });
-    }
-
-    fn batch(&self, ops: Vec<Op>, strict: bool) -> WriteBatch {
-        WriteBatch { epoch: self.epoch, holder: self.realm, strict, ops }
     }
 
     // The worker's hook is asked first; a page, where there is none.

@@ -135,8 +135,7 @@ impl super::Coordinator {
         }
         let ends = self.outbox.config().recording.is_none();
         if let Some(ops) = tape.save(self.epoch.0, ends || self.is_quiet()) {
-            let batch = self.batch(ops, false);
-            self.effects.push_back(Effect::Commit { ticket: TAPE, batch });
+            self.commit(TAPE, ops, false);
         }
         self.tape = Some(tape).filter(|_| !ends);
     }

@@ -61,6 +61,19 @@ macro_rules! encoded {
     };
 }
 
+fn hello() -> Hello {
+    Hello {
+        identity: identity(),
+        server: "".into(),
+        options: Options::default(),
+        has_token: false,
+        visible: true,
+        network: None,
+        shows_state: None,
+        resolves: None,
+    }
+}
+
 fn cases() -> Vec<(&'static str, Vec<u8>)> {
     let mut all = encoded! {
         "fault": Fault = fault(),
@@ -230,19 +243,7 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
             vec![Culprit::App, Culprit::Server, Culprit::Peer, Culprit::Browser, Culprit::Us],
     };
     let requests = [
-        (
-            "request-hello",
-            Request::Hello(Hello {
-                identity: identity(),
-                server: "".into(),
-                options: Options::default(),
-                has_token: true,
-                visible: false,
-                network: None,
-                shows_state: None,
-                resolves: None,
-            }),
-        ),
+        ("request-hello", Request::Hello(Hello { has_token: true, visible: false, ..hello() })),
         ("request-nudge", Request::Nudge { hurry: true }),
         (
             "request-farewell",
@@ -275,41 +276,15 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
         (
             "request-hello-network",
             Request::Hello(Hello {
-                identity: identity(),
-                server: "".into(),
                 options: Options { deliver: Some(Deliver::Requests), ..Options::default() },
-                has_token: false,
-                visible: true,
                 network: Some(Network::Slow),
-                shows_state: None,
-                resolves: None,
+                ..hello()
             }),
         ),
-        (
-            "request-hello-state",
-            Request::Hello(Hello {
-                identity: identity(),
-                server: "".into(),
-                options: Options::default(),
-                has_token: false,
-                visible: true,
-                network: None,
-                shows_state: Some(true),
-                resolves: None,
-            }),
-        ),
+        ("request-hello-state", Request::Hello(Hello { shows_state: Some(true), ..hello() })),
         (
             "request-hello-resolves",
-            Request::Hello(Hello {
-                identity: identity(),
-                server: "".into(),
-                options: Options::default(),
-                has_token: false,
-                visible: true,
-                network: None,
-                shows_state: Some(true),
-                resolves: Some(true),
-            }),
+            Request::Hello(Hello { shows_state: Some(true), resolves: Some(true), ..hello() }),
         ),
         ("request-pull", Request::Pull { head: None }),
         ("request-pull-to", Request::Pull { head: Some(300) }),
