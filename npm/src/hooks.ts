@@ -47,8 +47,9 @@ export interface WorkerHooks {
       ) => Response | undefined | Promise<Response | undefined>)
     | undefined;
   /**
-   * Makes one value of two, for keys whose strategy is `"custom"`, while no page of the session has a `customResolver`: of
-   * what this device wrote and what stands. Gives the value that is to be written; `undefined` leaves what stands. What it
+   * Makes one value of two, for keys whose strategy is `"custom"`, while no page of the session has a `customResolver`,
+   * whichever keys that is for: of what this device wrote and what stands. It is asked about one conflict of a session at a
+   * time, once what this user has enqueued before is delivered. Gives the value that is to be written; `undefined` leaves what stands. What it
    * throws, or does not give within 5 seconds, leaves the conflict for the next worker or page that can resolve it. If others
    * are faster it is asked again, 5 times in a row at the most.
    */

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use bellwether_shared::base::{Epoch, EventId, RequestId};
 use bellwether_shared::bus::{Identity, Request, TokenGiven};
 use bellwether_shared::coordinator::{Client, Effect, Input, To};
-use bellwether_shared::rows::{Store, document_prefix};
+use bellwether_shared::rows::{Key, Store, document_prefix};
 use bellwether_shared::state::{disputes, resolution};
 use bellwether_web::fault::StoreFault;
 use bellwether_web::{clock, entropy, fetch};
@@ -86,8 +86,18 @@ impl Driver {
                 })
             }
             Effect::Resolve { ticket, identity, id } => {
-                let made = self.make_of_two(&identity, &id).await;
-                Some(Input::Resolution { ticket, made })
+                let prefix = document_prefix(&identity.session);
+                let read = match self.disk.store(&self.channel).await {
+                    Ok(store) => store.read_texts(Store::Document, &prefix).await,
+                    Err(fault) => Err(fault),
+                };
+                Some(match read {
+                    Ok(rows) => {
+                        let made = self.make_of_two(&identity, &id, &rows).await;
+                        Input::Resolution { ticket, made }
+                    }
+                    Err(fault) => Input::RetainedFailed { ticket, fault: fault.to_fault() },
+                })
             }
             Effect::ReadOld { store, limit } => {
                 let rows = self.rows(store, 0, limit).await.unwrap_or_default();
@@ -132,13 +142,16 @@ impl Driver {
         }
     }
 
-    // By the worker's hook. None where there is none, or where it has made nothing of one of them.
-    async fn make_of_two(&self, identity: &Identity, id: &EventId) -> Option<Vec<Vec<u8>>> {
-        let store = self.disk.store(&self.channel).await.ok()?;
-        let prefix = document_prefix(&identity.session);
-        let rows = store.read_texts(Store::Document, &prefix).await.ok()?;
+    // By the worker's hook. None where there is none, or where it has made nothing of one of them: they were written as one, and
+    // stay so.
+    async fn make_of_two(
+        &self,
+        identity: &Identity,
+        id: &EventId,
+        rows: &[(Key, Vec<u8>)],
+    ) -> Option<Vec<Vec<u8>>> {
         let mut made = Vec::new();
-        for dispute in disputes(&identity.session, &rows, id)? {
+        for dispute in disputes(&identity.session, rows, id)? {
             let [local, remote] = [&dispute.local, &dispute.remote]
                 .map(|json| core::str::from_utf8(json.as_deref()?).ok());
             let said = fetch::resolve_conflict(&dispute.key, local, remote, RESOLVE_MAX).await;

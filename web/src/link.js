@@ -250,7 +250,8 @@ export class Link {
       });
       this.#wakeAtTimes(found);
     }
-    this.#take(await active(found));
+    const worker = await active(found);
+    if (this.#followed === found) this.#take(worker);
   }
 
   // Where the user has granted it; it is never asked for.

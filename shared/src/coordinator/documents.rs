@@ -2,7 +2,7 @@
 
 use super::{Coordinator, Effect, Refused, To};
 use crate::base::{Culprit, EventId, Fault, Now, PageId, RequestId, Ticket, limits};
-use crate::bus::{Changed, Notice};
+use crate::bus::{Changed, Identity, Notice};
 use crate::outbox::{Response, Verdicts, is_of, problem_of};
 use crate::rows::document_prefix;
 use crate::state::{self, Pulled};
@@ -20,17 +20,39 @@ impl Coordinator {
             }
             self.go_state(now);
             if !self.outbox.has_effects() {
-                return;
+                return self.ask_hook();
             }
         }
     }
 
     fn go_state(&mut self, now: Now) {
-        let Self { state, outbox, roster, .. } = self;
-        state.go(now, &mut || outbox.ticket(), &|session| roster.resolves(session));
+        let Self { state, outbox, .. } = self;
+        state.go(now, &mut || outbox.ticket());
         while let Some(effect) = self.state.poll_effect() {
             self.on_state(now, effect);
         }
+    }
+
+    // What it makes is built on what is known: nothing that would be sent before it may still wait. Pages come first.
+    fn ask_hook(&mut self) {
+        let has_read = self.has_read() && self.wiper.is_none();
+        let Self { state, roster, outbox, effects, .. } = self;
+        loop {
+            let may_ask = |identity: &Identity| {
+                has_read && !roster.resolves(&identity.session) && !outbox.holds(identity)
+            };
+            let Some((identity, id)) = state.dispute(&may_ask) else { return };
+            let ticket = outbox.ticket();
+            state.ask(ticket, &identity.session);
+            effects.push_back(Effect::Resolve { ticket, identity, id });
+        }
+    }
+
+    // Not while it is all wiped, nor where a page makes one of two itself by now.
+    pub(super) fn on_resolution(&mut self, ticket: Ticket, made: Option<Vec<Vec<u8>>>) {
+        let Self { state, roster, wiper, .. } = self;
+        let is_of_use = |session: &str| wiper.is_none() && !roster.resolves(session);
+        state.on_resolution(ticket, made, &is_of_use);
     }
 
     // What lies ahead of the known log is written before the journal lets go of it.
@@ -45,9 +67,6 @@ impl Coordinator {
             state::Effect::Load { ticket, session } => {
                 let prefix = document_prefix(&session).into();
                 self.effects.push_back(Effect::ReadDocument { ticket, prefix });
-            }
-            state::Effect::Resolve { ticket, identity, id } => {
-                self.effects.push_back(Effect::Resolve { ticket, identity, id });
             }
             state::Effect::Pull { ticket, identity, path } => {
                 let mut url = String::from(self.outbox.config().server.trim_end_matches('/'));

@@ -130,7 +130,7 @@ impl Coordinator {
             }
             Input::Retained { ticket, rows } => self.outbox.on_retained(now, ticket, &rows),
             Input::Document { ticket, rows } => self.state.on_loaded(ticket, &rows),
-            Input::Resolution { ticket, made } => self.state.on_resolution(ticket, made),
+            Input::Resolution { ticket, made } => self.on_resolution(ticket, made),
             Input::RetainedFailed { ticket, fault } => {
                 if !self.state.on_load_failed(now, ticket) {
                     self.outbox.on_retained_failed(now, ticket);

@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::base::{DeviceId, EventId, Generation, Incarnation, Stamp, Wall};
+use crate::base::{DeviceId, EventId, Generation, Incarnation, LogEpoch, Stamp, Wall};
 use crate::bus::{Identity, Wipe};
-use crate::outbox::OutboxRows;
+use crate::outbox::{OutboxRows, Response};
 use crate::rows::{
-    DeviceRow, HostKind, Key, LeaseRow, Op, Options, Replay, Store, StreamKey, StreamRow, read,
+    DeviceRow, FoldRow, HostKind, Key, LeaseRow, LoserRow, Op, Options, Place, Replay, Store,
+    StreamKey, StreamRow, read,
 };
 use crate::rules::breaker::BreakerRow;
-use crate::rules::patch::{Patch, Write};
+use crate::rules::patch::{Base, Patch, Write};
 use crate::tape::Recording;
-use crate::wire::{DeviceKey, Event, EventKind, KeyKind, Lane, PATCH_TYPE};
+use crate::wire::{CBOR, DeviceKey, Event, EventKind, KeyKind, Lane, LogPage, PATCH_TYPE};
 
 fn at(ms: u64) -> Now {
     Now { mono: Mono(ms), wall: Wall(1_000_000 + ms) }
@@ -201,7 +202,7 @@ fn a_fenced_coordinator_asks_for_nothing_whatever_it_is_told() {
     let mut coordinator = Coordinator::restore(at(0), &restored(OutboxRows::default()), 7);
     let ticket = until_pushed(&mut coordinator);
     coordinator.handle(at(5), Input::Fenced);
-    let response = outbox::Response::Unreachable;
+    let response = Response::Unreachable;
     let message = Request::Flush.seal("test", PageId([5; 16]), RequestId(1), Epoch(0));
     let from = Client("page".into());
     let facts = [
@@ -296,9 +297,9 @@ proptest! {
                     Effect::Sign { ticket, .. } => Input::Signed { ticket, signature: Some(vec![1]) },
                     Effect::Push { ticket, .. } => {
                         let body = answers.next().unwrap_or_default();
-                        let (status, content_type) = (200, crate::wire::CBOR.into());
+                        let (status, content_type) = (200, CBOR.into());
                         let response =
-                            outbox::Response::Http { status, content_type, retry_after_ms: None, body };
+                            Response::Http { status, content_type, retry_after_ms: None, body };
                         Input::Response { ticket, response }
                     }
                     Effect::ReadJournal { .. } => Input::Journal { rows: Vec::new(), ended: true },
@@ -429,6 +430,97 @@ fn told(effect: &Effect) -> Option<u64> {
     let envelope = Envelope::read(message).ok()?;
     let Ok(Some(Notice::Status(status))) = Notice::open(&envelope) else { return None };
     Some(status.answered)
+}
+
+#[test]
+fn the_hook_is_asked_once_nothing_waits_that_would_be_sent_before_what_it_makes() {
+    let (_, asked, _) = with_a_loser(vec![(1, row("a"))]);
+    assert!(asked.is_none(), "one event waits");
+    let (mut coordinator, asked, _) = with_a_loser(Vec::new());
+    let ticket = asked.expect("none waits");
+    let made = Some(vec![row("made")]);
+    coordinator.handle(at(90), Input::Resolution { ticket, made });
+    assert_eq!(appended(&mut coordinator), 1);
+}
+
+#[test]
+fn what_the_hook_makes_during_a_wipe_is_not_written() {
+    let (mut coordinator, asked, from) = with_a_loser(Vec::new());
+    let ticket = asked.expect("none waits");
+    let wipe = Wipe { session: None, user: None, undelivered: true };
+    let bytes = Request::Wipe(wipe).seal("test", PageId([9; 16]), RequestId(1), Epoch(1));
+    coordinator.handle(at(90), Input::Message { from, bytes });
+    let made = Some(vec![row("made")]);
+    coordinator.handle(at(91), Input::Resolution { ticket, made });
+    assert_eq!(appended(&mut coordinator), 0);
+}
+
+fn appended(coordinator: &mut Coordinator) -> usize {
+    let commits = effects(coordinator).into_iter().filter_map(|effect| {
+        let Effect::Commit { batch, .. } = effect else { return None };
+        Some(batch)
+    });
+    commits.flat_map(|it| it.ops).filter(|op| matches!(op, Op::Append { .. })).count()
+}
+
+/// A page shows a document of which a patch has lost, while some events wait to be sent. What the worker's hook is asked, and
+/// the page.
+fn with_a_loser(waiting: Vec<(u64, Vec<u8>)>) -> (Coordinator, Option<Ticket>, Client) {
+    let mut coordinator = Coordinator::restore(at(0), &restored(OutboxRows::default()), 7);
+    coordinator.handle(at(0), Input::Device(device()));
+    let from = Client("page".into());
+    let hello = Hello { shows_state: Some(true), ..hello("https://server.test") };
+    let bytes = Request::Hello(hello).seal("test", PageId([9; 16]), RequestId(0), Epoch(1));
+    coordinator.handle(at(1), Input::Message { from: from.clone(), bytes });
+    let (version, epoch, offset) = (ROW_VERSION, LogEpoch([1; 16]), 5);
+    let fold = to_cbor(&FoldRow { version, epoch, offset, alone: false });
+    let base = Some(Base { version: 0, after: None });
+    let writes = vec![Write { key: "k", path: Vec::new(), value: Some(b"1"), base }];
+    let (kind, type_, data) = (EventKind::Patch, PATCH_TYPE, to_cbor(&Patch { writes }));
+    let sealed = to_cbor(&Event { kind, type_, data: Some(&data), ..event("lost") });
+    let loser = LoserRow { version, at: Wall(1), sealed: sealed.into(), user: None };
+    let document = [(Place::Fold.key("s"), fold), (Place::Loser("lost").key("s"), to_cbor(&loser))];
+    let mut asked = None;
+    for ms in 2..40 {
+        for effect in effects(&mut coordinator) {
+            let fact = match effect {
+                Effect::Resolve { ticket, .. } => {
+                    asked = Some(ticket);
+                    continue;
+                }
+                Effect::Commit { ticket, .. } => Input::Committed(ticket),
+                Effect::Sign { ticket, .. } => Input::Signed { ticket, signature: None },
+                Effect::ReadJournal { after, .. } => {
+                    let rows = if after == 0 { waiting.clone() } else { Vec::new() };
+                    Input::Journal { rows, ended: true }
+                }
+                Effect::ReadRetained { ticket, .. } => Input::Retained { ticket, rows: Vec::new() },
+                Effect::ReadDocument { ticket, .. } => {
+                    Input::Document { ticket, rows: document.to_vec() }
+                }
+                Effect::Pull { ticket, .. } => {
+                    let (events, more, through) = (Vec::new(), false, None);
+                    let page = LogPage { epoch, events, head: offset, floor: 0, more, through };
+                    let (content_type, retry_after_ms) = (CBOR.into(), None);
+                    let body = to_cbor(&page);
+                    let response =
+                        Response::Http { status: 200, content_type, retry_after_ms, body };
+                    Input::Pulled { ticket, response }
+                }
+                Effect::ReadOld { .. }
+                | Effect::Push { .. }
+                | Effect::ListClients
+                | Effect::Send { .. }
+                | Effect::AskForSync
+                | Effect::Request { .. }
+                | Effect::WantToken { .. }
+                | Effect::TellHook { .. }
+                | Effect::StartOver => continue,
+            };
+            coordinator.handle(at(ms), fact);
+        }
+    }
+    (coordinator, asked, from)
 }
 
 #[test]

@@ -34,7 +34,7 @@ use crate::rows::{
     StreamRow, read,
 };
 use crate::rules::breaker::{Breaker, BreakerRow, Stand};
-use crate::wire::to_cbor;
+use crate::wire::{Lane, to_cbor};
 
 /// What the outbox asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -557,6 +557,14 @@ impl Outbox {
     #[must_use]
     pub fn pending(&self) -> u64 {
         self.streams.values().map(Stream::pending).sum()
+    }
+
+    /// Whether events of this user wait that were enqueued with no other wish, as patches are.
+    #[must_use]
+    pub fn holds(&self, Identity { session, user }: &Identity) -> bool {
+        let (session, user, lane) = (session.clone(), user.clone(), Lane::default());
+        let stream = self.streams.get(&StreamKey { session, user, lane });
+        stream.is_some_and(|stream| stream.pending() > 0)
     }
 
     /// Dead letters.

@@ -72,9 +72,11 @@ pub struct LoserRow {
     pub at: Wall,
     /// The sealed [`Event`](crate::wire::Event).
     pub sealed: ByteVec,
+    /// Whose patch it is; absent in rows of before there was a hook to be asked.
+    pub user: Option<Box<str>>,
 }
 
-map!(LoserRow { 0: version, 1: at, 2: sealed });
+map!(LoserRow { 0: version, 1: at, 2: sealed, 3: user });
 
 /// Which row of a session it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

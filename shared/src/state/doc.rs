@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use minicbor::bytes::ByteVec;
 
+use super::losers::Losers;
 use super::{Taken, page_path, patch_of, snapshot_path};
 use crate::base::{EventId, LogEpoch, Mono, Now, SortedMap, Stamp, Ticket, Wall, limits};
 use crate::bus::{Folded, Identity, Over};
@@ -87,10 +88,7 @@ pub(super) struct Doc {
     /// Rows that are removed from the journal with it.
     ordered: VecDeque<LocalRow>,
     news: News,
-    /// Patches that were refused, and that the worker's hook is to be asked about.
-    losers: Vec<EventId>,
-    /// What it has made that is not taken yet, and how many of those before it have lost in their turn.
-    rounds: Vec<(EventId, u32)>,
+    pub(super) losers: Losers,
     /// Patches that were refused, of which pages hear once what they have lost against is there.
     beaten: Vec<Over>,
 }
@@ -153,8 +151,7 @@ impl Doc {
             outcomes: Vec::new(),
             ordered: VecDeque::new(),
             news: News::default(),
-            losers: Vec::new(),
-            rounds: Vec::new(),
+            losers: Losers::default(),
             beaten: Vec::new(),
         }
     }
@@ -307,8 +304,9 @@ impl Doc {
                     }
                 }
                 Some(Place::Loser(id)) => {
-                    if let Some(id) = EventId::new(id).ok().filter(|id| !self.losers.contains(id)) {
-                        self.losers.push(id);
+                    let user = read::<LoserRow>(bytes).ok().and_then(|row| row.user);
+                    if let Ok(id) = EventId::new(id) {
+                        self.losers.lose(id, user);
                     }
                 }
                 None => {}
@@ -336,7 +334,7 @@ impl Doc {
         self.waiters = before.waiters;
         self.rows = rows;
         self.ops = before.ops;
-        self.rounds = before.rounds;
+        self.losers = before.losers;
         // They may be on disk by now, or soon.
         self.ahead = before.ahead;
         self.beaten = before.beaten;
@@ -346,12 +344,7 @@ impl Doc {
 
     /// Events of ours were taken. What is `busy` is the disk, with what they would be built on.
     pub(super) fn on_taken(&mut self, taken: Taken, busy: bool) {
-        let Taken { epoch, span, patches, at, over, losers, .. } = taken;
-        if !self.rounds.is_empty() {
-            for (event, _) in patches.iter().filter_map(|(_, sealed)| patch_of(sealed)) {
-                self.is_settled(&event.id);
-            }
-        }
+        let Taken { identity, epoch, span, patches, at, over, losers } = taken;
         let follows = |fold: &Fold| fold.epoch == epoch && self.follows(*fold) && !busy;
         let known = self.fold.filter(follows);
         let follows = known.zip(span).filter(|(fold, (from, _))| fold.offset + 1 == *from);
@@ -379,44 +372,37 @@ impl Doc {
         }
         self.wants_pull |= over.iter().any(|over| over.refused.is_some());
         self.beaten.extend(over);
-        losers.iter().for_each(|sealed| self.lose(at, sealed));
+        losers.iter().for_each(|sealed| self.lose(at, &identity.user, sealed));
     }
 
     /// What was refused is done with.
     pub(super) fn resolve(&mut self, id: &EventId) {
         let key = Place::Loser(id.as_str()).key(&self.session);
         self.ops.push(Op::Delete { store: Store::Document, key });
-        self.losers.retain(|loser| loser != id);
+        self.losers.settle(id);
     }
 
-    /// A patch that was refused, and about which the worker's hook has not been asked; and whose it was, as far as is known.
-    pub(super) fn next_dispute(&mut self) -> Option<(Identity, EventId)> {
-        let is_known = self.loaded && !self.is_partial();
-        let reader = self.readers.last().filter(|_| is_known)?.clone();
-        (!self.losers.is_empty()).then(|| (reader, self.losers.remove(0)))
+    /// The refused patch that the worker's hook can be asked about next, and whose what is made of it will be. None while a
+    /// patch of this device waits to be ordered: what is made is built on what is known.
+    pub(super) fn dispute(&self) -> Option<(Identity, EventId)> {
+        let is_known = self.loaded && !self.is_partial() && self.rows.is_empty();
+        let loser = self.losers.next().filter(|_| is_known && self.again.is_none())?;
+        let user = loser.user.as_ref().or_else(|| Some(&self.readers.last()?.user))?;
+        let identity = Identity { session: self.session.clone(), user: user.clone() };
+        Some((identity, loser.id.clone()))
     }
 
     /// The worker's hook has made this of two.
     pub(super) fn on_resolution(&mut self, id: &EventId, rows: Vec<Vec<u8>>) {
-        let round = self.round(id).unwrap_or_default() + 1;
-        self.is_settled(id);
         for row in rows {
             let made = read::<JournalRow<'_>>(&row).ok();
             if let Some((event, _)) = made.and_then(|row| patch_of(row.sealed)) {
-                self.rounds.push((event.id, round));
+                self.losers.made(id, event.id);
             }
             self.folded.push(Op::Append { row });
         }
         let key = Place::Loser(id.as_str()).key(&self.session);
         self.folded.push(Op::Delete { store: Store::Document, key });
-    }
-
-    fn round(&self, id: &EventId) -> Option<u32> {
-        self.rounds.iter().find(|(made, _)| made == id).map(|(_, round)| *round)
-    }
-
-    fn is_settled(&mut self, id: &EventId) {
-        self.rounds.retain(|(made, _)| made != id);
     }
 
     /// A page of the log's patches.
@@ -512,11 +498,10 @@ impl Doc {
             if event.flags.is_some_and(|flags| flags.has(EventFlags::RESOLVE))
                 && applied.as_ref().is_err_and(|reason| &*reason.code == STATE_CONFLICT)
             {
-                self.lose(now.wall, &sealed);
+                self.lose(now.wall, &stream.user, &sealed);
             }
             let (outcome, reason) = match applied {
                 Ok(changed) => {
-                    self.is_settled(&id);
                     self.fold = Some(Fold { offset: version, ..fold });
                     self.moved = true;
                     self.keep(changed);
@@ -628,14 +613,13 @@ impl Doc {
     }
 
     // It waits for somebody who makes one of two.
-    fn lose(&mut self, at: Wall, sealed: &[u8]) {
+    fn lose(&mut self, at: Wall, user: &str, sealed: &[u8]) {
         if let Some((event, patch)) = patch_of(sealed) {
             let key = Place::Loser(event.id.as_str()).key(&self.session);
-            let row = LoserRow { version: ROW_VERSION, at, sealed: sealed.to_vec().into() };
+            let (sealed, user) = (sealed.to_vec().into(), Some(Box::from(user)));
+            let row = LoserRow { version: ROW_VERSION, at, sealed, user: user.clone() };
             self.ops.push(Op::Put { store: Store::Document, key, row: to_cbor(&row) });
-            if self.round(&event.id).is_none_or(|round| round < ROUNDS_MAX) {
-                self.losers.push(event.id);
-            }
+            self.losers.lose(event.id, user);
             keys(&patch).for_each(|key| self.news.change(key));
         }
     }
@@ -731,8 +715,6 @@ fn whole(key: &str, entry: &Entry, at: Wall, id: EventId) -> Option<Vec<u8>> {
     }))
 }
 
-/// So often in a row what the worker's hook has made may lose against others; then it waits for a page, or another day.
-const ROUNDS_MAX: u32 = 5;
 /// More users than share a device.
 const READERS_MAX: usize = 8;
 /// How many tokens in a row are tried as soon as they come.

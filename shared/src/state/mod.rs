@@ -15,6 +15,7 @@
 //! Not here: what a patch does (`rules::document`), and what pages show beyond what is confirmed (`mirror`).
 
 mod doc;
+mod losers;
 mod mirror;
 mod resolve;
 
@@ -22,6 +23,7 @@ use core::time::Duration;
 use std::collections::VecDeque;
 
 use self::doc::{Doc, LocalRow, News, Written};
+use self::losers::Loser;
 pub use self::mirror::{Clash, Mirror, News as Seen, writer as last_writer};
 pub use self::resolve::{Dispute, disputes, resolution};
 use crate::base::{
@@ -50,15 +52,6 @@ pub enum Effect {
         identity: Identity,
         /// Path and query.
         path: String,
-    },
-    /// Have the worker's hook make one of two, of a patch that was refused and of what it lost against.
-    Resolve {
-        /// Answered by `on_resolution`.
-        ticket: Ticket,
-        /// The session, and whose patch it will be.
-        identity: Identity,
-        /// The refused patch's event.
-        id: EventId,
     },
     /// Write this under the epoch.
     Commit {
@@ -158,8 +151,6 @@ pub struct State {
     docs: SortedMap<Box<str>, Doc>,
     tasks: SortedMap<Ticket, (Task, Box<str>)>,
     writing: SortedMap<Ticket, Writing>,
-    /// Patches that were refused, and that the worker's hook is asked about.
-    resolving: Vec<(Ticket, Box<str>, EventId)>,
     /// Whether there is a server to ask.
     served: bool,
     rng: Rng,
@@ -174,7 +165,6 @@ impl State {
             docs: SortedMap::new(),
             tasks: SortedMap::new(),
             writing: SortedMap::new(),
-            resolving: Vec::new(),
             served,
             rng: Rng::new(seed),
             effects: VecDeque::new(),
@@ -229,15 +219,44 @@ impl State {
     /// Somebody has made one of two: of what this event holds, and of what it lost against.
     pub fn on_resolved(&mut self, identity: &Identity, id: &EventId) {
         self.doc(identity).resolve(id);
-        self.resolving.retain(|(_, _, asked)| asked != id);
     }
 
-    /// The worker's hook has made this of two, if it has.
-    pub fn on_resolution(&mut self, ticket: Ticket, made: Option<Vec<Vec<u8>>>) {
-        let Some(at) = self.resolving.iter().position(|it| it.0 == ticket) else { return };
-        let (_, session, id) = self.resolving.swap_remove(at);
-        if let (Some(doc), Some(rows)) = (self.docs.get_mut(&session), made) {
-            doc.on_resolution(&id, rows);
+    /// A patch that was refused, and that the worker's hook can be asked about now; and whose what is made of it will be. One
+    /// of a session after the other, and of those who `may_ask` alone.
+    #[must_use]
+    pub fn dispute(&self, may_ask: &dyn Fn(&Identity) -> bool) -> Option<(Identity, EventId)> {
+        let Self { docs, tasks, writing, served, .. } = self;
+        docs.iter().filter(|(_, doc)| !doc.losers.is_empty()).find_map(|(session, doc)| {
+            let is_busy = doc.wants_pull && *served
+                || tasks.values().any(|(_, of)| of == session)
+                || writing.values().any(|it| it.session == *session);
+            doc.dispute().filter(|(identity, _)| !is_busy && may_ask(identity))
+        })
+    }
+
+    /// The hook is asked about the one that was found last for this session. Answered by `on_resolution` or `on_load_failed`.
+    pub fn ask(&mut self, ticket: Ticket, session: &str) {
+        if let Some(doc) = self.docs.get_mut(session) {
+            doc.losers.ask(ticket);
+        }
+    }
+
+    /// The worker's hook has made this of two, if it has. What is of no use in this session any more (`is_of_use`) is not
+    /// taken: the patch waits again.
+    pub fn on_resolution(
+        &mut self,
+        ticket: Ticket,
+        made: Option<Vec<Vec<u8>>>,
+        is_of_use: &dyn Fn(&str) -> bool,
+    ) {
+        for (session, doc) in self.docs.iter_mut() {
+            let Some(Loser { id, user }) = doc.losers.answered(ticket) else { continue };
+            match made {
+                Some(_) if !is_of_use(session) => doc.losers.lose(id, user),
+                Some(rows) => doc.on_resolution(&id, rows),
+                None => {}
+            }
+            return;
         }
     }
 
@@ -248,11 +267,21 @@ impl State {
         }
     }
 
-    /// They could not be read. Whether this was for us.
+    /// They could not be read, for us or for what the hook is asked. Whether it was for us.
     pub fn on_load_failed(&mut self, now: Now, ticket: Ticket) -> bool {
-        let Some(doc) = self.finish(ticket, Task::Load) else { return false };
-        doc.again = Some(now.mono.after(RETRY_MIN));
-        true
+        let again = Some(now.mono.after(RETRY_MIN));
+        if let Some(doc) = self.finish(ticket, Task::Load) {
+            doc.again = again;
+            return true;
+        }
+        for doc in self.docs.values_mut() {
+            if let Some(Loser { id, user }) = doc.losers.answered(ticket) {
+                doc.losers.lose(id, user);
+                doc.again = again;
+                return true;
+            }
+        }
+        false
     }
 
     /// The server has answered, or has not.
@@ -349,15 +378,9 @@ impl State {
         }
     }
 
-    /// Asks for whatever can be done next. `tickets` gives new ones; `resolves` tells whether a page of a session makes one of
-    /// two itself.
-    pub fn go(
-        &mut self,
-        now: Now,
-        tickets: &mut dyn FnMut() -> Ticket,
-        resolves: &dyn Fn(&str) -> bool,
-    ) {
-        let Self { docs, tasks, writing, resolving, served, rng, effects } = self;
+    /// Asks for whatever can be done next. `tickets` gives new ones.
+    pub fn go(&mut self, now: Now, tickets: &mut dyn FnMut() -> Ticket) {
+        let Self { docs, tasks, writing, served, rng, effects } = self;
         for (session, doc) in docs.iter_mut() {
             let busy = is_busy(writing, session);
             if busy {
@@ -412,13 +435,6 @@ impl State {
                 || writing.values().any(|it| it.session == *session))
             {
                 effects.extend(doc.waiters.drain(..).map(|it| Effect::Settled(it, None)));
-                if !resolves(session)
-                    && let Some((identity, id)) = doc.next_dispute()
-                {
-                    let ticket = tickets();
-                    resolving.push((ticket, session.clone(), id.clone()));
-                    effects.push_back(Effect::Resolve { ticket, identity, id });
-                }
             }
         }
     }
@@ -431,14 +447,16 @@ impl State {
     /// When something is to be tried again.
     #[must_use]
     pub fn poll_timeout(&self, now: Now) -> Option<Mono> {
-        let due = self.docs.values().filter(|doc| doc.wants_load() || doc.wants_pull);
+        let waits = |doc: &&Doc| doc.wants_load() || doc.wants_pull || !doc.losers.is_empty();
+        let due = self.docs.values().filter(waits);
         due.filter_map(|doc| doc.again).filter(|at| *at > now.mono).min()
     }
 
     /// Whether nothing is under way that will end by itself.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.tasks.is_empty() && self.writing.is_empty() && self.resolving.is_empty()
+        let asks = self.docs.values().any(|doc| doc.losers.is_asking());
+        self.tasks.is_empty() && self.writing.is_empty() && !asks
     }
 
     fn doc(&mut self, identity: &Identity) -> &mut Doc {

@@ -1,7 +1,7 @@
 //! Making one of two where no page can (STATE-4): what the worker's hook is asked, and the patch that comes of what it says.
 //!
-//! What always holds: the patch is built on the very version that the hook was shown, so that it is refused in its turn if
-//! somebody was faster.
+//! What always holds: the patch is built on the very version that the hook was shown, so that within one life of the log it is
+//! refused in its turn if somebody was faster.
 
 use super::patch_of;
 use crate::base::{EventId, Hlc, Now, PageId};
@@ -37,6 +37,9 @@ pub fn disputes(session: &str, rows: &[(Key, Vec<u8>)], id: &EventId) -> Option<
     let (_, patch) = patch_of(&sealed)?;
     let mut disputes = Vec::new();
     for write in patch.writes.iter().filter(|write| write.base.is_some()) {
+        if !write.path.is_empty() {
+            return None;
+        }
         let (mut version, mut remote) = (0, None);
         if let Some(row) = find(Place::Key(write.key)) {
             let EntryRow { entry, .. } = read(row).ok()?;

@@ -64,6 +64,9 @@ struct World {
     asked: u32,
     /// A page makes one of two itself.
     page_resolves: bool,
+    /// The hook takes its time, and what it will say.
+    thinks: bool,
+    thought: Vec<(Ticket, Option<Vec<Vec<u8>>>)>,
     last: u64,
     told: Vec<String>,
     /// A page that is told of it all, and how often it did not have to read the disk.
@@ -85,6 +88,8 @@ impl World {
             hook: None,
             asked: 0,
             page_resolves: false,
+            thinks: false,
+            thought: Vec::new(),
             last: 0,
             told: Vec::new(),
             mirror: Mirror::new("s"),
@@ -163,13 +168,17 @@ impl World {
             self.ms += 1;
             let now = at(self.ms);
             let last = &mut self.last;
-            let page_resolves = self.page_resolves;
             let tickets = &mut || {
                 *last += 1;
                 Ticket(*last)
             };
-            self.state.go(now, tickets, &|_| page_resolves);
-            let Some(effect) = self.state.poll_effect() else { return };
+            self.state.go(now, tickets);
+            let Some(effect) = self.state.poll_effect() else {
+                if !self.ask(now) || self.thinks {
+                    return;
+                }
+                continue;
+            };
             match effect {
                 Effect::Load { ticket, session } => {
                     let prefix = document_prefix(&session);
@@ -228,11 +237,6 @@ impl World {
                     let over: Vec<_> = over.collect();
                     self.told.push(format!("{} changed, over: {}", keys.join(" "), over.join(" ")));
                 }
-                Effect::Resolve { ticket, identity, id } => {
-                    self.asked += 1;
-                    let made = self.make_of_two(now, &identity, &id);
-                    self.state.on_resolution(ticket, made);
-                }
                 Effect::Renewed { .. } => self.told.push("renewed".into()),
                 Effect::GoneBack { .. } => self.told.push("gone back".into()),
                 Effect::Settled(ticket, fault) => {
@@ -241,6 +245,36 @@ impl World {
                 }
             }
         }
+    }
+
+    /// The hook is asked whatever it can be asked at once, and answers, unless it `thinks`.
+    fn ask(&mut self, now: Now) -> bool {
+        let before = self.asked;
+        let page_resolves = self.page_resolves;
+        while let Some((identity, id)) = self.state.dispute(&|_| !page_resolves) {
+            self.asked += 1;
+            let ticket = Ticket(10_000 + u64::from(self.asked));
+            self.state.ask(ticket, &identity.session);
+            self.thought.push((ticket, self.make_of_two(now, &identity, &id)));
+        }
+        if !self.thinks {
+            self.answer_all();
+        }
+        self.asked > before
+    }
+
+    fn answer_all(&mut self) {
+        let page_resolves = self.page_resolves;
+        for (ticket, made) in core::mem::take(&mut self.thought) {
+            self.state.on_resolution(ticket, made, &|_| !page_resolves);
+        }
+    }
+
+    /// It has thought enough.
+    fn says(&mut self) {
+        assert!(!self.thought.is_empty(), "it was not asked");
+        self.answer_all();
+        self.go();
     }
 
     fn make_of_two(&self, now: Now, identity: &Identity, loser: &EventId) -> Option<Vec<Vec<u8>>> {
@@ -351,7 +385,7 @@ fn one_that_does_not_follow_waits_as_a_row_until_what_lies_between_is_there() {
     let (over, losers) = (Vec::new(), Vec::new());
     world.state.on_taken(Taken { identity, epoch, span, patches, at: Wall(1), over, losers });
     let now = at(5);
-    world.state.go(now, &mut || Ticket(50), &|_| true);
+    world.state.go(now, &mut || Ticket(50));
     let Some(Effect::Commit { ops, .. }) = world.state.poll_effect() else { panic!("a row") };
     assert!(matches!(&ops[..], [Op::Put { store: Store::Document, key, .. }]
         if matches!(Place::named(key), Some(Place::Ahead(2)))));
@@ -466,6 +500,18 @@ fn disputed(hook: Option<Hook>, page_resolves: bool) -> World {
     world
 }
 
+fn both(dispute: &Dispute) -> Option<Vec<u8>> {
+    let [remote, local] =
+        [&dispute.remote, &dispute.local].map(|it| it.as_deref().unwrap_or_default());
+    Some([b"[", remote, b",", local, b"]"].concat())
+}
+
+fn value(world: &World, key: &str) -> String {
+    let (entries, ..) = world.shown();
+    let value = entries[key].leaves[0].value.as_deref().expect("it is there");
+    String::from_utf8(value.clone()).expect("JSON")
+}
+
 fn losers(world: &World) -> usize {
     let is_loser = |key: &&Key| matches!(Place::named(key), Some(Place::Loser(_)));
     world.rows.keys().filter(is_loser).count()
@@ -473,15 +519,8 @@ fn losers(world: &World) -> usize {
 
 #[test]
 fn the_workers_hook_makes_one_of_two_where_no_page_does() {
-    let both = |dispute: &Dispute| {
-        let [remote, local] =
-            [&dispute.remote, &dispute.local].map(|it| it.as_deref().unwrap_or_default());
-        Some([b"[", remote, b",", local, b"]"].concat())
-    };
     let world = disputed(Some(both), false);
-    let (entries, ..) = world.shown();
-    assert_eq!(entries["k"].leaves[0].value.as_deref().map(Vec::as_slice), Some(&b"[1,2]"[..]));
-    assert_eq!((losers(&world), world.asked), (0, 1));
+    assert_eq!((&*value(&world, "k"), losers(&world), world.asked), ("[1,2]", 0, 1));
     let mut world = disputed(Some(both), true);
     assert_eq!((losers(&world), world.asked), (1, 0), "a page does");
     world.page_resolves = false;
@@ -499,43 +538,122 @@ fn a_conflict_of_which_the_hook_makes_nothing_waits_for_the_next_coordinator() {
         next.hook = Some(|dispute| dispute.local.clone());
         next.state.on_wanted(at(0), &identity());
         next.go();
-        let (entries, ..) = next.shown();
-        assert_eq!(entries["k"].leaves[0].value.as_deref().map(Vec::as_slice), Some(&b"2"[..]));
-        assert_eq!((losers(&next), next.asked), (0, 2));
+        assert_eq!((&*value(&next, "k"), losers(&next), next.asked), ("2", 0, 2));
     }
 }
 
 #[test]
 fn a_hook_that_others_are_always_faster_than_is_not_asked_without_end() {
-    let mut world = disputed(Some(|dispute| dispute.local.clone()), true);
+    let mut world = World { thinks: true, ..disputed(Some(|it| it.local.clone()), true) };
     world.page_resolves = false;
     for round in 0..20 {
-        world.ms += 1;
-        let (now, asked) = (at(world.ms), world.asked);
-        let mut last = 1_000 + round;
-        let tickets = &mut || {
-            last += 1;
-            Ticket(last)
-        };
-        world.state.go(now, tickets, &|_| false);
-        // While the hook thinks another writes.
-        while let Some(effect) = world.state.poll_effect() {
-            let Effect::Resolve { ticket, identity, id } = effect else { continue };
-            world.asked += 1;
-            let made = world.make_of_two(now, &identity, &id);
-            let faster = sealed(&format!("f{round}"), 9 + round, "k", "9", None);
-            world.state.on_row(stream(), 10 + round, &faster);
-            world.go();
-            world.state.on_resolution(ticket, made);
-        }
-        if world.asked == asked {
+        world.go();
+        if world.thought.is_empty() {
             break;
         }
-        world.page_resolves = true;
+        let faster = sealed(&format!("f{round}"), 9 + round, "k", "9", None);
+        world.state.on_row(stream(), 10 + round, &faster);
         world.go();
-        world.page_resolves = false;
+        world.says();
     }
     assert_eq!((losers(&world), world.asked), (1, 5));
+}
+
+#[test]
+fn of_several_that_have_lost_each_is_built_on_what_was_made_of_the_one_before() {
+    let mut world = World { page_resolves: true, hook: Some(both), ..World::new(false) };
+    let base = Some(Base { version: 0, after: None });
+    for n in 0..9 {
+        let name = format!("e{n}");
+        world.state.on_row(stream(), n, &sealed(&name, 5 + n, "k", &n.to_string(), base.clone()));
+    }
+    world.go();
+    assert_eq!(losers(&world), 8);
+    world.page_resolves = false;
+    world.go();
+    assert_eq!(value(&world, "k"), "[[[[[[[[0,1],2],3],4],5],6],7],8]");
+    assert_eq!((losers(&world), world.asked), (0, 8));
+}
+
+#[test]
+fn a_disk_that_fails_while_the_hook_thinks_has_it_asked_no_second_time() {
+    let mut world = World { thinks: true, ..disputed(Some(both), true) };
+    world.page_resolves = false;
+    world.go();
+    world.refuses = true;
+    world.state.on_row(stream(), 3, &sealed("e3", 7, "l", "3", None));
+    world.go();
+    assert!(world.told().contains(&"refused".into()));
+    world.go();
+    assert_eq!((losers(&world), world.asked), (1, 1));
+    world.says();
+    assert_eq!((&*value(&world, "k"), losers(&world), world.asked), ("[1,2]", 0, 1));
+    // What it has made could not be written: it is asked once more.
+    let mut world = World { thinks: true, ..disputed(Some(both), true) };
+    world.page_resolves = false;
+    world.go();
+    world.refuses = true;
+    world.says();
+    world.ms += 10_000;
+    world.go();
+    assert_eq!((losers(&world), world.asked), (1, 2));
+    world.says();
+    assert_eq!((&*value(&world, "k"), losers(&world)), ("[1,2]", 0));
+}
+
+#[test]
+fn what_the_hook_makes_while_a_page_has_come_that_does_so_is_left_out() {
+    let mut world = World { thinks: true, ..disputed(Some(both), true) };
+    world.page_resolves = false;
+    world.go();
+    world.page_resolves = true;
+    world.says();
+    assert_eq!((&*value(&world, "k"), losers(&world), world.asked), ("1", 1, 1));
+    // That page goes without having made anything.
+    world.page_resolves = false;
+    world.go();
+    world.says();
+    assert_eq!((&*value(&world, "k"), losers(&world), world.asked), ("[1,2]", 0, 2));
+    // Or it has, before the hook said something.
+    let mut world = World { thinks: true, ..disputed(Some(both), true) };
+    world.page_resolves = false;
+    world.go();
+    world.state.on_resolved(&identity(), &id("e2"));
+    world.says();
+    assert_eq!((&*value(&world, "k"), losers(&world), world.asked), ("1", 0, 1));
+}
+
+#[test]
+fn what_could_not_be_read_for_the_hook_is_tried_again_later() {
+    let mut world = World { thinks: true, ..disputed(Some(both), true) };
+    world.page_resolves = false;
+    world.go();
+    let (ticket, _) = world.thought.pop().expect("it was asked");
+    assert!(world.state.on_load_failed(at(world.ms), ticket));
+    world.go();
+    let due = world.state.poll_timeout(at(world.ms)).expect("it is tried again");
+    assert_eq!(world.asked, 1);
+    world.ms = due.0;
+    world.go();
+    world.says();
+    assert_eq!((&*value(&world, "k"), losers(&world), world.asked), ("[1,2]", 0, 2));
+}
+
+#[test]
+fn what_the_hook_makes_leaves_in_the_name_of_whose_patch_it_was() {
+    let bob = StreamKey { user: "bob".into(), ..stream() };
+    let mut world = World { page_resolves: true, ..World::new(false) };
+    let base = Some(Base { version: 0, after: None });
+    world.state.on_row(stream(), 1, &sealed("e1", 5, "k", "1", base.clone()));
+    world.state.on_row(bob, 2, &sealed("e2", 6, "k", "2", base));
+    world.state.on_wanted(at(0), &identity());
+    world.go();
+    let asks = |world: &World| world.state.dispute(&|_| true).map(|(identity, _)| identity.user);
+    assert_eq!(asks(&world).as_deref(), Some("bob"));
+    let mut next = World { state: State::new(false, 7), ..world };
+    next.state.on_wanted(at(0), &identity());
+    next.go();
+    assert_eq!(asks(&next).as_deref(), Some("bob"), "the disk says so, too");
 }
 
 #[test]
@@ -578,7 +696,7 @@ fn a_server_that_cannot_be_reached_is_asked_later_and_later_and_a_token_is_waite
             last += 1;
             Ticket(last)
         };
-        state.go(at(ms), tickets, &|_| true);
+        state.go(at(ms), tickets);
         match state.poll_effect() {
             Some(Effect::Load { ticket, .. }) => state.on_loaded(ticket, &[]),
             Some(Effect::Pull { ticket, .. }) => return Some(ticket),
@@ -627,7 +745,7 @@ fn asked(state: &mut State, ms: u64, last: &mut u64) -> Vec<Effect> {
         *last += 1;
         Ticket(*last)
     };
-    state.go(at(ms), tickets, &|_| true);
+    state.go(at(ms), tickets);
     core::iter::from_fn(|| state.poll_effect()).collect()
 }
 
@@ -707,7 +825,7 @@ fn a_log_that_has_gone_back_is_noticed_and_what_nobody_sends_again_is_given_up()
                     (gone_back, told_ms) = (gone_back + 1, Some(ms));
                 }
                 Effect::Changed { .. } | Effect::Settled(..) => {}
-                Effect::Load { .. } | Effect::Renewed { .. } | Effect::Resolve { .. } => {
+                Effect::Load { .. } | Effect::Renewed { .. } => {
                     panic!("{effect:?} is asked for")
                 }
             }
