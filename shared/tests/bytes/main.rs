@@ -145,6 +145,8 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
         "ahead-row": AheadRow = AheadRow { version: 1, offset: 301, taken_at: WALL,
             sealed: vec![1].into(), epoch: LogEpoch([8; 16]) },
         "loser-row": LoserRow = LoserRow { version: 1, at: WALL, sealed: vec![1].into(), user: None },
+        "loser-row-of": LoserRow = LoserRow { version: 1, at: WALL, sealed: vec![1].into(),
+            user: Some("ann".into()) },
         "cursor-row": CursorRow = CursorRow { version: 1, session: "s".into(),
             epoch: LogEpoch([6; 16]), offset: 1_000_000 },
         "event": Event<'_> = Event { id: id(), kind: EventKind::App, type_: "added", key: Some("k"),
