@@ -48,6 +48,7 @@ export type ErrorCode =
   | "signing-failed"
   | "stream-torn"
   // The coordinator, other pages, other versions.
+  | "host-unavailable"
   | "coordinator-silent"
   | "page-unknown"
   | "reload-needed"

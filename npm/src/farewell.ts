@@ -42,7 +42,7 @@ export function prepareFarewell(inside: Inside): void {
   let isAtWork = false;
   let isWanted = false;
 
-  const isAlone = () => page.status.host === "starting";
+  const isAlone = () => page.status.host !== "service-worker";
   const isMine = ({ session, user, lane }: Queued) =>
     lane === 0 && session === asked.raw.session && user === asked.raw.user;
   const isGood = (it: Tickets | undefined): it is Tickets =>

@@ -3,7 +3,7 @@
 // What always holds: of the first module it has only types, and what it is handed by `Inside`; so there is
 // one `BellwetherError`, and one outbox. Not here: how it is loaded; `load.ts` does that.
 
-import { forget } from "./farewell.js";
+import { forget, prepareFarewell } from "./farewell.js";
 import { furnished } from "./furnished.js";
 import type { LoggedEvent, SubscribeOptions } from "./event-log.js";
 import type { Inside } from "./inside.js";
@@ -14,9 +14,23 @@ import type { DeadLetter, DeadLetterNotice, SignOutOptions, WipeOptions, WipeRep
 
 export { keepUp } from "./live.js";
 export { resolver } from "./resolver.js";
-export { adopt, prepareFarewell } from "./farewell.js";
+export { adopt } from "./farewell.js";
 export { failed, pending } from "./listing.js";
 export { delivered } from "./outcomes.js";
+
+/** There is no worker: the pages host the coordinator themselves. */
+export function goOnWithoutWorker(inside: Inside): void {
+  prepareFarewell(inside);
+  if (!("locks" in navigator)) return;
+  const { kit, report } = inside;
+  import("./host.js").then(
+    ({ host }) => host(inside),
+    (cause: unknown) => {
+      const message = `host.js could not be loaded (${cause}); check that it lies beside index.js`;
+      report(kit.appFault("module-unavailable", message, { cause }));
+    },
+  );
+}
 
 /** Makes the outbox of a page whose options ask for more than the usual one, and sets up the rest of them. */
 export function furnish(inside: Inside): PageOutbox {

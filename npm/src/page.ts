@@ -226,7 +226,7 @@ export class Page extends EventTarget implements Bellwether {
     // There is no worker to leave anything to.
     if (raw.host === "starting" && raw.reason !== "" && !this.#isAlone) {
       this.#isAlone = true;
-      later().then((it) => it.prepareFarewell(this.#inside()), this.#report);
+      later().then((it) => it.goOnWithoutWorker(this.#inside()), this.#report);
     }
   }
 

@@ -132,6 +132,16 @@ export interface Client {
   /** Or the writes that have lost, and wait for a resolver. */
   state(key: null): Loser[];
   token(user: string, session: string, token: string | undefined): void;
+  /**
+   * A page hosts the coordinator: what is said to it is given to `post`, and what it says to the function that this gives. A
+   * worker that is found meanwhile is `offered`.
+   */
+  via(
+    post: (message: Uint8Array) => void,
+    offered: (worker: ServiceWorker) => void,
+  ): (message: Uint8Array) => void;
+  /** A worker hosts it again. */
+  back(worker: ServiceWorker): void;
   /** With a sink if there are tokens to be had. */
   identify(user: string, session: string, sink: Sink | undefined): void;
   close(closed: Settle<undefined>): void;

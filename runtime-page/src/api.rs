@@ -225,6 +225,17 @@ impl Client {
         }
     }
 
+    /// A page hosts the coordinator: what is said to it is given to `post`, and what it says to the function that this gives.
+    /// A worker that is found meanwhile is `offered`, and taken with [`back`](Self::back).
+    pub fn via(&self, post: JsValue, offered: JsValue) -> JsValue {
+        self.0.driver().link.via(&post, &offered)
+    }
+
+    /// A worker hosts it again.
+    pub fn back(&self, worker: JsValue) {
+        self.0.driver().link.back(&worker);
+    }
+
     /// Answers what the sink was told as `token`.
     pub fn token(&self, user: JsValue, session: JsValue, token: JsValue) {
         let identity = Identity { session: text(&session), user: text(&user) };

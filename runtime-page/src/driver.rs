@@ -397,10 +397,7 @@ impl Driver {
                 self.handle(Input::Message(bytes));
             }
             Heard::Failed(why) => self.change_status(|status| status.host_reason = why),
-            Heard::Linked => {
-                self.change_status(|status| status.host_reason = "".into());
-                self.handle(Input::Linked);
-            }
+            Heard::Linked => self.handle(Input::Linked),
             Heard::Visible(visible) => self.handle(Input::Visible(visible)),
             Heard::Left { may_return } => self.leave(may_return),
             Heard::Peer(bytes) => self.on_word(&bytes),

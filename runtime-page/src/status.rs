@@ -13,8 +13,8 @@ pub enum Host {
     Starting,
     /// In the service worker.
     ServiceWorker,
-    /// In a page.
-    Page,
+    /// In a page, which was elected over Web Locks.
+    WebLocks,
 }
 
 impl Host {
@@ -24,7 +24,7 @@ impl Host {
         match self {
             Self::Starting => "starting",
             Self::ServiceWorker => "service-worker",
-            Self::Page => "page",
+            Self::WebLocks => "web-locks",
         }
     }
 }
@@ -71,9 +71,11 @@ impl Status {
         self.leads = told.pump == Some(me);
         self.host = match told.host {
             bellwether_shared::rows::HostKind::Worker => Host::ServiceWorker,
-            bellwether_shared::rows::HostKind::Page => Host::Page,
+            bellwether_shared::rows::HostKind::Page => Host::WebLocks,
         };
-        self.host_reason = "".into();
+        if self.host == Host::ServiceWorker {
+            self.host_reason = "".into();
+        }
         self.epoch = epoch;
         self.sync = told.sync;
         self.reason.clone_from(&told.reason);

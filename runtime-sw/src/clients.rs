@@ -10,17 +10,21 @@ use bellwether_web::scope::{self, ClientRef};
 use bellwether_web::task;
 use web_sys::MessagePort;
 
+use crate::bus::Bus;
+
 /// The pages of this origin, as the browser listed them last or as they were met since, and the ports that some have
-/// handed over.
+/// handed over. Inside a page, those that are on its bus.
 pub(crate) struct Clients {
     channel: Box<str>,
+    pub(crate) bus: Option<Bus>,
     listed: RefCell<Vec<ClientRef>>,
     ports: RefCell<SortedMap<Box<str>, Port>>,
 }
 
 impl Clients {
-    pub(crate) fn new(channel: &str) -> Self {
-        Self { channel: channel.into(), listed: RefCell::default(), ports: RefCell::default() }
+    pub(crate) fn new(channel: &str, bus: Option<Bus>) -> Self {
+        let channel = channel.into();
+        Self { channel, bus, listed: RefCell::default(), ports: RefCell::default() }
     }
 
     /// A page has said something: it can be told something before the browser has listed it.
@@ -44,6 +48,9 @@ impl Clients {
 
     /// Asks the browser which pages are there; forgets the ports of the others.
     pub(crate) async fn list(&self) -> Vec<Client> {
+        if let Some(bus) = &self.bus {
+            return bus.clients().await;
+        }
         // A browser that does not answer lists nobody new.
         if let Ok(listed) = scope::clients_match_all().await {
             let gone: Vec<Port> = {
@@ -60,9 +67,11 @@ impl Clients {
 
     /// Sends a message; whether it arrives is not known.
     pub(crate) fn send(&self, to: &To, message: &[u8]) {
-        match to {
-            To::Client(Client(id)) => self.send_to(id, message),
-            To::All => {
+        match (to, &self.bus) {
+            (To::Client(Client(id)), Some(bus)) => bus.send(id, message),
+            (To::All, Some(bus)) => bus.send("", message),
+            (To::Client(Client(id)), None) => self.send_to(id, message),
+            (To::All, None) => {
                 let mut ids: SortedMap<Box<str>, ()> = SortedMap::new();
                 ids.extend(self.listed.borrow().iter().map(|it| (it.id.as_str().into(), ())));
                 ids.extend(self.ports.borrow().keys().map(|id| (id.clone(), ())));

@@ -41,6 +41,8 @@ pub(crate) struct Disk {
     signing: RefCell<Option<(JsValue, KeyKind)>>,
     /// The epoch and the holder of the last boot.
     lease: Cell<(Epoch, PageId)>,
+    /// The lease as it was written last.
+    taken: RefCell<Option<LeaseRow>>,
     /// What [`Store::losses`] was when the coordinator booted.
     losses: Cell<u32>,
 }
@@ -73,6 +75,7 @@ impl Disk {
         &self,
         channel: &str,
         realm: PageId,
+        kind: HostKind,
         build: &str,
         floor: Epoch,
         passive: Option<Passive>,
@@ -89,8 +92,9 @@ impl Disk {
             let unchanged = passive.as_ref().filter(|passive| same(passive));
             let unchanged =
                 unchanged.map_or(Duration::ZERO, |passive| now.mono.since(passive.since));
-            let (kind, replaced) = (HostKind::Worker, scope::is_replaced());
-            let asker = Asker { realm, kind, build, floor, unchanged, replaced };
+            // A page starts one only once it was elected.
+            let (replaced, elected) = (scope::is_replaced(), kind == HostKind::Page);
+            let asker = Asker { realm, kind, build, floor, unchanged, replaced, elected };
             let verdict = decide(found.map(read::<LeaseRow>), &asker, now.wall);
             let row = match &verdict {
                 Verdict::Take(lease) => Some(to_cbor(lease)),
@@ -120,6 +124,7 @@ impl Disk {
             Vec::new()
         };
         self.lease.set((lease.epoch, lease.holder));
+        *self.taken.borrow_mut() = Some(lease.clone());
         *self.found.borrow_mut() = boot.device;
         self.untold.set(boot.lost);
         if let Some(pair) = boot.signing {
@@ -136,6 +141,23 @@ impl Disk {
                 answered: boot.answered,
             },
         }))
+    }
+
+    /// Writes the lease once more; or for the last time, if it is `resigned`.
+    pub(crate) async fn renew(
+        &self,
+        channel: &str,
+        every_ms: u32,
+        resigned: bool,
+    ) -> Result<(), StoreFault> {
+        let Some(lease) = self.taken.borrow().clone() else { return Ok(()) };
+        let lease = lease.renewed(every_ms, resigned, clock::now().wall);
+        let (epoch, holder) = (lease.epoch, lease.holder);
+        let (key, row) = (rows::LEASE_HOST.into(), to_cbor(&lease));
+        let ops = vec![Op::Put { store: rows::Store::Lease, key, row }];
+        *self.taken.borrow_mut() = Some(lease);
+        // What is lost of it is written again.
+        self.store(channel).await?.commit(&WriteBatch { epoch, holder, strict: false, ops }).await
     }
 
     /// The device, minted with its keys if the database is new; and whether there had been another.

@@ -1,20 +1,22 @@
-//! One channel's coordinator and everything it stands on: facts in, effects out, until quiet.
+//! One channel's coordinator, in a worker or in a page, and everything it stands on: facts in, effects out, until quiet.
 
 use core::cell::{Cell, RefCell};
 use core::fmt;
 use core::time::Duration;
 use std::rc::Rc;
 
-use bellwether_shared::base::{Epoch, Mono, PageId, RequestId, joined, limits};
+use bellwether_shared::base::{Epoch, Fault, Mono, PageId, RequestId, joined, limits};
 use bellwether_shared::bus::{Envelope, Notice};
 use bellwether_shared::coordinator::{Client, Coordinator, Effect, Input, Trigger};
 use bellwether_shared::rows::HostKind;
 use bellwether_web::alarm::{self, Alarm};
+use bellwether_web::fault::StoreFault;
 use bellwether_web::once::Once;
 use bellwether_web::{clock, entropy, scope, task};
 use web_sys::MessagePort;
 
 use crate::api::TAG;
+use crate::bus::Bus;
 use crate::clients::Clients;
 use crate::disk::{Booted, Disk};
 use crate::quiet::Quiet;
@@ -44,6 +46,8 @@ pub(crate) struct Driver {
     running: Cell<u32>,
     quiet: Quiet,
     alarm: Alarm,
+    /// When a page writes its lease again.
+    renewal: Alarm,
 }
 
 /// Another realm hosts the coordinator.
@@ -57,14 +61,24 @@ pub(crate) struct Passive {
 }
 
 impl Driver {
+    /// Of a worker.
     pub(crate) fn new(channel: &str, build: &Rc<str>) -> Self {
+        Self::reaching(channel, build, None)
+    }
+
+    /// Of a page that was elected.
+    pub(crate) fn embedded(channel: &str, build: &Rc<str>, bus: Bus) -> Self {
+        Self::reaching(channel, build, Some(bus))
+    }
+
+    fn reaching(channel: &str, build: &Rc<str>, bus: Option<Bus>) -> Self {
         Self {
             channel: channel.into(),
             build: Rc::clone(build),
             realm: Cell::new(PageId(entropy::bytes())),
             heard: Cell::default(),
             disk: Disk::default(),
-            clients: Clients::new(channel),
+            clients: Clients::new(channel, bus),
             machine: RefCell::default(),
             booting: RefCell::default(),
             life: Cell::default(),
@@ -74,6 +88,7 @@ impl Driver {
             running: Cell::default(),
             quiet: Quiet::default(),
             alarm: Alarm::default(),
+            renewal: Alarm::default(),
         }
     }
 
@@ -186,18 +201,30 @@ impl Driver {
         if quiet && self.running.get() == 0 {
             self.quiet.is_quiet_until(next);
         }
+        self.leave_if_fenced();
     }
 
     /// Makes sure that there is a coordinator, unless another realm hosts it. One boot at a time; a failed
     /// one is forgotten, so that the next event tries again.
     pub(crate) async fn boot(self: &Rc<Self>) {
+        if let Some(bus) = &self.clients.bus {
+            let is_over = self.machine.borrow().is_none() || self.disk.is_lost();
+            return if is_over {
+                self.leave(bus, true)
+            };
+        }
         if !self.wants_boot() {
             return;
         }
         if let Some(over) = self.boot_under_way() {
             return over.get().await;
         }
-        self.boot_once().await;
+        if let Err(fault) = self.boot_once().await {
+            let notice = Notice::Trouble(fault);
+            let message = notice.seal(&self.build, self.realm.get(), RequestId(0), Epoch(0));
+            self.clients.list().await;
+            self.clients.send(&bellwether_shared::coordinator::To::All, &message);
+        }
         for waiting in self.booting.take().unwrap_or_default() {
             waiting.put(()).unwrap_or_default();
         }
@@ -213,6 +240,54 @@ impl Driver {
         let over = Once::new();
         waiting.push(over.clone());
         Some(over)
+    }
+
+    /// Takes the role in a page, once.
+    pub(crate) async fn take_role(self: &Rc<Self>) -> Result<(), Fault> {
+        self.boot_once().await?;
+        self.renew();
+        Ok(())
+    }
+
+    /// Gives the role up, in a page.
+    pub(crate) async fn resign(&self) {
+        self.renewal.set(None, || ());
+        self.start_over();
+        // Where the disk refuses the next one waits until the lease has stood for its time.
+        let _ = self.disk.renew(&self.channel, 0, true).await;
+    }
+
+    // A worker that wakes must not take a page for dead.
+    fn renew(self: &Rc<Self>) {
+        let driver = Rc::downgrade(self);
+        self.renewal.set(Some(RENEW_EVERY), move || {
+            let Some(driver) = driver.upgrade() else { return };
+            task::spawn(async move {
+                let every_ms = RENEW_EVERY.as_millis() as u32;
+                match driver.disk.renew(&driver.channel, every_ms, false).await {
+                    Err(StoreFault::Fenced { .. }) => {
+                        driver.hand_in(Input::Fenced);
+                        driver.leave_if_fenced();
+                    }
+                    Ok(()) | Err(_) => driver.renew(),
+                }
+            });
+        });
+    }
+
+    // In a page: another coordinator has taken over, and this one is of no use any more.
+    fn leave_if_fenced(&self) {
+        let Some(bus) = &self.clients.bus else { return };
+        let fenced = self.machine.borrow().as_ref().is_some_and(Coordinator::is_fenced);
+        if fenced {
+            self.leave(bus, false);
+        }
+    }
+
+    fn leave(&self, bus: &Bus, anew: bool) {
+        self.renewal.set(None, || ());
+        self.start_over();
+        bus.tell_over(anew);
     }
 
     fn hear_of(&self, epoch: Epoch) {
@@ -236,11 +311,12 @@ impl Driver {
         }
     }
 
-    async fn boot_once(self: &Rc<Self>) {
+    async fn boot_once(self: &Rc<Self>) -> Result<(), Fault> {
         let passive = self.passive.borrow().clone();
         let (realm, floor) = (PageId(entropy::bytes()), self.heard.get());
-        match self.disk.boot(&self.channel, realm, &self.build, floor, passive).await {
-            Ok(Booted::Up(restored)) => {
+        let kind = if self.clients.bus.is_some() { HostKind::Page } else { HostKind::Worker };
+        match self.disk.boot(&self.channel, realm, kind, &self.build, floor, passive).await? {
+            Booted::Up(restored) => {
                 let now = clock::now();
                 *self.passive.borrow_mut() = None;
                 self.realm.set(realm);
@@ -252,18 +328,13 @@ impl Driver {
                 self.pump();
                 self.introduce();
             }
-            Ok(Booted::Passive(passive)) => {
+            Booted::Passive(passive) => {
                 self.start_over();
                 *self.passive.borrow_mut() = Some(passive);
                 self.pump();
             }
-            Err(fault) => {
-                let notice = Notice::Trouble(fault);
-                let message = notice.seal(&self.build, self.realm.get(), RequestId(0), Epoch(0));
-                self.clients.list().await;
-                self.clients.send(&bellwether_shared::coordinator::To::All, &message);
-            }
         }
+        Ok(())
     }
 
     // The device is read or minted while the journal is being read already.
@@ -315,5 +386,7 @@ impl fmt::Debug for Driver {
     }
 }
 
+/// A third of the time after which a lease that stays the same is taken for a dead one's.
+const RENEW_EVERY: Duration = Duration::from_millis(limits::LEASE_PATIENCE_MS / 3);
 /// As far as IndexedDB and JavaScript count; a message that names more is not believed.
 const EPOCH_MAX: u64 = 1 << 53;

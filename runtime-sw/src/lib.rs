@@ -1,4 +1,4 @@
-//! The driver of the coordinator inside a service worker: facts in, effects out, and nothing decided.
+//! The driver of the coordinator, inside a service worker or where there is none inside a page: facts in, effects out, and nothing decided.
 //!
 //! What always holds:
 //! - whatever an event causes is inside the future that its `waitUntil` gets, in a slice of at most 20 s;
@@ -11,11 +11,14 @@
 #![cfg(target_arch = "wasm32")]
 
 mod api;
+mod bus;
 mod clients;
 mod disk;
 mod driver;
+mod embedded;
 mod network;
 mod perform;
 mod quiet;
 
 pub use api::Worker;
+pub use embedded::Embedded;

@@ -41,6 +41,7 @@ impl World {
             floor: worker.heard,
             unchanged: std::time::Duration::ZERO,
             replaced: worker.version < here.version,
+            elected: false,
         };
         let lease = match decide(found.map(read::<LeaseRow>), &asker, wall) {
             Verdict::Take(lease) => lease,

@@ -34,8 +34,10 @@ export class Link {
   #isFinding = false;
   /** @type {ServiceWorkerRegistration | undefined} */
   #followed;
-  /** @type {ServiceWorker | null | undefined} */
+  /** @type {Pick<ServiceWorker, "postMessage"> | null | undefined} */
   #worker;
+  /** @type {((worker: ServiceWorker) => void) | undefined} where a page hosts */
+  #offered;
   /** @type {MessagePort | undefined} */
   #port;
   /** @type {BroadcastChannel | undefined} */
@@ -125,12 +127,35 @@ export class Link {
     // The bytes are the wasm's own memory.
     const m = bytes.slice();
     const [port, moved] = [fast && this.#port, /** @type {Transferable[]} */ ([m.buffer])];
-    if (!port && hello && this.#worker) moved.push(this.#newPort());
+    if (!port && hello && this.#worker && !this.#offered) moved.push(this.#newPort());
     try {
       (port || this.#worker)?.postMessage({ bellwether: this.#channel, m }, moved);
     } catch {
       // A worker that cannot be posted to is redundant; the next one will be found.
     }
+  }
+
+  /**
+   * Posts through `post` from here on: a page hosts the coordinator, and no worker. Gives what takes in what comes from
+   * there. A worker that is found meanwhile is `offered`, and taken by [`back`].
+   *
+   * @param {(bytes: Uint8Array) => void} post @param {(worker: ServiceWorker) => void} offered
+   */
+  via(post, offered) {
+    const found = this.#offered ? undefined : this.#worker;
+    this.#offered = offered;
+    this.#port?.close();
+    this.#port = undefined;
+    this.#worker = { postMessage: (/** @type {any} */ { m }) => post(m) };
+    this.#tell(LINKED);
+    if (found) offered(/** @type {ServiceWorker} */ (found));
+    return (/** @type {Uint8Array} */ m) => this.#tell(MESSAGE, m);
+  }
+
+  /** Goes back to the worker that was offered. @param {ServiceWorker} worker */
+  back(worker) {
+    this.#offered = undefined;
+    this.#take(worker);
   }
 
   /** Says when it is time: once, after `ms`; whatever was asked before is forgotten. @param {number} ms */
@@ -269,6 +294,7 @@ export class Link {
   /** @param {ServiceWorker | null} worker */
   #take(worker) {
     if (!worker || worker === this.#worker || this.#listening.signal.aborted) return;
+    if (this.#offered) return this.#offered(worker);
     this.#worker = worker;
     this.#port?.close();
     this.#port = undefined;

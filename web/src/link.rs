@@ -23,6 +23,10 @@ extern "C" {
     #[wasm_bindgen(method)]
     fn say(this: &Raw, bytes: &[u8]);
     #[wasm_bindgen(method)]
+    fn via(this: &Raw, post: &JsValue, offered: &JsValue) -> JsValue;
+    #[wasm_bindgen(method)]
+    fn back(this: &Raw, worker: &JsValue);
+    #[wasm_bindgen(method)]
     fn wake(this: &Raw, ms: f64);
     #[wasm_bindgen(method)]
     fn rest(this: &Raw);
@@ -114,6 +118,17 @@ impl Link {
     /// Says something to the other pages of the channel, if there is a way.
     pub fn say(&self, bytes: &[u8]) {
         self.raw.say(bytes);
+    }
+
+    /// Posts through `post` from here on, to the page that hosts the coordinator. Gives a function for what comes from there.
+    /// A worker that is found meanwhile is `offered`.
+    pub fn via(&self, post: &JsValue, offered: &JsValue) -> JsValue {
+        self.raw.via(post, offered)
+    }
+
+    /// Goes back to a worker that was offered.
+    pub fn back(&self, worker: &JsValue) {
+        self.raw.back(worker);
     }
 
     /// Replaces the time that was asked for; `None` only takes it away. One beyond 24 days comes early.

@@ -41,9 +41,7 @@ pub fn promise(work: impl Future<Output = Result<JsValue, JsValue>> + 'static) -
 
 /// What comes of a promise; or why there is none.
 #[cfg(feature = "worker")]
-pub(crate) fn settled(
-    promise: Result<Promise, JsValue>,
-) -> Boxed<'static, Result<JsValue, DomFault>> {
+pub fn settled(promise: Result<Promise, JsValue>) -> Boxed<'static, Result<JsValue, DomFault>> {
     Box::pin(async { Ok(wasm_bindgen_futures::JsFuture::from(promise?).await?) })
 }
 

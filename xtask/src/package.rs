@@ -3,6 +3,7 @@
 //! ```text
 //! npm/src/*.ts, page's glue inside ──▶ index.js ────┐
 //!              ├─▶ later.js, loaded when first wanted ┤
+//!              ├─▶ host.js, coordinator's glue inside ┤
 //!              ├─▶ a face for each library, on top ───┤
 //!              └─▶ *.d.ts ──────────────────────────┤
 //! the page's wasm ──────────────────────────────────┼──▶ npm/dist/
@@ -34,8 +35,9 @@ const WASM_PLACE: &str = "__BELLWETHER_WASM__";
 /// Stands in the sources for the id of the build.
 const BUILD_PLACE: &str = "__BELLWETHER_BUILD__";
 
-/// The package's modules: the first, and the one that it loads when something of it is first wanted.
-pub(crate) const MODULES: [&str; 2] = ["index.js", "later.js"];
+/// The package's modules: the first, the one that it loads when something of it is first wanted, and the one that is loaded
+/// where a page may have to host the coordinator.
+pub(crate) const MODULES: [&str; 3] = ["index.js", "later.js", "host.js"];
 
 /// What apps import for a library of theirs. Each is a module by itself, which takes the library from the app, and of this
 /// package the modules in [`BENEATH`] as they are: two copies of a class would be two classes.
@@ -103,9 +105,10 @@ struct Squeeze<'a> {
 }
 
 impl Squeeze<'_> {
-    /// A module and all that it imports, but for the one that is loaded later.
+    /// A module and all that it imports, but for those that are loaded later.
     fn bundle(&self, module: &Path) -> Outcome<Vec<u8>> {
-        self.run(module, &["--bundle", "--format=esm", "--external:./later.js"])
+        let [_, later, host] = MODULES.map(|name| format!("--external:./{name}"));
+        self.run(module, &["--bundle", "--format=esm", &later, &host])
     }
 
     /// A module for a library of the app's, and of what it imports only what is its own.
@@ -140,12 +143,11 @@ impl Squeeze<'_> {
     }
 }
 
-/// The package's modules, the first with the page's glue in it, and the declarations of all that they were made of.
+/// The package's modules, with the glue of page and coordinator in them, and the declarations of all that they were made of.
 fn scripts(squeeze: &Squeeze<'_>, glue: &Path) -> Outcome<Vec<Built>> {
     let folder = compile(squeeze.repo, "tsconfig.json", "package-js")?;
-    let of_worker = |name: &str| name.starts_with(Runtime::Worker.name());
-    let of_page = |name: &str| !of_worker(name) && (!name.contains('.') || name.ends_with(".js"));
-    for name in file::below(glue, &of_page)? {
+    let is_script = |name: &str| !name.contains('.') || name.ends_with(".js");
+    for name in file::below(glue, &is_script)? {
         file::write(&folder.join(&name), &file::read(&glue.join(&name))?)?;
     }
     let mut built = Vec::new();
@@ -237,7 +239,7 @@ fn assemble(parts: Parts) -> Outcome<Vec<Built>> {
 
     for (name, content) in &mut scripts {
         if name.ends_with(".js") {
-            *content = fill(content, &[(BUILD_PLACE, &build)]);
+            *content = fill(content, &[(WASM_PLACE, &wasm_name), (BUILD_PLACE, &build)]);
         }
     }
     let worker = fill(&worker, &[(WASM_PLACE, &wasm_name), (BUILD_PLACE, &build)]);

@@ -19,13 +19,16 @@ const KB: usize = 1024;
 
 /// What the worker may weigh: its script (glue and shim) and its wasm, brotli 11. 80 KB of it were meant for the spine alone
 /// (`docs/decisions/0016-the-workers-budget-grows-with-its-catalogue.md`).
-const WORKER_BYTES_MAX: usize = 107 * KB;
+const WORKER_BYTES_MAX: usize = 110 * KB;
 
 /// What the page may weigh: `index.js`, which has the glue in it, and the wasm, brotli 11.
-const PAGE_BYTES_MAX: usize = 57 * KB;
+const PAGE_BYTES_MAX: usize = 58 * KB;
 
 /// What may be loaded when it is first wanted, brotli 11.
 const LATER_BYTES_MAX: usize = 8 * KB;
+
+/// What is loaded where a page may have to host the coordinator, whose wasm comes when it does. Brotli 11.
+const HOST_BYTES_MAX: usize = 8 * KB;
 
 /// What the faces for libraries may weigh, all six of them; an app loads one or two. Brotli 11.
 const FACES_BYTES_MAX: usize = 8 * KB;
@@ -47,12 +50,15 @@ pub(crate) fn check(repo: &Repo) -> Outcome {
     say(&format!("{:<40} {:>9} {:>9} {:>9}", "bytes", "raw", "gzip -9", "brotli 11"));
     let worker = weigh(repo, "worker", &worker_files(&dist)?)?;
     let page = weigh(repo, "page", &page_files(&dist)?)?;
-    let later = weigh(repo, "page, when first wanted", &[dist.join(MODULES[1])])?;
+    let [_, later, host] = MODULES.map(|name| dist.join(name));
+    let later = weigh(repo, "page, when first wanted", &[later])?;
+    let host = weigh(repo, "page that may host, beside the worker's wasm", &[host])?;
     let faces = weigh(repo, "faces for libraries", &FACES.map(|name| dist.join(name)))?;
     let budgets = [
         ("worker", worker, WORKER_BYTES_MAX),
         ("page", page, PAGE_BYTES_MAX),
         ("page's later module", later, LATER_BYTES_MAX),
+        ("page's module for hosting", host, HOST_BYTES_MAX),
         ("faces for libraries", faces, FACES_BYTES_MAX),
     ];
     let over: Vec<String> = budgets

@@ -28,6 +28,8 @@ pub struct Asker {
     pub unchanged: Duration,
     /// Whether the browser has put another worker in its place.
     pub replaced: bool,
+    /// Whether it holds what only one page can: no other page hosts, or it does so without knowing that it was taken for dead.
+    pub elected: bool,
 }
 
 /// The decision.
@@ -47,7 +49,8 @@ pub enum Verdict {
 }
 
 /// Decides whether `asker` may boot. A worker succeeds a worker at once: the browser starts one only for an
-/// update or after the other is gone. One that was replaced, and lives on for its last events, never boots. A page's lease passes to a worker when resigned, or unchanged for 10 s.
+/// update or after the other is gone. One that was replaced, and lives on for its last events, never boots. A page's lease
+/// passes on when resigned, unchanged for 10 s, or to a page that was elected.
 /// Pages ask only after their own rules found the worker silent, so a page succeeds a worker at once here.
 #[must_use]
 pub fn decide(found: Option<Result<LeaseRow, RowFault>>, asker: &Asker, at: Wall) -> Verdict {
@@ -70,7 +73,8 @@ pub fn decide(found: Option<Result<LeaseRow, RowFault>>, asker: &Asker, at: Wall
     let free = match lease.kind {
         HostKind::Worker => true,
         HostKind::Page => {
-            lease.resigned || lease.holder == asker.realm || asker.unchanged >= patience
+            let elected = asker.elected && asker.kind == HostKind::Page;
+            lease.resigned || elected || lease.holder == asker.realm || asker.unchanged >= patience
         }
     };
     if free {
@@ -124,6 +128,7 @@ mod tests {
                 floor: Epoch(0),
                 unchanged,
                 replaced: false,
+                elected: false,
             };
             let verdict = decide(found, &asker, AT);
             let epoch = match verdict {
@@ -131,6 +136,26 @@ mod tests {
                 Verdict::Wait { .. } | Verdict::TooOld => None,
             };
             assert_eq!(epoch, expected, "{shows}");
+        }
+    }
+
+    #[test]
+    fn a_page_that_was_elected_succeeds_a_page_at_once_and_a_worker_never_does() {
+        for (kind, expected) in [(HostKind::Page, Some(8)), (HostKind::Worker, None)] {
+            let asker = Asker {
+                realm: BEN,
+                kind,
+                build: "".into(),
+                floor: Epoch(0),
+                unchanged: Duration::ZERO,
+                replaced: false,
+                elected: true,
+            };
+            let epoch = match decide(Some(Ok(held(HostKind::Page, 7))), &asker, AT) {
+                Verdict::Take(lease) => Some(lease.epoch.0),
+                Verdict::Wait { .. } | Verdict::TooOld => None,
+            };
+            assert_eq!(epoch, expected, "{kind:?}");
         }
     }
 
@@ -143,6 +168,7 @@ mod tests {
             floor: Epoch(41),
             unchanged: Duration::ZERO,
             replaced: false,
+            elected: false,
         };
         for (shows, found, expected) in [
             ("no lease at all", None, 42),
@@ -163,6 +189,7 @@ mod tests {
             floor: Epoch(0),
             unchanged: Duration::from_secs(60),
             replaced: true,
+            elected: false,
         };
         #[rustfmt::skip]
         let cases = [

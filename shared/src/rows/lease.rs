@@ -54,6 +54,19 @@ map!(LeaseRow {
 });
 
 impl LeaseRow {
+    /// The same, written once more by its holder; or for the last time, if it has `resigned`.
+    #[must_use]
+    pub fn renewed(&self, every_ms: u32, resigned: bool, at: Wall) -> Self {
+        Self {
+            until: Wall(at.0.saturating_add(u64::from(every_ms) * 3)),
+            heartbeat_every_ms: every_ms,
+            updated_at: at,
+            writes: self.writes.saturating_add(1),
+            resigned,
+            ..self.clone()
+        }
+    }
+
     /// The lease after `holder` has taken it from whoever had it before.
     #[must_use]
     pub fn taken(

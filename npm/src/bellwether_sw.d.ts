@@ -1,0 +1,9 @@
+// The glue of the coordinator's wasm, which the build puts beside the compiled modules, and then with `host` into one.
+
+import type { Bus, Embedded as Hosted } from "./host.js";
+
+export declare function initSync(input: { module: WebAssembly.Module }): unknown;
+export declare const Embedded: {
+  /** Takes the role of the coordinator; rejects with a text where it cannot be had. */
+  start(channel: string, build: string, bus: Bus): Promise<Hosted>;
+};
