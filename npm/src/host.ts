@@ -30,8 +30,8 @@ export interface Bus {
 /** The coordinator that this page hosts. */
 export interface Embedded {
   onMessage(from: string, message: Uint8Array): void;
-  resign(): Promise<void>;
-  free(): void;
+  /** Ends it; with `note` that is on disk once it resolves. */
+  resign(note: boolean): Promise<void>;
 }
 
 /** What goes over the bus: a message, or a word about who hosts. */
@@ -61,8 +61,10 @@ export function host(inside: Inside): void {
   let hosted: Embedded | undefined;
   /** Takes in what the host says. */
   let hear: ((message: Uint8Array) => void) | undefined;
-  /** A worker that was found meanwhile. */
+  /** A worker that was found meanwhile, or before. */
   let worker: ServiceWorker | undefined;
+  /** When this page took the role last. */
+  let took = -Infinity;
 
   const say = (parcel: Omit<Parcel, "from">) => bus?.postMessage({ ...parcel, from: me });
 
@@ -94,8 +96,8 @@ export function host(inside: Inside): void {
   const leave = () => {
     const leaving = hosted;
     hosted = undefined;
-    // What it writes may come too late; the lock tells the next page all the same.
-    leaving?.resign().finally(() => leaving.free());
+    // The lock tells the next page. A transaction that is frozen with this page would keep it waiting.
+    void leaving?.resign(false);
     part?.abort();
     part = undefined;
     bus?.close();
@@ -111,13 +113,18 @@ export function host(inside: Inside): void {
   const serve = async (signal: AbortSignal) => {
     let over!: (anew: boolean) => void;
     const ended = new Promise<boolean>((resolve) => (over = resolve));
+    // A worker that is wedged again as soon as it has the role back must not make them take turns.
+    const rest = took + TAKE_MS_MIN - performance.now();
+    if (worker && rest > 0) await pause(rest, signal);
+    if (signal.aborted) return;
     try {
       loading ??= load();
       await loading;
       if (signal.aborted) return;
       const started = await Wasm.start(channel, build, { post: deliver, list, over });
-      if (signal.aborted) return void started.resign().finally(() => started.free());
+      if (signal.aborted) return void started.resign(false);
       hosted = started;
+      took = performance.now();
     } catch (cause) {
       loading = undefined;
       report(fault(cause));
@@ -125,10 +132,12 @@ export function host(inside: Inside): void {
     }
     say({ to: "", word: "here" });
     follow();
+    const again = setInterval(() => (worker ? offered(worker) : client.back(undefined)), TAKE_MS_MIN);
     const left = aborted(signal).then(() => true);
     const anew = await Promise.race([ended, left]);
+    clearInterval(again);
     if (signal.aborted) return;
-    hosted?.free();
+    void hosted?.resign(false);
     hosted = undefined;
     if (!anew) await pause(TAKE_MS_MIN, signal);
   };
@@ -173,8 +182,7 @@ export function host(inside: Inside): void {
   const giveBack = () => {
     const leaving = hosted;
     hosted = undefined;
-    leaving?.resign().finally(() => {
-      leaving.free();
+    void leaving?.resign(true).then(() => {
       say({ to: "", word: "back" });
       goBack();
     });
@@ -188,8 +196,8 @@ export function host(inside: Inside): void {
     setTimeout(() => ending?.abort(), GRACE_MS);
     bus?.close();
     bus = undefined;
-    if (worker) client.back(worker);
-    else setTimeout(enter, AGAIN_MS);
+    client.back(worker);
+    if (!worker) setTimeout(() => worker || enter(), AGAIN_MS);
   };
 
   const listen = (target: EventTarget, type: string, heard: (event: Event) => void) =>
@@ -201,7 +209,10 @@ export function host(inside: Inside): void {
   listen(window, "pageshow", () => isHostedByPages() && enter());
   listen(document, "resume", () => isHostedByPages() && enter());
   over.addEventListener("abort", leave);
-  enter();
+  // No worker, or not any more.
+  const look = () => page.status.host === "starting" && enter();
+  page.addEventListener("status", look, { signal: over });
+  look();
 
   async function hold(name: string, signal: AbortSignal, act: () => Promise<unknown>): Promise<void> {
     try {
@@ -247,7 +258,7 @@ function speaks(worker: ServiceWorker, channel: string): Promise<boolean> {
     };
     const timer = setTimeout(settle, PROBE_MS_MAX, false);
     port1.onmessage = () => settle(true);
-    worker.postMessage({ bellwether: channel, probe: true }, [port2]);
+    worker.postMessage({ bellwether: channel, probe: true, whole: true }, [port2]);
   });
 }
 

@@ -140,8 +140,8 @@ export interface Client {
     post: (message: Uint8Array) => void,
     offered: (worker: ServiceWorker) => void,
   ): (message: Uint8Array) => void;
-  /** A worker hosts it again. */
-  back(worker: ServiceWorker): void;
+  /** A worker hosts it again; or one is looked for. */
+  back(worker: ServiceWorker | undefined): void;
   /** With a sink if there are tokens to be had. */
   identify(user: string, session: string, sink: Sink | undefined): void;
   close(closed: Settle<undefined>): void;

@@ -49,6 +49,8 @@ interface ToScript {
   /** The channel. */
   bellwether?: unknown;
   probe?: unknown;
+  /** Whether the wasm has to be there for an answer, too. */
+  whole?: unknown;
   skipWaiting?: unknown;
 }
 
@@ -92,7 +94,9 @@ interface ToScript {
     const channel = told?.bellwether;
     if (typeof channel !== "string") return;
     if (told?.probe === true) {
-      event.ports[0]?.postMessage({ bellwether: channel, build: BUILD });
+      const answer = () => event.ports[0]?.postMessage({ bellwether: channel, build: BUILD });
+      if (told.whole === true) event.waitUntil(coordinator().then(answer));
+      else answer();
     } else if (told?.skipWaiting === true) {
       if (isWholeWorker) event.waitUntil(worker.skipWaiting());
     } else {

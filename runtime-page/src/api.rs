@@ -231,7 +231,7 @@ impl Client {
         self.0.driver().link.via(&post, &offered)
     }
 
-    /// A worker hosts it again.
+    /// A worker hosts it again; or one is looked for, if it is `undefined`.
     pub fn back(&self, worker: JsValue) {
         self.0.driver().link.back(&worker);
     }

@@ -9,6 +9,7 @@ use bellwether_shared::base::{
     Culprit, EventId, Fault, Hlc, Mono, PageId, RequestId, SortedMap, limits,
 };
 use bellwether_shared::bus::{Envelope, Identity, Notice, Reply, Request, Sync};
+use bellwether_shared::host::{Suspicion, Watchdog};
 use bellwether_shared::page::{Effect, Input, Page};
 use bellwether_shared::rows::{Key, Store};
 use bellwether_shared::tape::{self, Recording};
@@ -25,7 +26,7 @@ use crate::document::Document;
 use crate::group::{Begin, Group, Settle, Written};
 use crate::listing::Rows;
 use crate::options::{Options, WorkerChoice};
-use crate::status::{Happening, Status};
+use crate::status::{Happening, Host, Status};
 
 /// Calls back with what happens.
 pub(crate) type Hear = Rc<dyn Fn(&Happening)>;
@@ -49,6 +50,7 @@ pub(crate) struct Driver {
     pub(crate) link: Link,
     token: RefCell<Option<AskToken>>,
     page: RefCell<Page>,
+    watchdog: RefCell<Watchdog>,
     /// What the link's timer was set to, and has not rung for.
     alarm: Cell<Option<Mono>>,
     status: RefCell<Status>,
@@ -93,6 +95,7 @@ impl Driver {
                 group: Group::default(),
                 untold: Cell::default(),
                 page: RefCell::new(page),
+                watchdog: RefCell::default(),
                 alarm: Cell::default(),
                 status: RefCell::new(status),
                 fresh: RefCell::default(),
@@ -313,6 +316,7 @@ impl Driver {
             self.perform(effect);
         }
         let next = Mono::earlier(self.page.borrow().poll_timeout(), self.document_due());
+        let next = Mono::earlier(next, self.watchdog.borrow().poll_timeout());
         // Moving a timer costs more than to write an event down. One that rings early finds nothing to do, and is set anew.
         let Some(at) = next.filter(|at| self.alarm.get().is_none_or(|set| *at < set)) else {
             return;
@@ -325,6 +329,9 @@ impl Driver {
         match effect {
             Effect::Post { message, fast, hello } => {
                 self.log(&message, true);
+                if hello || !self.answers.borrow().is_empty() {
+                    self.watchdog.borrow_mut().asked(clock::now().mono);
+                }
                 self.link.post(&message, fast, hello);
             }
             Effect::Welcomed => {
@@ -373,6 +380,7 @@ impl Driver {
             }
             Effect::Trouble(fault) => self.tell(&Happening::Trouble(fault)),
             Effect::ReloadNeeded(build) => self.tell(&Happening::ReloadNeeded(build)),
+            Effect::HostedByPage => self.lose_host("a page hosts the coordinator"),
         }
     }
 
@@ -394,10 +402,14 @@ impl Driver {
         match heard {
             Heard::Message(bytes) => {
                 self.log(&bytes, false);
+                self.watchdog.borrow_mut().heard();
                 self.handle(Input::Message(bytes));
             }
-            Heard::Failed(why) => self.change_status(|status| status.host_reason = why),
-            Heard::Linked => self.handle(Input::Linked),
+            Heard::Failed(why) => self.lose_host(&why),
+            Heard::Linked => {
+                self.watchdog.borrow_mut().heard();
+                self.handle(Input::Linked);
+            }
             Heard::Visible(visible) => self.handle(Input::Visible(visible)),
             Heard::Left { may_return } => self.leave(may_return),
             Heard::Peer(bytes) => self.on_word(&bytes),
@@ -415,9 +427,25 @@ impl Driver {
             Heard::Timeout => {
                 self.alarm.set(None);
                 self.look_around();
+                self.watch();
                 self.handle(Input::Timeout);
             }
         }
+    }
+
+    fn watch(&self) {
+        let suspicion = self.watchdog.borrow_mut().suspects(clock::now().mono);
+        if let Some(suspicion) = suspicion {
+            self.link.accuse(suspicion == Suspicion::Wedged);
+        }
+    }
+
+    // Nobody hosts the coordinator who could be asked.
+    fn lose_host(&self, why: &str) {
+        self.change_status(|status| {
+            status.host = Host::Starting;
+            status.host_reason = why.into();
+        });
     }
 
     fn leave(self: &Rc<Self>, may_return: bool) {

@@ -250,11 +250,13 @@ impl Driver {
     }
 
     /// Gives the role up, in a page.
-    pub(crate) async fn resign(&self) {
+    pub(crate) async fn resign(&self, note: bool) {
         self.renewal.set(None, || ());
         self.start_over();
-        // Where the disk refuses the next one waits until the lease has stood for its time.
-        let _ = self.disk.renew(&self.channel, 0, true).await;
+        if note {
+            // Where the disk refuses the next one waits until the lease has stood for its time.
+            let _ = self.disk.renew(&self.channel, 0, true).await;
+        }
     }
 
     // A worker that wakes must not take a page for dead.

@@ -5,6 +5,7 @@
 //!
 //! Not here: which page hosts, and how it is chosen.
 
+use core::cell::RefCell;
 use std::rc::Rc;
 
 use bellwether_web::task::{promise, spawn};
@@ -17,7 +18,7 @@ use crate::driver::Driver;
 /// One channel's coordinator, hosted by this page.
 #[wasm_bindgen]
 #[derive(Debug)]
-pub struct Embedded(Rc<Driver>);
+pub struct Embedded(RefCell<Option<Rc<Driver>>>);
 
 #[wasm_bindgen]
 impl Embedded {
@@ -26,7 +27,7 @@ impl Embedded {
         promise(async move {
             let driver = Rc::new(Driver::embedded(&channel, &build.into(), bus));
             match driver.take_role().await {
-                Ok(()) => Ok(Self(driver).into()),
+                Ok(()) => Ok(Self(RefCell::new(Some(driver))).into()),
                 Err(fault) => Err(JsValue::from_str(&fault.message)),
             }
         })
@@ -35,15 +36,19 @@ impl Embedded {
     /// A page has said something.
     #[wasm_bindgen(js_name = onMessage)]
     pub fn on_message(&self, from: String, message: Vec<u8>) {
-        let driver = Rc::clone(&self.0);
-        spawn(async move { driver.on_message(from.into(), message).await });
+        if let Some(driver) = self.0.borrow().clone() {
+            spawn(async move { driver.on_message(from.into(), message).await });
+        }
     }
 
-    /// Lets go of the role, so that the next need not wait. Resolves when that is on disk, or cannot be.
-    pub fn resign(&self) -> Promise {
-        let driver = Rc::clone(&self.0);
+    /// Lets go of the role, if it still has it. With `note` that is noted on disk, so that a worker need not wait: it resolves
+    /// when it is, or cannot be.
+    pub fn resign(&self, note: bool) -> Promise {
+        let driver = self.0.take();
         promise(async move {
-            driver.resign().await;
+            if let Some(driver) = driver {
+                driver.resign(note).await;
+            }
             Ok(JsValue::UNDEFINED)
         })
     }

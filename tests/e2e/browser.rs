@@ -171,6 +171,19 @@ impl Tab {
         self.driver.close_window().await.expect("the tab can be closed");
     }
 
+    /// Ends the tab's process, as a fault or the system would.
+    pub(crate) async fn crash(self) {
+        self.show().await;
+        // There is nobody left to answer.
+        let _ = self.driver.cdp().send_raw("Page.crash", json!({})).await;
+    }
+
+    /// Freezes the tab as the browser does with tabs in the background, or lets it go on.
+    pub(crate) async fn freeze(&self, on: bool) {
+        let state = if on { "frozen" } else { "active" };
+        self.devtools("Page.setWebLifecycleState", json!({ "state": state })).await;
+    }
+
     /// Stops all workers, as the browser does when they idle, but at once.
     pub(crate) async fn stop_workers(&self) {
         self.devtools("ServiceWorker.enable", json!({})).await;

@@ -22,6 +22,7 @@ mod dependents;
 mod drain;
 mod examples;
 mod failures;
+mod fallback;
 mod farewell;
 mod hooks;
 mod killing;

@@ -96,6 +96,14 @@ impl Site {
         }
     }
 
+    /// Takes the worker's script away, so that none can be registered.
+    pub(crate) fn remove_worker_script(&self) -> Removed {
+        let Self::Bare(scratch) = self else { panic!("the built demo is not ours to change") };
+        let files = remove_worker(scratch.path(), |name| name.ends_with(".js"));
+        assert_eq!(files.len(), 1, "the site has one script for the worker");
+        Removed(files)
+    }
+
     /// Takes the worker's wasm away, as a broken deployment would.
     pub(crate) fn remove_worker_wasm(&self) -> Removed {
         let Self::Bare(scratch) = self else { panic!("the built demo is not ours to change") };

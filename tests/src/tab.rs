@@ -369,7 +369,9 @@ impl World {
                         self.read_document(device, id);
                     }
                 }
-                page::Effect::Trouble(_) | page::Effect::ReloadNeeded(_) => here.said.push(effect),
+                page::Effect::Trouble(_)
+                | page::Effect::ReloadNeeded(_)
+                | page::Effect::HostedByPage => here.said.push(effect),
             }
         }
     }

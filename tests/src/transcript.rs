@@ -244,6 +244,7 @@ pub fn page_effect(effect: &page::Effect) -> String {
         | page::Effect::TokenWanted(_)
         | page::Effect::Trouble(_)
         | page::Effect::Changed(_)
+        | page::Effect::HostedByPage
         | page::Effect::ReloadNeeded(_) => format!("{effect:?}"),
     }
 }

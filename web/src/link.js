@@ -152,8 +152,19 @@ export class Link {
     return (/** @type {Uint8Array} */ m) => this.#tell(MESSAGE, m);
   }
 
-  /** Goes back to the worker that was offered. @param {ServiceWorker} worker */
+  /**
+   * The worker is silent, perhaps because its wasm is being loaded: then its script answers. @param {boolean} wedged
+   */
+  async accuse(wedged) {
+    const worker = /** @type {ServiceWorker | undefined} */ (this.#worker);
+    if (!worker || this.#offered) return;
+    const answers = !wedged && (await probe(worker, this.#channel, WORD_MS_MAX));
+    if (!answers && worker === this.#worker) this.#tell(FAILED, "service worker: it does not answer");
+  }
+
+  /** Goes back to the worker that was offered, or looks for one. @param {ServiceWorker} [worker] */
   back(worker) {
+    if (!worker) return void this.#find();
     this.#offered = undefined;
     this.#take(worker);
   }
@@ -361,5 +372,6 @@ function workers() {
 
 const STOCK = "/bellwether-sw.js";
 const PROBE_MS_MAX = 3_000;
+const WORD_MS_MAX = 1_000;
 const PERIOD_MS = 12 * 60 * 60 * 1_000;
 const BUS_BYTES_MAX = 4 * 1024 * 1024;

@@ -25,6 +25,8 @@ extern "C" {
     #[wasm_bindgen(method)]
     fn via(this: &Raw, post: &JsValue, offered: &JsValue) -> JsValue;
     #[wasm_bindgen(method)]
+    fn accuse(this: &Raw, wedged: bool);
+    #[wasm_bindgen(method)]
     fn back(this: &Raw, worker: &JsValue);
     #[wasm_bindgen(method)]
     fn wake(this: &Raw, ms: f64);
@@ -126,7 +128,12 @@ impl Link {
         self.raw.via(post, offered)
     }
 
-    /// Goes back to a worker that was offered.
+    /// The worker is silent: that it has failed is told unless its script answers; at once if it is `wedged`.
+    pub fn accuse(&self, wedged: bool) {
+        self.raw.accuse(wedged);
+    }
+
+    /// Goes back to a worker that was offered; or looks for one, if it is `undefined`.
     pub fn back(&self, worker: &JsValue) {
         self.raw.back(worker);
     }

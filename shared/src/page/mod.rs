@@ -23,7 +23,7 @@ use crate::bus::{
     BusFault, Changed, Envelope, Farewell, Hello, Identity, Network, Notice, Reply, Request,
     Status, Sync, TokenGiven,
 };
-use crate::rows::Reason;
+use crate::rows::{HostKind, Reason};
 
 #[cfg(feature = "replay")]
 pub use self::taping::Asked;
@@ -109,6 +109,8 @@ pub enum Effect {
     Changed(Changed),
     /// The coordinator is of another build, too far apart.
     ReloadNeeded(Box<str>),
+    /// Who was asked does not host the coordinator: a page does.
+    HostedByPage,
 }
 
 #[derive(Debug)]
@@ -450,7 +452,10 @@ impl Page {
             Notice::TokenWanted(identity) => {
                 self.effects.push_back(Effect::TokenWanted(identity));
             }
-            Notice::HostedBy { .. } => {}
+            Notice::HostedBy { kind: HostKind::Page } => {
+                self.effects.push_back(Effect::HostedByPage);
+            }
+            Notice::HostedBy { kind: HostKind::Worker } => {}
             Notice::Trouble(fault) => self.effects.push_back(Effect::Trouble(fault)),
             Notice::ReloadNeeded => self.part(build),
             Notice::Changed(changed) => self.effects.push_back(Effect::Changed(changed)),

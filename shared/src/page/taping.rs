@@ -205,6 +205,7 @@ impl Effect {
             Self::TokenWanted(_) => 7,
             Self::Trouble(_) => 8,
             Self::ReloadNeeded(_) => 9,
+            Self::HostedByPage => 11,
             Self::Changed(_) => 10,
         };
         let mut digest = hash.to_be_bytes();

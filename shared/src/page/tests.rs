@@ -75,6 +75,7 @@ fn shown(page: &mut Page) -> Vec<String> {
             | Effect::StateLost { .. }
             | Effect::TokenWanted(_)
             | Effect::Changed(_)
+            | Effect::HostedByPage
             | Effect::ReloadNeeded(_) => "other".to_owned(),
         });
     }

@@ -304,6 +304,7 @@ impl fmt::Display for page::Effect {
                 folded.as_ref().map_or(Ok(()), of)
             }
             Self::ReloadNeeded(build) => write!(f, "reload needed: {build}"),
+            Self::HostedByPage => f.write_str("a page hosts the coordinator"),
         }
     }
 }

@@ -90,6 +90,7 @@ impl Stage {
                 Effect::TokenWanted(identity) => format!("a token for {} is wanted", identity.user),
                 Effect::Changed(changed) => format!("{} keys have changed", changed.keys.len()),
                 Effect::ReloadNeeded(_) => "reload needed".to_owned(),
+                Effect::HostedByPage => "hosted by a page".to_owned(),
             };
             self.told.push_str(&format!("          effect  {line}\n"));
         }

@@ -135,6 +135,7 @@ impl World {
                 | Effect::StateLost { .. }
                 | Effect::TokenWanted(_)
                 | Effect::Trouble(_)
+                | Effect::HostedByPage
                 | Effect::ReloadNeeded(_) => {}
             }
         }
