@@ -150,6 +150,7 @@ const RETRYABLE: readonly ErrorCode[] = [
   "store-failed",
   "wasm-unavailable",
   "module-unavailable",
+  "host-unavailable",
   "coordinator-silent",
   "page-unknown",
   "fenced",

@@ -65,6 +65,8 @@ export function host(inside: Inside): void {
   let worker: ServiceWorker | undefined;
   /** When this page took the role last. */
   let took = -Infinity;
+  /** Another coordinator has taken it from this page. */
+  let isFenced = false;
 
   const say = (parcel: Omit<Parcel, "from">) => bus?.postMessage({ ...parcel, from: me });
 
@@ -124,6 +126,7 @@ export function host(inside: Inside): void {
       const started = await Wasm.start(channel, build, { post: deliver, list, over });
       if (signal.aborted) return void started.resign(false);
       hosted = started;
+      isFenced = false;
       took = performance.now();
     } catch (cause) {
       loading = undefined;
@@ -139,7 +142,12 @@ export function host(inside: Inside): void {
     if (signal.aborted) return;
     void hosted?.resign(false);
     hosted = undefined;
-    if (!anew) await pause(TAKE_MS_MIN, signal);
+    if (anew) return;
+    isFenced = true;
+    // It may have been a worker, which is asked then.
+    if (worker) offered(worker);
+    else client.back(undefined);
+    await pause(TAKE_MS_MIN, signal);
   };
 
   /** From the coordinator here. */
@@ -159,7 +167,7 @@ export function host(inside: Inside): void {
       if (!hosted) return;
       if (m) hosted.onMessage(from, m);
       else if (word === "who") say({ to: from, word: "here" });
-      else if (word === "back") giveBack();
+      else if (word === "back") void giveBack();
     } else if (to === "" || to === me) {
       if (m) hear?.(m);
       else if (word === "here") follow();
@@ -172,20 +180,19 @@ export function host(inside: Inside): void {
     worker = found;
     void speaks(found, channel).then((does) => {
       if (!does || over.aborted) return;
-      if (hosted) giveBack();
+      if (hosted || isFenced) void giveBack();
       else if (part) say({ to: HOST, word: "back" });
       else goBack();
     });
   };
 
   /** The role goes back to the worker: it is let go of on disk before the pages say hello to the worker. */
-  const giveBack = () => {
+  const giveBack = async () => {
     const leaving = hosted;
     hosted = undefined;
-    void leaving?.resign(true).then(() => {
-      say({ to: "", word: "back" });
-      goBack();
-    });
+    await leaving?.resign(true);
+    say({ to: "", word: "back" });
+    goBack();
   };
 
   /** A page that has not found the worker looks for it; if there is none to be had it takes part again. */

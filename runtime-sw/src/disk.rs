@@ -22,6 +22,15 @@ use wasm_bindgen::JsValue;
 
 use crate::driver::Passive;
 
+/// What a driver knows of itself when it boots; see [`Asker`].
+pub(crate) struct Asks {
+    pub(crate) realm: PageId,
+    pub(crate) kind: HostKind,
+    pub(crate) floor: Epoch,
+    pub(crate) rested: bool,
+    pub(crate) held: Option<PageId>,
+}
+
 /// How a boot ended.
 pub(crate) enum Booted {
     /// We host.
@@ -74,10 +83,8 @@ impl Disk {
     pub(crate) async fn boot(
         &self,
         channel: &str,
-        realm: PageId,
-        kind: HostKind,
         build: &str,
-        floor: Epoch,
+        asks: Asks,
         passive: Option<Passive>,
     ) -> Result<Booted, Fault> {
         let store = self.store(channel).await?;
@@ -93,8 +100,10 @@ impl Disk {
             let unchanged =
                 unchanged.map_or(Duration::ZERO, |passive| now.mono.since(passive.since));
             // A page starts one only once it was elected.
+            let Asks { realm, kind, floor, rested, held } = asks;
             let (replaced, elected) = (scope::is_replaced(), kind == HostKind::Page);
-            let asker = Asker { realm, kind, build, floor, unchanged, replaced, elected };
+            let asker =
+                Asker { realm, kind, build, floor, unchanged, replaced, rested, held, elected };
             let verdict = decide(found.map(read::<LeaseRow>), &asker, now.wall);
             let row = match &verdict {
                 Verdict::Take(lease) => Some(to_cbor(lease)),

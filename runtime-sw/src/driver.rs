@@ -2,6 +2,7 @@
 
 use core::cell::{Cell, RefCell};
 use core::fmt;
+use core::future::pending;
 use core::time::Duration;
 use std::rc::Rc;
 
@@ -18,7 +19,7 @@ use web_sys::MessagePort;
 use crate::api::TAG;
 use crate::bus::Bus;
 use crate::clients::Clients;
-use crate::disk::{Booted, Disk};
+use crate::disk::{Asks, Booted, Disk};
 use crate::quiet::Quiet;
 
 /// See the module.
@@ -117,7 +118,8 @@ impl Driver {
         }
         self.boot().await;
         if self.machine.borrow().is_none() {
-            return self.answer_passively(&from, &bytes).await;
+            self.answer_passively(&from, &bytes).await;
+            return self.outlast_page().await;
         }
         self.tell(Input::Message { from, bytes }).await;
     }
@@ -125,7 +127,19 @@ impl Driver {
     /// The worker was woken by something else than a page.
     pub(crate) async fn on_trigger(self: &Rc<Self>, trigger: Trigger) {
         self.boot().await;
+        self.outlast_page().await;
         self.tell(Input::Trigger(trigger)).await;
+    }
+
+    // The page that hosts may be gone, and nobody else may come within this life of the worker: its lease passes on once it
+    // has stood for its time.
+    async fn outlast_page(self: &Rc<Self>) {
+        let passive = self.passive.borrow().as_ref().map(|passive| passive.kind);
+        if passive == Some(HostKind::Page) {
+            let patience = Duration::from_millis(limits::LEASE_PATIENCE_MS);
+            let _ = alarm::within(patience, pending::<()>()).await;
+            self.boot().await;
+        }
     }
 
     /// Whether anything is still to be sent; after a boot that has failed there may be.
@@ -298,18 +312,12 @@ impl Driver {
         }
     }
 
-    // A coordinator that was replaced never takes back by itself; a page's wish may, once a minute.
+    // A coordinator that was replaced never takes back by itself; a page's wish may.
     fn wants_boot(&self) -> bool {
         match self.machine.borrow().as_ref() {
             None => true,
             Some(_) if self.disk.is_lost() => true,
-            Some(machine) if machine.is_fenced() || machine.epoch() < self.heard.get() => {
-                let age = self.taken.get().map(|taken| clock::now().mono.since(taken));
-                // One that was replaced takes nothing: it only learns who hosts.
-                age.is_none_or(|age| age >= Duration::from_millis(limits::TAKE_MS_MIN))
-                    || scope::is_replaced()
-            }
-            Some(_) => false,
+            Some(machine) => machine.is_fenced() || machine.epoch() < self.heard.get(),
         }
     }
 
@@ -317,7 +325,11 @@ impl Driver {
         let passive = self.passive.borrow().clone();
         let (realm, floor) = (PageId(entropy::bytes()), self.heard.get());
         let kind = if self.clients.bus.is_some() { HostKind::Page } else { HostKind::Worker };
-        match self.disk.boot(&self.channel, realm, kind, &self.build, floor, passive).await? {
+        let age = self.taken.get().map(|taken| clock::now().mono.since(taken));
+        let rested = age.is_none_or(|age| age >= Duration::from_millis(limits::TAKE_MS_MIN));
+        let held = age.map(|_| self.realm.get());
+        let asks = Asks { realm, kind, floor, rested, held };
+        match self.disk.boot(&self.channel, &self.build, asks, passive).await? {
             Booted::Up(restored) => {
                 let now = clock::now();
                 *self.passive.borrow_mut() = None;

@@ -1,10 +1,13 @@
 //! What the origin serves: the demo as it was built, or a bare site for pages under test.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{env, fs};
 
 use crate::build::Build;
 use crate::scratch::{Scratch, copy_folder};
+
+/// Where this is set, bare sites have no worker, and their pages host the coordinator.
+const WITHOUT_WORKER: &str = "BELLWETHER_WITHOUT_WORKER";
 
 /// A folder of files to serve.
 #[derive(Debug)]
@@ -29,7 +32,11 @@ impl Site {
         for of_the_demo in ["index.html", "sw.js"] {
             fs::remove_file(scratch.path().join(of_the_demo)).expect("the demo has this file");
         }
-        Self::Bare(scratch)
+        let site = Self::Bare(scratch);
+        if env::var_os(WITHOUT_WORKER).is_some() {
+            let _ = site.remove_worker_script();
+        }
+        site
     }
 
     /// The bare site with the worker of `worker`'s build, and the pages under test of both builds; see [`Build::page`].

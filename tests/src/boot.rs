@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use aws_lc_rs::signature::Ed25519KeyPair;
-use bellwether_shared::base::{DeviceId, Epoch, Fault, PageId, RequestId};
+use bellwether_shared::base::{DeviceId, Epoch, Fault, PageId, RequestId, limits};
 use bellwether_shared::bus::{Envelope, Notice, Request};
 use bellwether_shared::coordinator::{Client, Coordinator, Input, Restored, To, too_old};
 use bellwether_shared::host::{Asker, Verdict, decide};
@@ -20,7 +20,7 @@ use bellwether_shared::wire::{DeviceKey, KeyKind, to_cbor};
 use crate::check;
 use crate::check::sparing::Spared;
 use crate::disk::Disk;
-use crate::driver::{What, words};
+use crate::driver::{Event, What, words};
 use crate::world::World;
 
 /// How a boot ends: with what was read, or with nothing where another hosts.
@@ -34,19 +34,26 @@ impl World {
         let here = &mut self.devices[device];
         let Some(worker) = here.realms.get_mut(&realm) else { return Err(too_old()) };
         let found = here.disk.get(Store::Lease, &Key::from(LEASE_HOST));
+        let same = worker.passive == Some(here.disk.lease());
+        let unchanged = if same { self.now_ms - worker.passive_ms } else { 0 };
         let asker = Asker {
             realm: holder,
-            kind: HostKind::Worker,
+            kind: if worker.page.is_some() { HostKind::Page } else { HostKind::Worker },
             build: format!("worker-{}", worker.version).into(),
             floor: worker.heard,
-            unchanged: std::time::Duration::ZERO,
-            replaced: worker.version < here.version,
-            elected: false,
+            unchanged: std::time::Duration::from_millis(unchanged),
+            replaced: worker.page.is_none() && worker.version < here.version,
+            rested: worker.taken_ms.is_none_or(|taken| self.now_ms - taken >= limits::TAKE_MS_MIN),
+            held: worker.taken_ms.map(|_| worker.lease.1),
+            elected: worker.page.is_some(),
         };
         let lease = match decide(found.map(read::<LeaseRow>), &asker, wall) {
             Verdict::Take(lease) => lease,
             Verdict::Wait { .. } => {
-                worker.passive = Some(here.disk.lease());
+                if !same {
+                    worker.passive = Some(here.disk.lease());
+                    worker.passive_ms = self.now_ms;
+                }
                 return Ok(None);
             }
             Verdict::TooOld => return Err(too_old()),
@@ -99,9 +106,20 @@ impl World {
                 self.pump(device, realm);
                 self.later(device, realm, 0, What::Introduce(row));
             }
+            // A page is never told to wait: whoever it takes the role from was taken for dead.
             Ok(None) => {
                 self.give_up(device, realm);
                 self.pump(device, realm);
+                let trigger = waiting.iter().rev().find_map(|event| match event {
+                    Event::Trigger(trigger) => Some(*trigger),
+                    Event::Message(..) => None,
+                });
+                let lease = self.devices[device].disk.get(Store::Lease, &Key::from(LEASE_HOST));
+                let lease = lease.and_then(|lease| read::<LeaseRow>(lease).ok());
+                if lease.is_some_and(|lease| lease.kind == HostKind::Page) {
+                    let patience = limits::LEASE_PATIENCE_MS;
+                    self.later(device, realm, patience, What::Again(trigger));
+                }
             }
             Err(fault) => {
                 let notice = Notice::Trouble(fault);
@@ -126,7 +144,8 @@ impl World {
         let here = self.devices[device].realms.get(&realm);
         let Some((epoch, holder)) = here.and_then(|here| here.passive) else { return };
         let Ok(envelope) = Envelope::read(bytes) else { return };
-        let kind = HostKind::Worker;
+        let page = self.hosting_page(device);
+        let kind = if page.is_some() { HostKind::Page } else { HostKind::Worker };
         let message = Notice::HostedBy { kind }.seal("worker", realm, envelope.request, epoch);
         let to = To::Client(from.clone());
         if let Ok(Some(Request::Farewell(farewell))) = Request::open(&envelope)

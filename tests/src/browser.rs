@@ -9,7 +9,9 @@ use std::collections::BTreeSet;
 use bellwether_shared::base::{DeviceId, Epoch, EventId, Mono, Now, PageId, Wall};
 use bellwether_shared::bus::Notice;
 use bellwether_shared::coordinator::{Client, Coordinator};
-use bellwether_shared::rows::{Config, Key, META_CONFIG, Store, StreamKey};
+use bellwether_shared::rows::{
+    Config, Key, LEASE_HOST, LeaseRow, META_CONFIG, Store, StreamKey, read,
+};
 use bellwether_shared::wire::to_cbor;
 
 use crate::bus::Mail;
@@ -56,9 +58,11 @@ pub struct Device {
     pub(crate) mail: Vec<Mail>,
 }
 
-/// One life of a worker.
+/// One life of a worker, or of a coordinator in a page.
 #[derive(Debug)]
 pub struct Realm {
+    /// The page that hosts it.
+    pub page: Option<PageId>,
     /// The coordinator, once it has booted.
     pub machine: Option<Coordinator>,
     /// Which version of the worker it is.
@@ -70,6 +74,8 @@ pub struct Realm {
     pub(crate) booting: bool,
     /// The lease that it has found while it may not boot: another hosts.
     pub(crate) passive: Option<(Epoch, PageId)>,
+    /// Since when that has been the same.
+    pub(crate) passive_ms: u64,
     /// Its coordinator has found a configuration that can be read, or has written one.
     pub(crate) configured: bool,
     /// What waits for it.
@@ -257,15 +263,106 @@ impl World {
         if let Some(realm) = self.devices[device].current {
             return realm;
         }
+        let id = self.new_realm(device, None);
+        self.devices[device].current = Some(id);
+        id
+    }
+
+    /// A worker that is woken while a page hosts.
+    pub(crate) fn wake_beside(&mut self, device: usize) -> PageId {
+        let here = &self.devices[device];
+        let worker = |realm: &Realm| realm.page.is_none() && realm.version == here.version;
+        let there = here.realms.iter().find(|(_, realm)| worker(realm)).map(|(id, _)| *id);
+        there.unwrap_or_else(|| self.new_realm(device, None))
+    }
+
+    /// The page that hosts the coordinator, if one does.
+    pub(crate) fn hosting_page(&self, device: usize) -> Option<PageId> {
+        let here = &self.devices[device];
+        here.realms.get(&here.current?)?.page
+    }
+
+    /// The worker is wedged, or the page that hosts is taken for dead: a page takes over, whether or not it is gone.
+    pub fn host_in_page(&mut self, device: usize, page: usize) {
+        let id = self.devices[device].pages[page].id;
+        self.devices[device].version += 1;
+        let realm = self.new_realm(device, Some(id));
+        self.devices[device].current = Some(realm);
+        self.ask_boot(device, realm);
+        self.all_follow(device);
+    }
+
+    /// The page that hosts is left, frozen or dead: the next one does, or a worker if there is none.
+    pub(crate) fn leave_host(&mut self, device: usize, page: PageId) {
+        let here = &self.devices[device];
+        let of = |realm: &Realm| realm.page == Some(page);
+        let gone: Vec<PageId> =
+            here.realms.iter().filter(|(_, realm)| of(realm)).map(|(id, _)| *id).collect();
+        let hosted = self.hosting_page(device) == Some(page);
+        gone.into_iter().for_each(|realm| self.kill_realm(device, realm));
+        if !hosted {
+            return;
+        }
+        let pages = &self.devices[device].pages;
+        let next = pages.iter().position(|other| other.id != page && !other.frozen);
+        match next {
+            Some(next) => self.host_in_page(device, next),
+            None => self.go_to_worker(device),
+        }
+    }
+
+    /// The page that hosts gives the role back to a worker.
+    pub fn give_back(&mut self, device: usize) {
+        let here = &mut self.devices[device];
+        let Some((id, realm)) = here.current.and_then(|id| Some((id, here.realms.get(&id)?)))
+        else {
+            return;
+        };
+        if realm.page.is_none() {
+            return;
+        }
+        let key = Key::from(LEASE_HOST);
+        let lease = here.disk.get(Store::Lease, &key).map(read::<LeaseRow>);
+        if let Some(Ok(lease)) = lease
+            && (lease.epoch, lease.holder) == realm.lease
+        {
+            let row = to_cbor(&lease.renewed(0, true, Wall(self.now_ms)));
+            here.disk.put(Store::Lease, key, row);
+        }
+        self.kill_realm(device, id);
+        self.go_to_worker(device);
+    }
+
+    /// Pages go to a worker: one that is there, or one that their messages start.
+    pub(crate) fn go_to_worker(&mut self, device: usize) {
+        let here = &mut self.devices[device];
+        let version = here.version;
+        let there = here.realms.iter().find(|(_, it)| it.page.is_none() && it.version == version);
+        here.current = there.map(|(id, _)| *id);
+        here.version += 1;
+        if let Some(worker) = here.current.and_then(|id| here.realms.get_mut(&id)) {
+            worker.version = version + 1;
+        }
+        self.all_follow(device);
+    }
+
+    fn all_follow(&mut self, device: usize) {
+        let pages: Vec<PageId> = self.devices[device].pages.iter().map(|page| page.id).collect();
+        pages.into_iter().for_each(|page| self.later(device, page, 0, What::Follow));
+    }
+
+    fn new_realm(&mut self, device: usize, page: Option<PageId>) -> PageId {
         let id = self.fresh_realm();
         let here = &mut self.devices[device];
         let realm = Realm {
+            page,
             machine: None,
             version: here.version,
             life: 0,
             born_ms: self.now_ms,
             booting: false,
             passive: None,
+            passive_ms: 0,
             configured: false,
             waiting: Vec::new(),
             handle: Handle::default(),
@@ -283,19 +380,19 @@ impl World {
             spared: Spared::default(),
         };
         here.realms.insert(id, realm);
-        here.current = Some(id);
         id
     }
 
     /// A new version of the worker takes over, whether or not the one before is gone. Pages follow it.
     pub fn boot_another(&mut self, device: usize) {
+        // Pages go to it, and one that hosts gives the role back first.
+        self.give_back(device);
         let here = &mut self.devices[device];
         here.version += 1;
         here.current = None;
-        let pages: Vec<PageId> = here.pages.iter().map(|page| page.id).collect();
         let realm = self.wake(device);
         self.ask_boot(device, realm);
-        pages.into_iter().for_each(|page| self.later(device, page, 0, What::Follow));
+        self.all_follow(device);
     }
 
     /// An id for a realm. Later ones are greater, so that "the first" is the oldest.
@@ -308,8 +405,10 @@ impl World {
 
     /// Every worker of the device is killed.
     pub fn kill(&mut self, device: usize) {
-        let realms: Vec<PageId> = self.devices[device].realms.keys().copied().collect();
-        realms.into_iter().for_each(|realm| self.kill_realm(device, realm));
+        let realms = self.devices[device].realms.iter();
+        let workers: Vec<PageId> =
+            realms.filter(|(_, realm)| realm.page.is_none()).map(|(id, _)| *id).collect();
+        workers.into_iter().for_each(|realm| self.kill_realm(device, realm));
     }
 
     /// One life of a worker ends.
@@ -340,7 +439,10 @@ impl World {
         }
         for device in 0..self.devices.len() {
             let over = |realm: &Realm| {
-                realm.settled_ms.is_some_and(|since| self.now_ms.saturating_sub(since) >= IDLE_MS)
+                realm.page.is_none()
+                    && realm
+                        .settled_ms
+                        .is_some_and(|since| self.now_ms.saturating_sub(since) >= IDLE_MS)
             };
             let realms = &self.devices[device].realms;
             let idle: Vec<PageId> =

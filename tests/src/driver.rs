@@ -85,6 +85,8 @@ pub(crate) enum What {
     Looked(Look, Result<Found, Fault>),
     /// A page learns that another worker is active.
     Follow,
+    /// A worker that was woken while a page hosts looks once more.
+    Again(Option<Trigger>),
 }
 
 impl What {
@@ -112,6 +114,7 @@ impl What {
             | Self::Introduced(_)
             | Self::Written(..)
             | Self::Looked(..)
+            | Self::Again(_)
             | Self::Follow => return None,
         })
     }
@@ -138,6 +141,7 @@ impl What {
             | Self::Introduced(_)
             | Self::Written(..)
             | Self::Looked(..)
+            | Self::Again(_)
             | Self::Follow => true,
             Self::Do(_)
             | Self::Boot
@@ -154,7 +158,10 @@ impl What {
 impl World {
     /// Something other than a page wakes the worker.
     pub fn trigger(&mut self, device: usize, trigger: Trigger) {
-        let realm = self.wake(device);
+        let realm = match self.hosting_page(device) {
+            Some(_) => self.wake_beside(device),
+            None => self.wake(device),
+        };
         self.on_event(device, realm, Event::Trigger(trigger));
     }
 
@@ -212,14 +219,13 @@ impl World {
     fn wants_boot(&self, device: usize, realm: PageId) -> bool {
         let Some(here) = self.devices[device].realms.get(&realm) else { return false };
         match &here.machine {
+            // A page takes the role once.
+            machine if here.page.is_some() => {
+                machine.is_none() || here.handle.losses != here.losses
+            }
             None => true,
             Some(_) if here.handle.losses != here.losses => true,
-            Some(machine) if machine.is_fenced() || machine.epoch() < here.heard => {
-                let replaced = here.version < self.devices[device].version;
-                here.taken_ms.is_none_or(|taken| self.now_ms - taken >= limits::TAKE_MS_MIN)
-                    || replaced
-            }
-            Some(_) => false,
+            Some(machine) => machine.is_fenced() || machine.epoch() < here.heard,
         }
     }
 
@@ -370,6 +376,15 @@ impl World {
             }
             What::Looked(look, found) => return self.looked(device, realm, look, found),
             What::Follow => return self.follow(device, realm),
+            What::Again(Some(trigger)) => {
+                return self.on_event(device, realm, Event::Trigger(trigger));
+            }
+            What::Again(None) => {
+                if self.wants_boot(device, realm) {
+                    self.ask_boot(device, realm);
+                }
+                return;
+            }
         };
         let next = self.job(device, realm, life, next);
         self.enlist(next);
@@ -418,6 +433,7 @@ impl World {
             | What::Introduced(_)
             | What::Written(..)
             | What::Looked(..)
+            | What::Again(_)
             | What::Follow => return,
         };
         let next = self.job(device, realm, life, next);
@@ -434,8 +450,20 @@ impl World {
         {
             here.spared.on_input(&input);
             machine.handle(now, input);
+            if here.page.is_some() && machine.is_fenced() {
+                return self.leave_fenced(device, realm);
+            }
         }
         self.pump(device, realm);
+    }
+
+    // A page that has lost the role to a worker lets its pages go there.
+    fn leave_fenced(&mut self, device: usize, realm: PageId) {
+        let hosts = self.devices[device].current == Some(realm);
+        self.kill_realm(device, realm);
+        if hosts {
+            self.go_to_worker(device);
+        }
     }
 
     pub(crate) fn ran(&mut self, device: usize, realm: PageId) {

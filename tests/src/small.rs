@@ -233,7 +233,12 @@ impl World {
             What::Tell(input) => {
                 !matches!(input, Input::Journal { .. } | Input::Response { .. } | Input::Fenced)
             }
-            What::Boot | What::Farewell(..) | What::Clear | What::Look(_) | What::Write(_) => false,
+            What::Boot
+            | What::Again(_)
+            | What::Farewell(..)
+            | What::Clear
+            | What::Look(_)
+            | What::Write(_) => false,
         };
         idle && job.at_ms <= self.now_ms
             && job.tx.is_none_or(|tx| self.devices[job.device].disk.may_run(tx))

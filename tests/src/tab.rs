@@ -147,6 +147,7 @@ impl World {
     /// A page dies without a word.
     pub fn kill_page(&mut self, device: usize, page: usize) {
         let gone = self.devices[device].pages.remove(page);
+        self.leave_host(device, gone.id);
         self.tapes.extend(gone.machine.recorded());
         self.outstanding.retain(|job| job.realm != gone.id);
         self.devices[device].disk.dies(gone.id);
@@ -168,6 +169,8 @@ impl World {
         page.frozen = true;
         page.shown.iter_mut().for_each(|shown| shown.words.clear());
         page.excuse();
+        let id = page.id;
+        self.leave_host(device, id);
     }
 
     /// A frozen page goes on.

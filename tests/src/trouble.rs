@@ -30,10 +30,12 @@ enum Trouble {
     Evict,
     PutBack,
     Clear,
+    Host,
+    GiveBack,
 }
 
 /// All of it with how often it happens.
-const TROUBLES: [(Trouble, u32); 19] = [
+const TROUBLES: [(Trouble, u32); 21] = [
     (Trouble::Nothing, 1),
     (Trouble::Sync, 4),
     (Trouble::Restart, 3),
@@ -53,6 +55,8 @@ const TROUBLES: [(Trouble, u32); 19] = [
     (Trouble::Evict, 1),
     (Trouble::PutBack, 1),
     (Trouble::Clear, 1),
+    (Trouble::Host, 6),
+    (Trouble::GiveBack, 3),
 ];
 
 /// Something of this befalls a device.
@@ -85,7 +89,15 @@ pub(crate) fn befall(world: &mut World, device: usize, plot: &Plot) {
             world.thaw(device, page);
             world.close_page(device, page);
         }
-        Trouble::Throttle | Trouble::Thaw | Trouble::Freeze | Trouble::Close => {}
+        Trouble::Host if pages > 0 && !world.devices[device].pages[page].frozen => {
+            world.note(|| format!("device {device}: page {page} hosts the coordinator"));
+            world.host_in_page(device, page);
+        }
+        Trouble::GiveBack => {
+            world.note(|| format!("device {device}: a worker gets the role back"));
+            world.give_back(device);
+        }
+        Trouble::Host | Trouble::Throttle | Trouble::Thaw | Trouble::Freeze | Trouble::Close => {}
         Trouble::Sleep => {
             let ms = world.chooser.pick([5_000, 60_000, 3_600_000]);
             let stands = world.chance(50);
@@ -174,6 +186,7 @@ pub(crate) fn clear(world: &mut World) {
             world.thaw(device, page);
             world.devices[device].pages[page].late_ms = 0;
         }
+        world.give_back(device);
         let disk = &mut world.devices[device].disk;
         disk.failing = 0;
         disk.troubles.clear();

@@ -171,6 +171,8 @@ impl Race {
         let unchanged = watched.as_ref().map_or(0, |(_, since)| self.now_ms - since);
         let asker = Asker {
             replaced: false,
+            rested: true,
+            held: None,
             elected: false,
             realm: realm.id,
             kind: realm.kind,

@@ -429,6 +429,7 @@ impl Coordinator {
 
     fn on_farewell(&mut self, now: Now, page: PageId, farewell: Farewell) {
         self.roster.gone(page, now.mono);
+        self.ask_who_is_left(now);
         let fits = |row: &[u8]| {
             row.len() <= limits::EVENT_BYTES_MAX + limits::NAME_BYTES_MAX * 2
                 && read::<JournalRow<'_>>(row).is_ok()
@@ -457,6 +458,7 @@ impl Coordinator {
 
     fn on_clients(&mut self, now: Now, clients: &[Client]) {
         self.roster.present(clients, now.mono);
+        self.ask_who_is_left(now);
         let strangers: Vec<Client> =
             clients.iter().filter(|client| !self.roster.knows(client)).cloned().collect();
         for client in strangers {
@@ -531,6 +533,18 @@ impl Coordinator {
         }
         let batch = WriteBatch { epoch: self.epoch, holder: self.realm, strict, ops };
         self.effects.push_back(Effect::Commit { ticket, batch });
+    }
+
+    // Whoever was asked for a token and has gone will not give it; another page may.
+    fn ask_who_is_left(&mut self, now: Now) {
+        let Self { tokens, roster, .. } = self;
+        for identity in tokens.left(&|client| roster.knows(client)) {
+            if let Some(page) = self.roster.token_giver(&identity)
+                && self.tokens.wants(&identity, &page, now.mono)
+            {
+                self.ask_for_token(identity);
+            }
+        }
     }
 
     // The worker's hook is asked first; a page, where there is none.

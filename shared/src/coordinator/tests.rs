@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::base::{DeviceId, EventId, Generation, Incarnation, LogEpoch, Stamp, Wall};
-use crate::bus::{Identity, Wipe};
+use crate::bus::{Farewell, Identity, Wipe};
 use crate::outbox::{OutboxRows, Response};
 use crate::rows::{
     DeviceRow, FoldRow, HostKind, Key, LeaseRow, LoserRow, Op, Options, Place, Replay, Store,
@@ -430,6 +430,26 @@ fn told(effect: &Effect) -> Option<u64> {
     let envelope = Envelope::read(message).ok()?;
     let Ok(Some(Notice::Status(status))) = Notice::open(&envelope) else { return None };
     Some(status.answered)
+}
+
+#[test]
+fn another_page_is_asked_for_the_token_as_soon_as_the_one_that_was_asked_has_gone() {
+    let mut coordinator = Coordinator::restore(at(0), &restored(OutboxRows::default()), 7);
+    let mut say = |ms, name: &str, request: Request| {
+        let page = PageId([name.len() as u8; 16]);
+        let bytes = request.seal("test", page, RequestId(0), Epoch(1));
+        coordinator.handle(at(ms), Input::Message { from: Client(name.into()), bytes });
+        let asked = effects(&mut coordinator).into_iter().filter_map(|effect| {
+            let Effect::WantToken { page, .. } = effect else { return None };
+            page
+        });
+        asked.map(|page| page.0.to_string()).collect::<Vec<_>>()
+    };
+    let hello = || Request::Hello(Hello { has_token: true, ..hello("https://server.test") });
+    assert_eq!(say(1, "one", hello()), ["one"]);
+    assert_eq!(say(2, "other", hello()), Vec::<String>::new(), "one is asked at a time");
+    let farewell = Request::Farewell(Farewell { rows: Vec::new(), may_return: false });
+    assert_eq!(say(3, "one", farewell), ["other"]);
 }
 
 #[test]

@@ -84,6 +84,20 @@ impl Tokens {
         known.token.is_some()
     }
 
+    /// Pages have gone. The users whose tokens were asked for of one that is not here any more, and of nobody since.
+    pub(super) fn left(&mut self, is_here: &dyn Fn(&Client) -> bool) -> Vec<Identity> {
+        let mut left = Vec::new();
+        for (identity, known) in self.of.iter_mut() {
+            let gone = |asked: &mut (Mono, Option<Client>)| {
+                asked.1.as_ref().is_some_and(|page| !is_here(page))
+            };
+            if known.asked.take_if(gone).is_some() {
+                left.push(identity.clone());
+            }
+        }
+        left
+    }
+
     /// A request is over.
     pub(super) fn on_response(&mut self, ticket: Ticket) {
         self.sent.remove(&ticket);

@@ -28,6 +28,10 @@ pub struct Asker {
     pub unchanged: Duration,
     /// Whether the browser has put another worker in its place.
     pub replaced: bool,
+    /// Whether it has not taken the role within the last [`TAKE_MS_MIN`](limits::TAKE_MS_MIN).
+    pub rested: bool,
+    /// Under which name it has taken it last.
+    pub held: Option<PageId>,
     /// Whether it holds what only one page can: no other page hosts, or it does so without knowing that it was taken for dead.
     pub elected: bool,
 }
@@ -48,7 +52,7 @@ pub enum Verdict {
     TooOld,
 }
 
-/// Decides whether `asker` may boot. A worker succeeds a worker at once: the browser starts one only for an
+/// Decides whether `asker` may boot. A worker succeeds a worker at once, once a minute: the browser starts one only for an
 /// update or after the other is gone. One that was replaced, and lives on for its last events, never boots. A page's lease
 /// passes on when resigned, unchanged for 10 s, or to a page that was elected.
 /// Pages ask only after their own rules found the worker silent, so a page succeeds a worker at once here.
@@ -71,7 +75,10 @@ pub fn decide(found: Option<Result<LeaseRow, RowFault>>, asker: &Asker, at: Wall
         }
     };
     let free = match lease.kind {
-        HostKind::Worker => true,
+        // Two workers of which each is woken by pages of its own must not take turns.
+        HostKind::Worker => {
+            asker.kind == HostKind::Page || asker.rested || asker.held == Some(lease.holder)
+        }
         HostKind::Page => {
             let elected = asker.elected && asker.kind == HostKind::Page;
             lease.resigned || elected || lease.holder == asker.realm || asker.unchanged >= patience
@@ -128,6 +135,8 @@ mod tests {
                 floor: Epoch(0),
                 unchanged,
                 replaced: false,
+                rested: true,
+                held: None,
                 elected: false,
             };
             let verdict = decide(found, &asker, AT);
@@ -149,6 +158,8 @@ mod tests {
                 floor: Epoch(0),
                 unchanged: Duration::ZERO,
                 replaced: false,
+                rested: true,
+                held: None,
                 elected: true,
             };
             let epoch = match decide(Some(Ok(held(HostKind::Page, 7))), &asker, AT) {
@@ -156,6 +167,38 @@ mod tests {
                 Verdict::Wait { .. } | Verdict::TooOld => None,
             };
             assert_eq!(epoch, expected, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_worker_takes_the_role_from_another_once_a_minute_and_back_from_a_page_at_once() {
+        let resigned = LeaseRow { resigned: true, ..held(HostKind::Page, 7) };
+        for (shows, found, before, expected) in [
+            ("from another worker", held(HostKind::Worker, 7), None, None),
+            (
+                "its own, of which somebody has heard more",
+                held(HostKind::Worker, 7),
+                Some(ANN),
+                Some(8),
+            ),
+            ("a page has given it back", resigned, None, Some(8)),
+        ] {
+            let asker = Asker {
+                realm: BEN,
+                kind: HostKind::Worker,
+                build: "".into(),
+                floor: Epoch(0),
+                unchanged: Duration::ZERO,
+                replaced: false,
+                rested: false,
+                held: before,
+                elected: false,
+            };
+            let epoch = match decide(Some(Ok(found)), &asker, AT) {
+                Verdict::Take(lease) => Some(lease.epoch.0),
+                Verdict::Wait { .. } | Verdict::TooOld => None,
+            };
+            assert_eq!(epoch, expected, "{shows}");
         }
     }
 
@@ -168,6 +211,8 @@ mod tests {
             floor: Epoch(41),
             unchanged: Duration::ZERO,
             replaced: false,
+            rested: true,
+            held: None,
             elected: false,
         };
         for (shows, found, expected) in [
@@ -189,6 +234,8 @@ mod tests {
             floor: Epoch(0),
             unchanged: Duration::from_secs(60),
             replaced: true,
+            rested: true,
+            held: None,
             elected: false,
         };
         #[rustfmt::skip]
