@@ -163,6 +163,19 @@ pub(crate) fn end(world: &mut World) {
             world.open_page(device, "", None);
         }
     }
+    if world.keeps_alone() {
+        // A page may not have heard of the last change: the next one tells it. The server's word does elsewhere.
+        for device in 0..world.devices.len() {
+            let pages = &world.devices[device].pages;
+            if let Some(page) = pages.iter().position(|page| page.shown.is_some()) {
+                world.count += 1;
+                let value = Some(world.count.to_string());
+                let wanted = Wanted { key: "form", path: &["a"], value, based: false };
+                hand_in(world, device, page, &[wanted]);
+            }
+        }
+        world.quiet();
+    }
     // A page that knows of more boots than a database made anew, and has not heard that it was, hears nothing before there is
     // another.
     if world.devices.iter().any(|device| device.disk.life > 0) {

@@ -55,14 +55,18 @@ impl Spared {
                 Response::Withheld => {}
             }
         }
+        if let Input::Clients(here) = input {
+            self.asked
+                .retain(|_, (_, asked)| asked.as_ref().is_none_or(|page| here.contains(page)));
+        }
         let Input::Message { from, bytes } = input else { return };
         let Ok(envelope) = Envelope::read(bytes) else { return };
         match Request::open(&envelope) {
             Ok(Some(Request::Token(given))) => {
                 self.asked.remove(&given.identity);
             }
-            // A page that says hello again may not have heard the question.
-            Ok(Some(Request::Hello(_))) => {
+            // A page that says hello again may not have heard the question; one that has gone does not answer it.
+            Ok(Some(Request::Hello(_) | Request::Farewell(_))) => {
                 self.asked.retain(|_, (_, asked)| asked.as_ref() != Some(from));
             }
             Ok(_) | Err(_) => {}
