@@ -1,6 +1,7 @@
 //! Who leads among pages, where the browser itself cannot say (LEAD-2, LEAD-8, HOST-4).
 //!
-//! By a [`Lease`] in a row that pages share.
+//! Two ways, each a machine of its own: a [`Lease`] in a row that pages share, and a [`Vote`] among pages that share
+//! nothing but a bus.
 //!
 //! What always holds:
 //! - a leader has an epoch that is higher than any that its page had heard of, and writes only under it;
@@ -13,8 +14,10 @@
 //! Not here: what a leader does, and the disk and the bus themselves.
 
 pub mod lease;
+pub mod vote;
 
 pub use lease::Lease;
+pub use vote::Vote;
 
 use core::time::Duration;
 
