@@ -1,3 +1,5 @@
+//! One candidate and its row: what it does for what it is told.
+
 use super::*;
 use crate::base::Wall;
 

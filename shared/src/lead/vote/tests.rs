@@ -1,3 +1,5 @@
+//! One page in a vote: what it says for what it hears.
+
 use super::*;
 use crate::base::Wall;
 
