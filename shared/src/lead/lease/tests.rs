@@ -225,6 +225,18 @@ fn a_lease_ends_by_itself_while_its_disk_does_not_answer() {
 }
 
 #[test]
+fn a_renewal_counts_from_when_it_was_asked_for() {
+    let mut stage = Stage::leading();
+    stage.pass(1_000);
+    stage.told(Input::Timeout);
+    assert!(matches!(stage.lease.poll_effect(), Some(Effect::Swap { .. })));
+    stage.pass(1_500);
+    stage.told(Input::Swapped);
+    assert!(matches!(stage.lease.poll_effect(), Some(Effect::Swap { .. })), "the next is due");
+    assert_eq!(stage.lease.poll_timeout(), Some(Mono(5_000 + 1_000 + 3_000)));
+}
+
+#[test]
 fn a_taking_that_is_told_too_late_is_none() {
     let mut stage = Stage::new(None);
     stage.told(Input::Timeout);
