@@ -119,6 +119,16 @@ pub const ROSTER_AGE_MS_MAX: u64 = 60_000;
 pub const STAMP_AHEAD_MS_MAX: u64 = 60_000;
 /// A page-held lease that has not changed for this long may pass to a worker.
 pub const LEASE_PATIENCE_MS: u64 = 10_000;
+/// How often a page that leads renews its lease, or says so (LEAD-2).
+pub const LEAD_BEAT_MS: u64 = 1_000;
+/// A page that has not renewed its lease for this long does not lead any more.
+pub const LEAD_TERM_MS: u64 = 3_000;
+/// Pages that one page counts in a vote, itself included (LEAD-8).
+pub const VOTERS_MAX: usize = 64;
+/// A page that was not heard of for this long is not counted in a vote.
+pub const VOTER_AGE_MS_MAX: u64 = 15_000;
+/// A page that has something to hear says that it is there at least this often.
+pub const VOTER_BEAT_MS: u64 = 5_000;
 /// A realm takes the host's role at most this often.
 pub const TAKE_MS_MIN: u64 = 60_000;
 
@@ -144,3 +154,7 @@ const _: () = assert!(BATCH_EVENTS_MAX <= BACKLOG_ROWS_MAX);
 const _: () = assert!(READ_ROWS_MAX as usize <= BACKLOG_ROWS_MAX / 2);
 const _: () = assert!(READ_BYTES <= BACKLOG_BYTES_MAX / 2);
 const _: () = assert!(DELAY_MS_MAX <= RETRY_AFTER_MS_MAX);
+const _: () = assert!(3 * LEAD_BEAT_MS <= LEAD_TERM_MS);
+const _: () = assert!(LEAD_TERM_MS <= LEASE_PATIENCE_MS);
+const _: () = assert!(2 * LEAD_TERM_MS < VOTER_AGE_MS_MAX);
+const _: () = assert!(2 * (VOTER_BEAT_MS + LEAD_BEAT_MS) < VOTER_AGE_MS_MAX);

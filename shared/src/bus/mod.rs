@@ -8,11 +8,13 @@
 //!
 //! Not here: when to ask again (`page`), and which requests were seen before (`coordinator`).
 
+mod ballot;
 mod envelope;
 mod notice;
 mod peer;
 mod request;
 
+pub use ballot::{Ballot, Call};
 pub use envelope::{BusFault, Envelope, PROTOCOL_MAX, PROTOCOL_MIN};
 pub use notice::{Breaker, Changed, Folded, Notice, Over, Reply, Status, Sync, Welcome};
 pub use peer::Word;

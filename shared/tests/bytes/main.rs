@@ -10,8 +10,8 @@ use bellwether_shared::base::{
     Seq, Stamp, Wall,
 };
 use bellwether_shared::bus::{
-    Breaker, Change, Changed, Envelope, Farewell, Folded, Hello, Identity, Network, Notice, Over,
-    Reply, Request, Status, Sync, TokenGiven, Welcome, Wipe,
+    Ballot, Breaker, Call, Change, Changed, Envelope, Farewell, Folded, Hello, Identity, Network,
+    Notice, Over, Reply, Request, Status, Sync, TokenGiven, Welcome, Wipe,
 };
 use bellwether_shared::rows::{
     Ahead, AheadRow, Config, CursorRow, DeadRow, Deliver, DeviceRow, DoneEntry, DoneRow, EntryRow,
@@ -367,6 +367,21 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
         let bytes = notice.seal("build", PageId([1; 16]), RequestId(7), Epoch(40));
         let envelope = Envelope::read(&bytes).expect(name);
         assert_eq!(Notice::open(&envelope), Ok(Some(notice)), "{name}");
+        all.push((name, bytes));
+    }
+    let calls = [
+        ("ballot-comes", Call::Comes),
+        ("ballot-here", Call::Here),
+        ("ballot-stands", Call::Stands),
+        ("ballot-votes", Call::Votes(PageId([9; 16]))),
+        ("ballot-leads", Call::Leads),
+        ("ballot-gone", Call::Gone),
+    ];
+    for (name, call) in calls {
+        let ballot = Ballot { term: Epoch(300), call };
+        let bytes = ballot.seal("build", PageId([1; 16]));
+        let envelope = Envelope::read(&bytes).expect(name);
+        assert_eq!(Ballot::open(&envelope), Ok(Some(ballot)), "{name}");
         all.push((name, bytes));
     }
     all
