@@ -150,12 +150,11 @@ impl FastMutex {
         self.is_leaving = true;
     }
 
-    /// Until when, by its own clock, this asker is alone; `None` while it has no lock.
+    /// Until when, by its own clock, this asker is alone; `None` while it has no lock, or lets go of it.
     #[must_use]
     pub fn holds_until(&self) -> Option<Mono> {
-        use Phase::{Erasing, Holding, Leaving, Renewing, Rewriting, Taken};
-        let holds =
-            matches!(self.phase, Taken | Holding | Renewing | Rewriting | Leaving | Erasing);
+        use Phase::{Holding, Renewing, Rewriting, Taken};
+        let holds = matches!(self.phase, Taken | Holding | Renewing | Rewriting);
         holds.then(|| self.expires())
     }
 
