@@ -16,6 +16,7 @@ export { keepUp } from "./live.js";
 export { resolver } from "./resolver.js";
 export { adopt, prepareFarewell } from "./farewell.js";
 export { failed, pending } from "./listing.js";
+export { lockMetrics, withLock } from "./lock.js";
 export { delivered } from "./outcomes.js";
 
 /** Makes the outbox of a page whose options ask for more than the usual one, and sets up the rest of them. */
