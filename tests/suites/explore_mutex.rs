@@ -1,9 +1,11 @@
-//! Everything that two or three pages can do about one lock of the fast mutex, in every order, however long each step
-//! takes: ask, knock, claim, look again, hold, renew, let go, die; with clocks that do not agree (LOCK-1, LOCK-2).
+//! Everything that two or three pages can do about one lock of the fast mutex, in every order: ask, knock, claim, look
+//! again, hold, renew, let go, die; with clocks that do not agree (LOCK-1, LOCK-2).
 //!
-//! The pages drive the shipped machine over two registers. That at most one of them has the lock is judged by what the
-//! machine says of itself, at every moment. What is broken on purpose is broken in the registers, the clock or the
-//! driver, and found.
+//! The pages drive the shipped machine over two registers. Each asks once and looks three times; one holder renews once,
+//! one answer comes later than what it tells of, and once or twice a story time stands still for nobody: 10 ms, a pause or
+//! half of an expiry pass though somebody could go on. That at most one page has the lock, until it lets go or its mark
+//! expires, dead or alive, is judged by what the machine says of itself, after every turn. What is broken on purpose is
+//! broken in the registers, the clock or the driver, and found.
 
 use bellwether_shared::base::{Mono, limits};
 use bellwether_shared::lock::{FastMutex, Mark, Patience, Step};
@@ -12,28 +14,28 @@ use bellwether_tests::explore::{Report, Seen, explore};
 use bellwether_tests::transcript::Digest;
 
 #[test]
-fn two_never_have_it_at_once_however_slow_they_are() {
+fn two_never_have_it_at_once_also_if_they_are_slow_or_die() {
     let report = all(PAIR, Faults::default());
     assert_eq!(report.found, None);
     assert!(report.completed && report.states > 10_000, "{report:?}");
 }
 
 #[test]
-fn three_never_have_it_at_once_however_slow_they_are() {
+fn three_never_have_it_at_once_also_if_one_dies() {
     let report = all(Small { pages: 3, stalls: 0, ..PAIR }, Faults::default());
     assert_eq!(report.found, None);
     assert!(report.completed && report.states > 10_000, "{report:?}");
 }
 
 #[test]
-fn who_died_with_it_is_followed_once_and_no_sooner_than_its_mark_expires() {
+fn who_died_with_it_is_followed_once_its_mark_has_expired_and_by_one() {
     let report = all(AFTER_A_DEATH, Faults::default());
     assert_eq!(report.found, None);
     assert!(report.completed && report.states > 1_000, "{report:?}");
 }
 
 #[test]
-fn a_holder_that_sleeps_is_followed_and_learns_of_it() {
+fn a_holder_that_sleeps_is_never_beside_its_successor() {
     let report = all(BEHIND_A_HOLDER, Faults::default());
     assert_eq!(report.found, None);
     assert!(report.completed && report.states > 1_000, "{report:?}");
@@ -60,6 +62,15 @@ fn writes_that_are_seen_later_than_the_pause_let_two_in() {
 fn going_by_x_alone_on_the_fast_way_lets_two_in() {
     let faults = Faults { trusts_x: true, ..Faults::default() };
     assert_found(all(Small { stalls: 0, ..PAIR }, faults));
+}
+
+// X makes the pause longer where somebody else is at the door; with writes that are seen at once nothing rests on that.
+#[test]
+fn leaving_out_x_alone_lets_nobody_in() {
+    let faults = Faults { skips_x: true, ..Faults::default() };
+    let report = all(Small { stalls: 0, ..PAIR }, faults);
+    assert_eq!(report.found, None);
+    assert!(report.completed && report.states > 1_000, "{report:?}");
 }
 
 #[test]
@@ -143,6 +154,8 @@ struct Faults {
     late_ms: Option<u64>,
     /// Who finds its mark in X does not look at Y.
     trusts_x: bool,
+    /// X is not looked at.
+    skips_x: bool,
     /// Neither X nor Y is looked at after the pause.
     no_second_look: bool,
     /// Pauses at the door take no time.
@@ -424,7 +437,10 @@ impl Race {
     fn read(&self, at: usize, register: usize) -> Mark {
         let page = &self.pages[at];
         let is_second = page.before == Step::ReadX || page.step == Step::ReadX;
-        if (self.faults.no_second_look && is_second) || (self.faults.trusts_x && page.found_own_x) {
+        if (self.faults.skips_x && register == X)
+            || (self.faults.no_second_look && is_second)
+            || (self.faults.trusts_x && page.found_own_x)
+        {
             return page.mark;
         }
         let own = page.unseen.iter().rev().find(|(of, _, _)| *of == register);
@@ -451,7 +467,7 @@ impl Race {
     fn check(&self) -> Result<(), String> {
         let has_it = |page: &&Page| {
             let until = page.mutex.holds_until();
-            !page.is_dead && until.is_some_and(|until| Mono(self.now_ms + page.skew_ms) < until)
+            until.is_some_and(|until| Mono(self.now_ms + page.skew_ms) < until)
         };
         match self.pages.iter().filter(has_it).count() {
             0 | 1 => Ok(()),
@@ -490,9 +506,10 @@ impl Race {
         let counts = (self.stalls, self.deaths, self.renewals, self.slow_answers, self.now_ms);
         digest.add(&(counts, self.registers, &self.stamps));
         for page in &self.pages {
-            // Of one that does nothing any more only its writes count.
+            // Of one that does nothing any more only its mark and its writes count.
             let goes_on = !page.is_dead && !page.is_over();
-            digest.add(&(goes_on.then_some(page), &page.unseen));
+            let until = page.mutex.holds_until();
+            digest.add(&(goes_on.then_some(page), page.skew_ms, until, &page.unseen));
         }
         digest.value()
     }
