@@ -1,3 +1,5 @@
+//! The machine by itself: steps, patience, expiry, renewal, letting go.
+
 use super::*;
 
 const USUAL: Patience = Patience { timeout_ms: 5_000, interval_ms: 50, retries_max: 100 };
