@@ -53,7 +53,9 @@ function begin(inside: Inside, name: unknown, fn: unknown, options: LockOptions)
   kit.refuseUnknown(options, ["timeout", "lockCheckInterval", "maxRetries", "signal", "runWithout"]);
   if (typeof name !== "string") throw kit.unfit("name", name, "a string");
   if (typeof fn !== "function") throw kit.unfit("fn", fn, "a function");
-  const { timeout = 5_000, lockCheckInterval = 50, maxRetries = 100, signal, runWithout } = options;
+  const { timeout = TIMEOUT_MS, lockCheckInterval = 50, signal, runWithout } = options;
+  // Who waits longer than usual is not to be stopped by a count that fits the usual.
+  const { maxRetries = timeout > TIMEOUT_MS ? TIMER_MS_MAX : 100 } = options;
   const limits = { timeout, lockCheckInterval, maxRetries };
   for (const [name, value] of Object.entries(limits)) {
     const isCount = typeof value === "number" && value >= 0 && value <= TIMER_MS_MAX;
@@ -95,7 +97,8 @@ async function acquire(call: Call, runWithout = false): Promise<Release | undefi
     if (cause === TIMED_OUT) {
       counts.timedOut += 1;
       const { timeout, maxRetries } = limits;
-      const message = `the lock "${name}" was not to be had within ${timeout} ms, or ${maxRetries} looks`;
+      const looks = maxRetries < TIMER_MS_MAX ? ` or ${maxRetries} looks` : "";
+      const message = `the lock "${name}" was not to be had within ${timeout} ms${looks}`;
       throw kit.appFault("lock-timeout", `${message}; ${held.has(call.key) ? NESTED : AGAIN}`);
     }
     if (ending.signal.aborted) throw cause;
@@ -300,6 +303,7 @@ const held = new Set<string>();
 /** Of locks that were not to be had, what this page has seen of them. */
 const waiting = new Map<string, Mutex>();
 const WAITING_MAX = 100;
+const TIMEOUT_MS = 5_000;
 const TIMED_OUT = Symbol();
 const NESTED = "this page itself holds it: a call inside another of the same name waits for itself";
 const AGAIN = "call again, or wait longer";

@@ -353,7 +353,10 @@ export interface LockOptions {
   timeout?: number | undefined;
   /** How often to look, where there are no Web Locks: milliseconds, more or less by a quarter. Default 50. */
   lockCheckInterval?: number | undefined;
-  /** How often to look again, where there are no Web Locks, even if there is time left. Default 100. */
+  /**
+   * How often to look again, where there are no Web Locks, even if there is time left. Default 100; with a `timeout` above
+   * 5 000 as often as there is time for.
+   */
   maxRetries?: number | undefined;
   /** Ends the waiting. Once `fn` runs it has no effect. */
   signal?: AbortSignal | undefined;

@@ -312,7 +312,7 @@ test("what is no mark expires like one", async (t) => {
   world.items.set(Y, "what is this");
   const { page } = await open();
   timers(t);
-  const call = page.withLock("n", () => "taken", { timeout: 20_000, maxRetries: 1_000 });
+  const call = page.withLock("n", () => "taken", { timeout: 20_000 });
   await pass(t, 10_500);
   assert.equal(await call, "taken");
 });
@@ -450,12 +450,22 @@ test("a lock that another page has for too long can be waited for longer", async
   const call = page.withLock("n", () => assert.fail(), { maxRetries: 3, lockCheckInterval: 100 });
   const rejected = assert.rejects(call, (fault) => {
     assert.equal(fault.code, "lock-timeout");
-    assert.match(fault.message, /within 5000 ms, or 3 looks; call again, or wait longer$/);
+    assert.match(fault.message, /within 5000 ms or 3 looks; call again, or wait longer$/);
     return true;
   });
   await pass(t, 500);
   await rejected;
   assert.equal(world.items.size, 1, "who only looks writes nothing");
+
+  const patient = page.withLock("n", () => assert.fail(), { timeout: 6_000, lockCheckInterval: 10 });
+  const given = assert.rejects(patient, (fault) => {
+    assert.match(fault.message, /within 6000 ms; call again/);
+    return true;
+  });
+  await pass(t, 5_900);
+  assert.equal((await page.lockMetrics()).timedOut, 1, "600 looks are no bound");
+  await pass(t, 200);
+  await given;
 });
 
 test("what was asked for has to be usable, and unknown options are refused", async () => {
