@@ -165,7 +165,7 @@ class Asker {
     this.#call = call;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#mutex = waiting.get(key) ?? inside.client.mutex();
+    this.#mutex = waiting.get(key) ?? inside.client.mutex(Math.random());
     waiting.delete(key);
     const { timeout, lockCheckInterval, maxRetries } = limits;
     this.#mutex.begin(performance.now(), timeout, lockCheckInterval, maxRetries);

@@ -161,11 +161,9 @@ export class Page extends EventTarget implements Bellwether {
   }
 
   async withLock<T>(
-    name: string,
-    fn: () => T | Promise<T>,
-    options?: LockOptions,
+    ...how: [name: string, fn: () => T | Promise<T>, options?: LockOptions]
   ): Promise<T> {
-    return (await later()).withLock(this.#inside(), name, fn, options);
+    return (await later()).withLock(this.#inside(), ...how);
   }
 
   async lockMetrics(): Promise<LockMetrics> {

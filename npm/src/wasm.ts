@@ -132,8 +132,8 @@ export interface Client {
   /** Or the writes that have lost, and wait for a resolver. */
   state(key: null): Loser[];
   token(user: string, session: string, token: string | undefined): void;
-  /** One asker for a lock, where the browser has no locks of its own. */
-  mutex(): Mutex;
+  /** One asker for a lock, where the browser has no locks of its own; `seed` is any random number. */
+  mutex(seed: number): Mutex;
   /** With a sink if there are tokens to be had. */
   identify(user: string, session: string, sink: Sink | undefined): void;
   close(closed: Settle<undefined>): void;

@@ -13,7 +13,6 @@ use bellwether_shared::rules::patch::Write;
 use bellwether_shared::state::{Mirror, patch_of};
 use bellwether_shared::tape::Recording;
 use bellwether_shared::wire::{EventFlags, EventKind, Lane};
-use bellwether_web::entropy;
 use bellwether_web::members::Members;
 use js_sys::{Array, Function, Uint8Array};
 use wasm_bindgen::prelude::*;
@@ -245,9 +244,9 @@ impl Client {
         self.0.identify(identity, sink.map(asking)).map_err(thrown)
     }
 
-    /// One asker for a lock, where the browser has no locks of its own.
-    pub fn mutex(&self) -> Mutex {
-        Mutex(RefCell::new(FastMutex::new(entropy::seed())))
+    /// One asker for a lock, where the browser has no locks of its own; `seed` is any random number.
+    pub fn mutex(&self, seed: f64) -> Mutex {
+        Mutex(RefCell::new(FastMutex::new(seed.to_bits())))
     }
 
     /// Leaves; what is being written is let finish.

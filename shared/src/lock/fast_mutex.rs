@@ -21,6 +21,8 @@
 //! processes. So the lock is advisory; what must not be done twice is guarded by the epoch, in the transaction
 //! that writes it (HOST-6).
 //!
+//! Clocks stay below the year 285,000, so sums of times are not guarded; what an app may ask for is.
+//!
 //! Not here: the registers, timers, and what is done under the lock. An erasure is trusted to follow its look
 //! within half of the expiry.
 
@@ -109,7 +111,7 @@ enum Phase {
     Rewriting,
     Leaving,
     Erasing,
-    Over(Step),
+    Over,
 }
 
 impl FastMutex {
@@ -132,7 +134,7 @@ impl FastMutex {
             looked: zero,
             wrote: zero,
             is_leaving: false,
-            phase: Phase::Over(Step::Released),
+            phase: Phase::Over,
         }
     }
 
@@ -179,9 +181,7 @@ impl FastMutex {
                 self.ask(Phase::Claiming, Step::WriteY(self.mark))
             }
             // Others may have passed meanwhile, and this mark may cover theirs.
-            Phase::Claiming if now.0.saturating_sub(self.looked.0) > limits::LOCK_GAP_MS => {
-                self.wait(now)
-            }
+            Phase::Claiming if now.0 > self.looked.0 + limits::LOCK_GAP_MS => self.wait(now),
             Phase::Claiming => self.ask(Phase::Settling, Step::Pause(limits::LOCK_SETTLE_MS)),
             Phase::Settling => self.ask(Phase::Checking, Step::ReadX),
             Phase::Checking if seen != self.mark => {
@@ -208,11 +208,10 @@ impl FastMutex {
             Phase::Renewing | Phase::Rewriting => self.end(Step::Lost),
             Phase::Leaving if seen != self.mark => self.end(Step::Lost),
             // A mark that is about to expire is left alone: an erasure that comes late would be another's.
-            Phase::Leaving if now.0 < self.wrote.0.saturating_add(limits::LOCK_EXPIRY_MS / 2) => {
+            Phase::Leaving if now.0 < self.wrote.0 + limits::LOCK_EXPIRY_MS / 2 => {
                 self.ask(Phase::Erasing, Step::EraseY)
             }
-            Phase::Leaving | Phase::Erasing => self.end(Step::Released),
-            Phase::Over(step) => step,
+            Phase::Leaving | Phase::Erasing | Phase::Over => self.end(Step::Released),
         };
         self.asked = now;
         step
@@ -224,7 +223,7 @@ impl FastMutex {
     }
 
     fn end(&mut self, step: Step) -> Step {
-        self.ask(Phase::Over(step), step)
+        self.ask(Phase::Over, step)
     }
 
     fn watch(&mut self, now: Mono, seen: Mark) {
@@ -236,7 +235,7 @@ impl FastMutex {
 
     // What was read was there at some moment after it was asked for.
     fn is_free(&self, seen: Mark) -> bool {
-        seen == NOBODY || self.asked.0.saturating_sub(self.since.0) >= limits::LOCK_EXPIRY_MS
+        seen == NOBODY || self.asked.0 >= self.since.0 + limits::LOCK_EXPIRY_MS
     }
 
     fn wait(&mut self, now: Mono) -> Step {
@@ -245,7 +244,7 @@ impl FastMutex {
             return self.end(Step::GaveUp);
         }
         self.patience.retries_max -= 1;
-        let left = self.until.0.saturating_sub(now.0);
+        let left = self.until.0 - now.0;
         let pause = self.rng.jitter(interval_ms).min(left);
         self.ask(Phase::Resting, Step::Pause(pause))
     }
@@ -255,7 +254,7 @@ impl FastMutex {
     }
 
     fn expires(&self) -> Mono {
-        Mono(self.wrote.0.saturating_add(limits::LOCK_EXPIRY_MS))
+        Mono(self.wrote.0 + limits::LOCK_EXPIRY_MS)
     }
 }
 
