@@ -32,6 +32,7 @@ export type ErrorCode =
   | "not-supported"
   | "aborted"
   | "closed"
+  | "lock-timeout"
   // A bound is reached.
   | "outbox-full"
   | "dead-letters-full"
@@ -43,6 +44,8 @@ export type ErrorCode =
   | "store-closed"
   | "store-blocked"
   | "store-failed"
+  | "lock-unavailable"
+  | "lock-lost"
   | "wasm-unavailable"
   | "module-unavailable"
   | "signing-failed"
@@ -144,6 +147,7 @@ function isFault(cause: unknown): cause is Fault {
 
 const RETRYABLE: readonly ErrorCode[] = [
   "outbox-full",
+  "lock-timeout",
   "store-quota",
   "store-timeout",
   "store-closed",

@@ -16,6 +16,7 @@ export { keepUp } from "./live.js";
 export { resolver } from "./resolver.js";
 export { adopt } from "./farewell.js";
 export { failed, pending } from "./listing.js";
+export { lockMetrics, withLock } from "./lock.js";
 export { delivered } from "./outcomes.js";
 
 /** There is no worker: the pages host the coordinator themselves. */

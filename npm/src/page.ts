@@ -16,6 +16,8 @@ import type {
   BellwetherEventMap,
   FlushReport,
   Identity,
+  LockMetrics,
+  LockOptions,
   RecordOptions,
   SignOutOptions,
   Status,
@@ -156,6 +158,16 @@ export class Page extends EventTarget implements Bellwether {
 
   async wipe(options?: WipeOptions): Promise<WipeReport> {
     return (await later()).wipe(this.#inside(), options);
+  }
+
+  async withLock<T>(
+    ...how: [name: string, fn: () => T | Promise<T>, options?: LockOptions]
+  ): Promise<T> {
+    return (await later()).withLock(this.#inside(), ...how);
+  }
+
+  async lockMetrics(): Promise<LockMetrics> {
+    return (await later()).lockMetrics(this);
   }
 
   setIdentity(to: Identity): Promise<void> {

@@ -198,6 +198,34 @@ export interface Bellwether extends EventTarget {
   recording(): Promise<Blob>;
 
   /**
+   * Runs `fn` while no other call of this channel runs one under the same name, in this page or in another of this
+   * browser. Gives what `fn` gives, and what it throws goes through as it is.
+   *
+   * The lock is the browser's own (Web Locks) where there is one. Elsewhere, as on plain `http:`, pages take turns by
+   * marks in `localStorage`. That is advisory: browsers do not promise when another process sees a write, so in rare
+   * cases two run at once. What must not be done twice belongs into the outbox, which does not rely on it. There a page
+   * that dies leaves a mark that is passed over after 10 s, and one that is put to sleep for so long has lost the lock.
+   *
+   * A call inside the `fn` of another with the same name waits for itself, and ends with `"lock-timeout"`.
+   *
+   * @param name - any text
+   * @throws {@link BellwetherError} with `code`; in each case `fn` was not run
+   *   - `"lock-timeout"`: another had it all the time; call again, or wait longer
+   *   - `"lock-unavailable"`: the browser offers neither locks nor `localStorage` here; see `runWithout`
+   *   - `"aborted"`: the signal fired before there was a lock
+   *   - `"option-invalid"`: an argument cannot be used
+   *   - `"module-unavailable"`: a file of the package cannot be loaded
+   *   - `"closed"`: this page was closed
+   *
+   * @example
+   * await bw.withLock("export", async () => upload(await collect()), { timeout: 30_000 });
+   */
+  withLock<T>(name: string, fn: () => T | Promise<T>, options?: LockOptions): Promise<T>;
+
+  /** What came of this page's calls of {@link Bellwether.withLock} so far. */
+  lockMetrics(): Promise<LockMetrics>;
+
+  /**
    * Says who is at work from here on. Events enqueued earlier stay their maker's, and wait for a
    * token of that user; they are never sent under another's.
    *
@@ -314,6 +342,45 @@ export interface WipeOptions {
 export interface WipeReport {
   /** How many undelivered events and dead letters were removed. */
   removed: number;
+}
+
+/** See {@link Bellwether.withLock}. */
+export interface LockOptions {
+  /**
+   * How long to wait for the lock, in milliseconds, from 0; `Infinity` waits as long as it takes. The time that `fn` takes
+   * is not counted. Default 5 000, where there are no Web Locks to within a fifth of a second.
+   */
+  timeout?: number | undefined;
+  /** How often to look, where there are no Web Locks: milliseconds, more or less by a quarter. Default 50. */
+  lockCheckInterval?: number | undefined;
+  /**
+   * How often to look again, where there are no Web Locks, even if there is time left. Default 100; with a `timeout` above
+   * 5 000 as often as there is time for.
+   */
+  maxRetries?: number | undefined;
+  /** Ends the waiting. Once `fn` runs it has no effect. */
+  signal?: AbortSignal | undefined;
+  /**
+   * Runs `fn` without a lock where the browser offers neither locks nor `localStorage`, and says so in the console.
+   * Default `false`: `"lock-unavailable"`.
+   */
+  runWithout?: boolean | undefined;
+}
+
+/** Counts of this page's locks, since it was connected. */
+export interface LockMetrics {
+  /** Calls that got the lock. */
+  readonly acquired: number;
+  /** Calls that did not get it at once, whatever became of them. */
+  readonly contended: number;
+  /** Calls that ended with `"lock-timeout"`. */
+  readonly timedOut: number;
+  /** Locks that were lost while `fn` ran; each was told by `"error"`, as `"lock-lost"`. */
+  readonly lost: number;
+  /** Calls that ran without a lock, by `runWithout`. */
+  readonly ranWithout: number;
+  /** Milliseconds for which calls have waited, all together, also those that got nothing. */
+  readonly waitedMs: number;
 }
 
 /** Where the coordinator runs. */

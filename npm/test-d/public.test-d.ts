@@ -16,6 +16,8 @@ import type {
   ErrorCode,
   FlushReport,
   HostKind,
+  LockMetrics,
+  LockOptions,
   NewEvent,
   Outbox,
   QueuedEvent,
@@ -148,6 +150,32 @@ async function page(bw: Bellwether): Promise<void> {
   bw.status.reasons.push("because");
   // @ts-expect-error: no such member
   bw.unknown();
+}
+
+async function locks(bw: Bellwether, signal: AbortSignal): Promise<void> {
+  const options: LockOptions = {
+    timeout: Infinity,
+    lockCheckInterval: 50,
+    maxRetries: 100,
+    signal,
+    runWithout: true,
+  };
+  const asynchronous = bw.withLock("n", async () => 7, options);
+  holds<Same<typeof asynchronous, Promise<number>>>();
+  const synchronous = bw.withLock("n", () => "text");
+  holds<Same<typeof synchronous, Promise<string>>>();
+  holds<Same<ReturnType<typeof bw.lockMetrics>, Promise<LockMetrics>>>();
+  const counts = await bw.lockMetrics();
+  holds<Same<(typeof counts)[keyof LockMetrics], number>>();
+
+  // @ts-expect-error: a lock has a name
+  await bw.withLock(() => 7);
+  // @ts-expect-error: there is something to be done under it
+  await bw.withLock("n");
+  // @ts-expect-error: waiting is normal, and nobody's lock is taken away
+  await bw.withLock("n", () => 7, { steal: true });
+  // @ts-expect-error: counts are told, not set
+  counts.lost = 0;
 }
 
 function status(it: Status): void {

@@ -2,7 +2,7 @@
 //!
 //! Two halves. The **data half** says what things look like: [`base`], [`wire`], [`rules`], and
 //! with feature `machines` also `rows`, `bus` and `tape`. The **machines** decide: `outbox`, `state`,
-//! `lead`, `host`, `coordinator` and `page`. Each takes facts with an explicit `now`, gives out effects and one
+//! `lead`, `lock`, `host`, `coordinator` and `page`. Each takes facts with an explicit `now`, gives out effects and one
 //! timeout, and does nothing itself.
 //!
 //! What every machine promises:
@@ -25,6 +25,8 @@ pub mod coordinator;
 pub mod host;
 #[cfg(feature = "machines")]
 pub mod lead;
+#[cfg(feature = "machines")]
+pub mod lock;
 #[cfg(feature = "machines")]
 pub mod outbox;
 #[cfg(feature = "machines")]

@@ -132,6 +132,15 @@ pub const VOTER_BEAT_MS: u64 = 5_000;
 /// A realm takes the host's role at most this often.
 pub const TAKE_MS_MIN: u64 = 60_000;
 
+/// How long somebody who has written a lock's mark waits to see whether it stands.
+pub const LOCK_SETTLE_MS: u64 = 50;
+/// A lock's mark that was written longer after the look before it is not gone by.
+pub const LOCK_GAP_MS: u64 = 10;
+/// A lock's mark that stood unchanged for this long is nobody's.
+pub const LOCK_EXPIRY_MS: u64 = 10_000;
+/// How often a holder renews its mark. A page out of sight may run its timers once a second.
+pub const LOCK_RENEW_MS: u64 = 2_500;
+
 /// A part of a tape is put away when it has this many bytes.
 pub const TAPE_CHUNK_BYTES: usize = 64 * 1024;
 /// Bytes of one life's tape on disk, but for its first part and the last fact.
@@ -141,6 +150,9 @@ pub const TAPE_LIVES: u64 = 8;
 /// Bytes of a page's tape, but for the last part.
 pub const TAPE_PAGE_BYTES_MAX: usize = 1024 * 1024;
 
+// Room for a write that others see 20 ms late, twice.
+const _: () = assert!(LOCK_GAP_MS + 40 <= LOCK_SETTLE_MS);
+const _: () = assert!(LOCK_RENEW_MS < LOCK_EXPIRY_MS / 2);
 const _: () = assert!(PUSH_TIMEOUT_MS as u64 <= SLICE_MS_MAX);
 const _: () = assert!(BATCH_BYTES_MAX + EVENT_BYTES_MAX <= PUSH_BYTES_MAX);
 const _: () = assert!(BATCH_EVENTS_MAX <= LIST_ITEMS_MAX);

@@ -1,5 +1,5 @@
 //! Leaves out of the glue what the package never calls: other ways of starting the wasm (a page waits for it, the
-//! worker does not), letting go of the worker, which lives as long as its realm, and of a client by hand, and what
+//! worker does not), letting go of the worker, which lives as long as its realm, and of a client or an asker for a lock by hand, and what
 //! browsers without wasm of our kind would need.
 //!
 //! The glue is text that wasm-bindgen has written, and these are passages of it: if another version writes them
@@ -34,7 +34,10 @@ const BOTH: &[Passage] = &[
 const PAGE: &[Passage] = &[
     ("async function __wbg_load(module, imports) {", EXPORTS),
     ("    __destroy_into_raw() {", "    /**\n"),
-    ("if (Symbol.dispose) Client", "function __wbg_get_imports"),
+    ("if (Symbol.dispose) Client", "/**\n"),
+    ("    __destroy_into_raw() {", "    /**\n"),
+    ("if (Symbol.dispose) Mutex", "function __wbg_get_imports"),
+    REGISTRY,
     REGISTRY,
     REGISTRY,
 ];
