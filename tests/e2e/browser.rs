@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use thirtyfour::{Capabilities, WebDriver, WindowHandle};
 
+use crate::server::INSECURE;
 use crate::wait::{holds, secs, until};
 
 /// A running browser and its driver.
@@ -263,6 +264,7 @@ fn end(child: &mut Child) {
 fn wishes(profile: &Path) -> Capabilities {
     let mut args: Vec<String> = SWITCHES.iter().map(ToString::to_string).collect();
     args.push(format!("--user-data-dir={}", profile.display()));
+    args.push(format!("--host-resolver-rules=MAP {INSECURE} 127.0.0.1"));
     let options = json!({ "binary": program("CHROME", "/usr/bin/chromium"), "args": args });
     let mut wishes = Capabilities::new();
     wishes.set("browserName", json!("chrome")).expect("a capability can be named");

@@ -27,6 +27,7 @@ mod farewell;
 mod hooks;
 mod killing;
 mod live;
+mod locks;
 mod loss;
 mod offline;
 mod quota;

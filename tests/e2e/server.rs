@@ -80,6 +80,11 @@ impl Server {
         format!("http://localhost:{}", self.port)
     }
 
+    /// The same pages where they are in none: no workers and no Web Locks, nor what signs.
+    pub(crate) fn insecure_url(&self, path: &str) -> String {
+        format!("http://{INSECURE}:{}{path}", self.port)
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.origin())
     }
@@ -245,6 +250,9 @@ pub(crate) fn token(secret: &str, user: &str) -> String {
     let token = jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key);
     token.expect("claims can be signed")
 }
+
+/// A name that the browsers under test take for this machine, and not for a safe place.
+pub(crate) const INSECURE: &str = "insecure.test";
 
 /// What a page was told when its event was on disk.
 #[derive(Debug, Clone, Deserialize)]

@@ -19,7 +19,7 @@ const KB: usize = 1024;
 
 /// What the worker may weigh: its script (glue and shim) and its wasm, brotli 11. 80 KB of it were meant for the spine alone
 /// (`docs/decisions/0016-the-workers-budget-grows-with-its-catalogue.md`).
-const WORKER_BYTES_MAX: usize = 110 * KB;
+const WORKER_BYTES_MAX: usize = 111 * KB;
 
 /// What the page may weigh: `index.js`, which has the glue in it, and the wasm, brotli 11.
 const PAGE_BYTES_MAX: usize = 60 * KB;
