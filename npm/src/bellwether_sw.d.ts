@@ -4,6 +4,6 @@ import type { Bus, Embedded as Hosted } from "./host.js";
 
 export declare function initSync(input: { module: WebAssembly.Module }): unknown;
 export declare const Embedded: {
-  /** Takes the role of the coordinator; rejects with a text where it cannot be had. */
-  start(channel: string, build: string, bus: Bus): Promise<Hosted>;
+  /** Takes the role of the coordinator, under a later epoch than `heard`; rejects with a fault where it cannot be had. */
+  start(channel: string, build: string, heard: number, bus: Bus): Promise<Hosted>;
 };

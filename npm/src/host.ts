@@ -8,11 +8,13 @@
 //
 // What always holds:
 // - who hosts is chosen here, and nothing is safe because of it: that is the epoch's, on disk;
-// - a page hosts only while it holds the lock; it lets go of lock and bus when it is left, so that it may be brought back;
-// - waiting for the lock is the usual state of a page, costs nothing, and is never given up for being long;
-// - the coordinator's wasm is loaded once it is this page's turn.
+// - a coordinator here ends with the lock that it was started under, whatever else happens;
+// - a page hosts only if it knows no worker that works, and yields only to one that has answered it itself;
+// - a page that has lost the role, or has given it away, does not take it again for a minute;
+// - it lets go of lock and bus when it is left, so that it may be brought back;
+// - waiting for the lock is the usual state of a page, costs nothing, and is never given up for being long.
 //
-// A module of its own, loaded where there is no worker. Not here: what is said, and when a worker is given up.
+// A module of its own, loaded where there is no worker. Not here: what is said, and when somebody is given up for silent.
 
 import { Embedded as Wasm, initSync } from "./bellwether_sw.js";
 import type { Inside } from "./inside.js";
@@ -30,7 +32,7 @@ export interface Bus {
 /** The coordinator that this page hosts. */
 export interface Embedded {
   onMessage(from: string, message: Uint8Array): void;
-  /** Ends it; with `note` that is on disk once it resolves. */
+  /** Ends it, once; with `note` that is on disk once it resolves. */
   resign(note: boolean): Promise<void>;
 }
 
@@ -40,11 +42,22 @@ interface Parcel {
   readonly to: string;
   readonly from: string;
   readonly m?: Uint8Array;
-  /** `who`: whoever hosts is to say so. `here`: this page does. `back`: it does no more, since a worker is there. */
-  readonly word?: "who" | "here" | "back";
+  readonly word?: Word;
 }
 
-/** The wasm is started once per page, whatever comes of the first attempt. */
+type Word =
+  /** Whoever hosts is to say so. */
+  | "who"
+  /** This page hosts. */
+  | "here"
+  /** It does no more: who knows a worker that works goes there. */
+  | "gone"
+  /** Whoever hosts may yield: this page knows a worker that works. */
+  | "yield"
+  /** To oneself: the bus works. */
+  | "echo";
+
+/** The wasm is started once per page; a failed start is forgotten. */
 let loading: Promise<void> | undefined;
 
 /** Lets this page take part in hosting the channel's coordinator, until it is closed. */
@@ -53,20 +66,23 @@ export function host(inside: Inside): void {
   const { build, channel } = asked.raw;
   const me = page.id;
   const names = `bellwether:${channel}:`;
-  const presence = `${names}page:`;
+  const [lock, presence] = [`${names}host`, `${names}page:`];
 
   /** Ends with the page's taking part: it is left, frozen or closed, or a worker is there; it may begin anew. */
   let part: AbortController | undefined;
   let bus: BroadcastChannel | undefined;
+  /** The coordinator here. */
   let hosted: Embedded | undefined;
+  /** The page that has said that it hosts. */
+  let hosting: string | undefined;
   /** Takes in what the host says. */
   let hear: ((message: Uint8Array) => void) | undefined;
   /** A worker that was found meanwhile, or before. */
   let worker: ServiceWorker | undefined;
-  /** When this page took the role last. */
-  let took = -Infinity;
-  /** Another coordinator has taken it from this page. */
-  let isFenced = false;
+  /** Before this time it does not take the role. */
+  let rests = -Infinity;
+  let failures = 0;
+  let onEcho: (() => void) | undefined;
 
   const say = (parcel: Omit<Parcel, "from">) => bus?.postMessage({ ...parcel, from: me });
 
@@ -77,7 +93,8 @@ export function host(inside: Inside): void {
   };
 
   /** Another hosts than before: it is told of this page. */
-  const follow = () => {
+  const follow = (page: string) => {
+    hosting = page;
     hear = client.via(post, offered);
   };
 
@@ -85,69 +102,119 @@ export function host(inside: Inside): void {
     if (part || over.aborted) return;
     const { signal } = (part = new AbortController());
     try {
-      bus = new BroadcastChannel(`${names}host`);
+      bus = new BroadcastChannel(lock);
       bus.onmessage = ({ data }: MessageEvent<unknown>) => isParcel(data) && receive(data);
     } catch {
       // Where there is no such thing each page is alone with what it hosts.
     }
-    void hold(presence + me, signal, () => aborted(signal));
+    void hold(presence + me, signal, aborted);
     void compete(signal);
     say({ to: HOST, word: "who" });
   };
 
-  const leave = () => {
-    const leaving = hosted;
-    hosted = undefined;
-    // The lock tells the next page. A transaction that is frozen with this page would keep it waiting.
-    void leaving?.resign(false);
-    part?.abort();
-    part = undefined;
+  /** Ends this page's part; with `graceMs` it keeps the lock that long, so that its last word is heard by who waits for it. */
+  const leave = (graceMs = 0) => {
+    const [ending, leaving] = [part, hosted];
+    [part, hosted, hosting, hear] = [undefined, undefined, undefined, undefined];
     bus?.close();
     bus = undefined;
+    if (graceMs > 0) setTimeout(() => ending?.abort(), graceMs);
+    else ending?.abort();
+    // The lock tells the next page. A transaction that is frozen with this page would keep it waiting.
+    void leaving?.resign(false);
+  };
+
+  const goToWorker = (graceMs = 0) => {
+    leave(graceMs);
+    client.back(worker);
   };
 
   /** Waits for its turn to host, as often as it takes. */
   const compete = async (signal: AbortSignal) => {
-    while (!signal.aborted) await hold(`${names}host`, signal, () => serve(signal));
+    while (!signal.aborted) {
+      await pause(rests - performance.now(), signal);
+      if (!signal.aborted) await hold(lock, signal, serve);
+    }
   };
 
-  /** It is this page's turn. Whoever has lost the role otherwise than by its own wish rests before it takes it again. */
-  const serve = async (signal: AbortSignal) => {
-    let over!: (anew: boolean) => void;
-    const ended = new Promise<boolean>((resolve) => (over = resolve));
-    // A worker that is wedged again as soon as it has the role back must not make them take turns.
-    const rest = took + TAKE_MS_MIN - performance.now();
-    if (worker && rest > 0) await pause(rest, signal);
-    if (signal.aborted) return;
+  /** Waits for a lock, and does something while it is `held`. */
+  const hold = async (
+    name: string,
+    signal: AbortSignal,
+    act: (held: AbortSignal) => Promise<unknown>,
+    steal = false,
+  ) => {
+    const holding = new AbortController();
+    const lose = () => holding.abort();
+    signal.addEventListener("abort", lose);
     try {
-      loading ??= load();
-      await loading;
-      if (signal.aborted) return;
-      const started = await Wasm.start(channel, build, { post: deliver, list, over });
-      if (signal.aborted) return void started.resign(false);
-      hosted = started;
-      isFenced = false;
-      took = performance.now();
+      await navigator.locks.request(name, steal ? { steal } : { signal }, () => act(holding.signal));
     } catch (cause) {
-      loading = undefined;
-      report(fault(cause));
-      return pause(AGAIN_MS, signal);
+      if (signal.aborted) return;
+      // What was held may have been stolen; whoever did has found this page silent.
+      if (!(cause instanceof DOMException && cause.name === "AbortError")) report(fault(cause));
+      rest(TAKE_MS_MIN);
+      await pause(AGAIN_MS, signal);
+    } finally {
+      lose();
+      signal.removeEventListener("abort", lose);
     }
-    say({ to: "", word: "here" });
-    follow();
-    const again = setInterval(() => (worker ? offered(worker) : client.back(undefined)), TAKE_MS_MIN);
-    const left = aborted(signal).then(() => true);
-    const anew = await Promise.race([ended, left]);
-    clearInterval(again);
-    if (signal.aborted) return;
-    void hosted?.resign(false);
-    hosted = undefined;
-    if (anew) return;
-    isFenced = true;
-    // It may have been a worker, which is asked then.
-    if (worker) offered(worker);
-    else client.back(undefined);
-    await pause(TAKE_MS_MIN, signal);
+  };
+
+  const rest = (ms: number) => {
+    rests = Math.max(rests, performance.now() + ms);
+  };
+
+  /** It is this page's turn, until the lock is held no more. */
+  const serve = async (held: AbortSignal) => {
+    // One that works by now goes first.
+    if (worker && (await speaks(worker, channel))) {
+      if (!held.aborted) goToWorker();
+      return;
+    }
+    let started: Embedded | undefined;
+    let again: ReturnType<typeof setInterval> | undefined;
+    try {
+      let over!: (anew: boolean) => void;
+      const ended = new Promise<boolean>((resolve) => (over = resolve));
+      started = await start(held, { post: deliver, list, over });
+      if (!started) return;
+      failures = 0;
+      hosted = started;
+      say({ to: "", word: "here" });
+      follow(me);
+      again = setInterval(lookForWorker, TAKE_MS_MIN);
+      const anew = await Promise.race([ended, aborted(held)]);
+      if (anew === false) {
+        rest(TAKE_MS_MIN);
+        say({ to: "", word: "gone" });
+        lookForWorker();
+      }
+    } catch (cause) {
+      // The next page may have more luck.
+      failures += 1;
+      rest(Math.min(AGAIN_MS * 2 ** failures, TAKE_MS_MIN));
+      if (failures === 1) report(fault(cause));
+    } finally {
+      clearInterval(again);
+      if (started && hosted === started) hosted = undefined;
+      void started?.resign(false);
+    }
+  };
+
+  /** Takes the role, unless the lock is lost before. */
+  const start = async (held: AbortSignal, bus: Bus): Promise<Embedded | undefined> => {
+    loading ??= load().catch((cause: unknown) => {
+      loading = undefined;
+      throw cause;
+    });
+    await Promise.race([loading, aborted(held)]);
+    if (held.aborted) return undefined;
+    const starting = Wasm.start(channel, build, page.status.epoch, bus);
+    await Promise.race([starting, aborted(held)]);
+    if (!held.aborted) return starting;
+    starting.then((it) => it.resign(false)).catch(() => {});
+    return undefined;
   };
 
   /** From the coordinator here. */
@@ -167,22 +234,33 @@ export function host(inside: Inside): void {
       if (!hosted) return;
       if (m) hosted.onMessage(from, m);
       else if (word === "who") say({ to: from, word: "here" });
-      else if (word === "back") void giveBack();
+      else if (word === "yield") lookForWorker();
     } else if (to === "" || to === me) {
       if (m) hear?.(m);
-      else if (word === "here") follow();
-      else if (word === "back") goBack();
+      else if (word === "here") follow(from);
+      else if (word === "echo") onEcho?.();
+      else if (word === "gone") {
+        hosting = undefined;
+        lookForWorker();
+      }
     }
   };
 
-  /** A worker is there. Whether it works is seen by asking it. */
-  const offered = (found: ServiceWorker) => {
+  const lookForWorker = () => {
+    if (worker?.state === "redundant") worker = undefined;
+    if (worker) offered(worker);
+    else client.back(undefined);
+  };
+
+  /** A worker is there, and whether it works is seen by asking it; or whoever hosts has been silent for long. */
+  const offered = (found: ServiceWorker | undefined) => {
+    if (!found) return void accuse();
     worker = found;
     void speaks(found, channel).then((does) => {
-      if (!does || over.aborted) return;
-      if (hosted || isFenced) void giveBack();
-      else if (part) say({ to: HOST, word: "back" });
-      else goBack();
+      if (!does || over.aborted || worker !== found) return;
+      if (hosted) void giveBack();
+      else if (hosting) say({ to: HOST, word: "yield" });
+      else goToWorker();
     });
   };
 
@@ -190,53 +268,58 @@ export function host(inside: Inside): void {
   const giveBack = async () => {
     const leaving = hosted;
     hosted = undefined;
-    await leaving?.resign(true);
-    say({ to: "", word: "back" });
-    goBack();
+    rest(TAKE_MS_MIN);
+    await Promise.race([leaving?.resign(true), pause(RESIGN_MS_MAX, over)]);
+    say({ to: "", word: "gone" });
+    if (!over.aborted) goToWorker(GRACE_MS);
   };
 
-  /** A page that has not found the worker looks for it; if there is none to be had it takes part again. */
-  const goBack = () => {
-    const ending = part;
-    part = undefined;
-    // Its own word for it is heard by the others before one of them has the lock.
-    setTimeout(() => ending?.abort(), GRACE_MS);
-    bus?.close();
-    bus = undefined;
-    client.back(worker);
-    if (!worker) setTimeout(() => worker || enter(), AGAIN_MS);
+  /** Takes the lock from a page that does not answer, if it is not this page whom nothing reaches. */
+  const accuse = async () => {
+    const signal = part?.signal;
+    if (!signal || hosted || performance.now() < rests || !(await echoes())) return;
+    rest(TAKE_MS_MIN);
+    if (!signal.aborted) await hold(lock, signal, serve, true);
   };
+
+  const echoes = () =>
+    new Promise<boolean>((resolve) => {
+      const settle = (does: boolean) => {
+        clearTimeout(timer);
+        onEcho = undefined;
+        resolve(does);
+      };
+      const timer = setTimeout(settle, ECHO_MS_MAX, false);
+      onEcho = () => settle(true);
+      const other = new BroadcastChannel(lock);
+      other.postMessage({ to: me, from: me, word: "echo" });
+      other.close();
+    });
 
   const listen = (target: EventTarget, type: string, heard: (event: Event) => void) =>
     target.addEventListener(type, heard, { signal: over });
-  // A page that holds a lock is not brought back, and one that is frozen cannot host.
+  // No worker, or not any more; or one that was only slow.
+  const look = () => {
+    const { host, reasons } = page.status;
+    if (host === "starting" && reasons.length > 0) enter();
+    else if (host === "service-worker" && part && !hosted) leave();
+  };
   const isHostedByPages = () => page.status.host !== "service-worker";
-  listen(window, "pagehide", leave);
-  listen(document, "freeze", leave);
+  // A page that holds a lock is not brought back, and one that is frozen cannot host.
+  listen(window, "pagehide", () => leave());
+  listen(document, "freeze", () => leave());
   listen(window, "pageshow", () => isHostedByPages() && enter());
   listen(document, "resume", () => isHostedByPages() && enter());
-  over.addEventListener("abort", leave);
-  // No worker, or not any more.
-  const look = () => page.status.host === "starting" && enter();
+  over.addEventListener("abort", () => leave());
   page.addEventListener("status", look, { signal: over });
   look();
-
-  async function hold(name: string, signal: AbortSignal, act: () => Promise<unknown>): Promise<void> {
-    try {
-      await navigator.locks.request(name, { signal }, act);
-    } catch (cause) {
-      if (signal.aborted) return;
-      report(fault(cause));
-      await pause(AGAIN_MS, signal);
-    }
-  }
 }
 
 function fault(cause: unknown): Fault {
-  const message =
-    `no worker can be had, and the coordinator could not be started in this page (${cause}); events stay stored ` +
-    "until it can: check that host.js and its wasm lie beside index.js";
-  return { code: "host-unavailable", culprit: "browser", message };
+  const { code, message } = (cause ?? {}) as Partial<Fault>;
+  const known = typeof code === "string" && code !== "" ? `${code}: ${message}` : `${cause}`;
+  const words = `no worker can be had, and this page could not do its work either (${known}); what is stored stays stored`;
+  return { code: "host-unavailable", culprit: "browser", message: words };
 }
 
 /** What is on the bus is not believed to be ours. */
@@ -248,13 +331,12 @@ function isParcel(data: unknown): data is Parcel {
 
 async function load(): Promise<void> {
   const url = new URL("./__BELLWETHER_WASM__", import.meta.url).href;
-  const response = await fetch(url);
-  if (!response.ok) throw new Error(`${url}: the answer was ${response.status}`);
-  const bytes = await response.arrayBuffer();
-  initSync({ module: await WebAssembly.compile(bytes) });
+  const response = await fetch(url, { signal: AbortSignal.timeout(DOWNLOAD_MS_MAX) });
+  if (!response.ok) throw new Error(`${url}: the answer was ${response.status}; it lies beside host.js`);
+  initSync({ module: await WebAssembly.compile(await response.arrayBuffer()) });
 }
 
-/** Whether a worker answers. */
+/** Whether a worker answers, its wasm included. */
 function speaks(worker: ServiceWorker, channel: string): Promise<boolean> {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
@@ -264,23 +346,32 @@ function speaks(worker: ServiceWorker, channel: string): Promise<boolean> {
       resolve(does);
     };
     const timer = setTimeout(settle, PROBE_MS_MAX, false);
-    port1.onmessage = () => settle(true);
-    worker.postMessage({ bellwether: channel, probe: true, whole: true }, [port2]);
+    port1.onmessage = ({ data }) => typeof data?.build === "string" && settle(true);
+    try {
+      worker.postMessage({ bellwether: channel, probe: true, whole: true }, [port2]);
+    } catch {
+      settle(false);
+    }
   });
 }
 
-function aborted(signal: AbortSignal): Promise<unknown> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener("abort", resolve));
+function aborted(signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(undefined);
+    else signal.addEventListener("abort", () => resolve(undefined), { once: true });
+  });
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => {
+    if (ms <= 0 || signal.aborted) return resolve();
+    const end = () => {
       clearTimeout(timer);
+      signal.removeEventListener("abort", end);
       resolve();
-    });
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener("abort", end);
   });
 }
 
@@ -288,8 +379,12 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
 const HOST = "host";
 /** After what has gone wrong. */
 const AGAIN_MS = 5_000;
-/** A page that has lost the role to another takes it no more often. */
+/** `TAKE_MS_MIN` of the core's limits. */
 const TAKE_MS_MIN = 60_000;
 const GRACE_MS = 1_000;
+const RESIGN_MS_MAX = 3_000;
 const PROBE_MS_MAX = 3_000;
+const ECHO_MS_MAX = 1_000;
+const DOWNLOAD_MS_MAX = 30_000;
+/** `BUS_BYTES_MAX` of the core's limits. */
 const BUS_BYTES_MAX = 4 * 1024 * 1024;

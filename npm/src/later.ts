@@ -23,14 +23,22 @@ export { delivered } from "./outcomes.js";
 export function goOnWithoutWorker(inside: Inside): void {
   prepareFarewell(inside);
   if (!("locks" in navigator)) return;
-  const { kit, report } = inside;
-  import("./host.js").then(
-    ({ host }) => host(inside),
-    (cause: unknown) => {
-      const message = `host.js could not be loaded (${cause}); check that it lies beside index.js`;
-      report(kit.appFault("module-unavailable", message, { cause }));
-    },
-  );
+  void join(inside);
+}
+
+/** Without a network `host.js` cannot be loaded now; it is tried again. */
+async function join(inside: Inside): Promise<void> {
+  const { kit, over, report } = inside;
+  for (let failures = 0; !over.aborted; failures += 1) {
+    try {
+      return (await import("./host.js")).host(inside);
+    } catch (cause) {
+      const message = `host.js could not be loaded (${cause}), and is tried again; check that it lies beside index.js`;
+      if (failures === 0) report(kit.appFault("module-unavailable", message, { cause }));
+      const delay = Math.min(AGAIN_MS * 2 ** failures, AGAIN_MS_MAX);
+      await new Promise((resolve) => setTimeout(resolve, delay));
+    }
+  }
 }
 
 /** Makes the outbox of a page whose options ask for more than the usual one, and sets up the rest of them. */
@@ -146,3 +154,6 @@ function offer(inside: Inside, outbox: PageOutbox): void {
   );
   page.ready.then(lookAgain, () => {});
 }
+
+const AGAIN_MS = 2_000;
+const AGAIN_MS_MAX = 60_000;

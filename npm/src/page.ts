@@ -238,7 +238,12 @@ export class Page extends EventTarget implements Bellwether {
     // There is no worker to leave anything to.
     if (raw.host === "starting" && raw.reason !== "" && !this.#isAlone) {
       this.#isAlone = true;
-      later().then((it) => it.goOnWithoutWorker(this.#inside()), this.#report);
+      const failed = (fault: Fault) => {
+        // The next status tries again.
+        this.#isAlone = false;
+        this.#report(fault);
+      };
+      later().then((it) => it.goOnWithoutWorker(this.#inside()), failed);
     }
   }
 

@@ -134,11 +134,11 @@ export interface Client {
   token(user: string, session: string, token: string | undefined): void;
   /**
    * A page hosts the coordinator: what is said to it is given to `post`, and what it says to the function that this gives. A
-   * worker that is found meanwhile is `offered`.
+   * worker that is found meanwhile is `offered`; or nothing, if whoever hosts has been silent for long.
    */
   via(
     post: (message: Uint8Array) => void,
-    offered: (worker: ServiceWorker) => void,
+    offered: (worker: ServiceWorker | undefined) => void,
   ): (message: Uint8Array) => void;
   /** A worker hosts it again; or one is looked for. */
   back(worker: ServiceWorker | undefined): void;

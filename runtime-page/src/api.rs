@@ -235,7 +235,7 @@ impl Client {
 
     /// A worker hosts it again; or one is looked for, if it is `undefined`.
     pub fn back(&self, worker: JsValue) {
-        self.0.driver().link.back(&worker);
+        self.0.driver().back(&worker);
     }
 
     /// Answers what the sink was told as `token`.

@@ -329,7 +329,7 @@ impl Driver {
         match effect {
             Effect::Post { message, fast, hello } => {
                 self.log(&message, true);
-                if hello || !self.answers.borrow().is_empty() {
+                if hello {
                     self.watchdog.borrow_mut().asked(clock::now().mono);
                 }
                 self.link.post(&message, fast, hello);
@@ -445,7 +445,17 @@ impl Driver {
         self.change_status(|status| {
             status.host = Host::Starting;
             status.host_reason = why.into();
+            status.leads = false;
         });
+    }
+
+    /// A worker hosts the coordinator again; or one is looked for.
+    pub(crate) fn back(&self, worker: &JsValue) {
+        if !worker.is_undefined() {
+            // Should it fail, too, that is news.
+            self.change_status(|status| status.host_reason = "".into());
+        }
+        self.link.back(worker);
     }
 
     fn leave(self: &Rc<Self>, may_return: bool) {

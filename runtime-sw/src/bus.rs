@@ -28,10 +28,10 @@ impl Bus {
         self.post(to, Uint8Array::from(message));
     }
 
-    pub(crate) async fn clients(&self) -> Vec<Client> {
-        let Ok(listed) = settled(Ok(self.list())).await else { return Vec::new() };
-        let listed: Array = listed.unchecked_into();
-        listed.iter().filter_map(|it| Some(Client(it.as_string()?.into()))).collect()
+    /// None if the browser does not say.
+    pub(crate) async fn clients(&self) -> Option<Vec<Client>> {
+        let listed: Array = settled(Ok(self.list())).await.ok()?.unchecked_into();
+        Some(listed.iter().filter_map(|it| Some(Client(it.as_string()?.into()))).collect())
     }
 
     pub(crate) fn tell_over(&self, anew: bool) {

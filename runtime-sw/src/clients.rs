@@ -19,12 +19,15 @@ pub(crate) struct Clients {
     pub(crate) bus: Option<Bus>,
     listed: RefCell<Vec<ClientRef>>,
     ports: RefCell<SortedMap<Box<str>, Port>>,
+    /// Those on the bus, as they were listed last.
+    here: RefCell<Vec<Client>>,
 }
 
 impl Clients {
     pub(crate) fn new(channel: &str, bus: Option<Bus>) -> Self {
         let channel = channel.into();
-        Self { channel, bus, listed: RefCell::default(), ports: RefCell::default() }
+        let (listed, ports, here) = Default::default();
+        Self { channel, bus, listed, ports, here }
     }
 
     /// A page has said something: it can be told something before the browser has listed it.
@@ -49,7 +52,10 @@ impl Clients {
     /// Asks the browser which pages are there; forgets the ports of the others.
     pub(crate) async fn list(&self) -> Vec<Client> {
         if let Some(bus) = &self.bus {
-            return bus.clients().await;
+            if let Some(here) = bus.clients().await {
+                *self.here.borrow_mut() = here;
+            }
+            return self.here.borrow().clone();
         }
         // A browser that does not answer lists nobody new.
         if let Ok(listed) = scope::clients_match_all().await {

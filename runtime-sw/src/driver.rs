@@ -221,11 +221,13 @@ impl Driver {
     /// Makes sure that there is a coordinator, unless another realm hosts it. One boot at a time; a failed
     /// one is forgotten, so that the next event tries again.
     pub(crate) async fn boot(self: &Rc<Self>) {
-        if let Some(bus) = &self.clients.bus {
-            let is_over = self.machine.borrow().is_none() || self.disk.is_lost();
-            return if is_over {
-                self.leave(bus, true)
-            };
+        if self.clients.bus.is_some() {
+            let epoch = self.machine.borrow().as_ref().map(Coordinator::epoch);
+            let knows_all = epoch.is_some_and(|epoch| epoch >= self.heard.get());
+            if !knows_all || self.disk.is_lost() {
+                self.leave(true);
+            }
+            return;
         }
         if !self.wants_boot() {
             return;
@@ -257,7 +259,8 @@ impl Driver {
     }
 
     /// Takes the role in a page, once.
-    pub(crate) async fn take_role(self: &Rc<Self>) -> Result<(), Fault> {
+    pub(crate) async fn take_role(self: &Rc<Self>, heard: Epoch) -> Result<(), Fault> {
+        self.hear_of(heard);
         self.boot_once().await?;
         self.renew();
         Ok(())
@@ -281,6 +284,10 @@ impl Driver {
             task::spawn(async move {
                 let every_ms = RENEW_EVERY.as_millis() as u32;
                 match driver.disk.renew(&driver.channel, every_ms, false).await {
+                    // Not a successor, but another database.
+                    Err(StoreFault::Fenced { found }) if found < driver.heard.get() => {
+                        driver.leave(true);
+                    }
                     Err(StoreFault::Fenced { .. }) => {
                         driver.hand_in(Input::Fenced);
                         driver.leave_if_fenced();
@@ -293,17 +300,18 @@ impl Driver {
 
     // In a page: another coordinator has taken over, and this one is of no use any more.
     fn leave_if_fenced(&self) {
-        let Some(bus) = &self.clients.bus else { return };
         let fenced = self.machine.borrow().as_ref().is_some_and(Coordinator::is_fenced);
-        if fenced {
-            self.leave(bus, false);
+        if fenced && self.clients.bus.is_some() {
+            self.leave(false);
         }
     }
 
-    fn leave(&self, bus: &Bus, anew: bool) {
+    fn leave(&self, anew: bool) {
         self.renewal.set(None, || ());
         self.start_over();
-        bus.tell_over(anew);
+        if let Some(bus) = &self.clients.bus {
+            bus.tell_over(anew);
+        }
     }
 
     fn hear_of(&self, epoch: Epoch) {

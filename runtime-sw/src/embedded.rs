@@ -8,6 +8,8 @@
 use core::cell::RefCell;
 use std::rc::Rc;
 
+use bellwether_shared::base::{Epoch, Fault};
+use bellwether_web::members::Members;
 use bellwether_web::task::{promise, spawn};
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
@@ -22,13 +24,19 @@ pub struct Embedded(RefCell<Option<Rc<Driver>>>);
 
 #[wasm_bindgen]
 impl Embedded {
-    /// Takes the role. Promises one that has it; rejects with a text where it cannot be had.
-    pub fn start(channel: String, build: String, bus: Bus) -> Promise {
+    /// Takes the role, under a later epoch than the page has `heard` of. Promises one that has it; rejects with a fault
+    /// where it cannot be had.
+    pub fn start(channel: String, build: String, heard: f64, bus: Bus) -> Promise {
         promise(async move {
             let driver = Rc::new(Driver::embedded(&channel, &build.into(), bus));
-            match driver.take_role().await {
+            match driver.take_role(Epoch(heard as u64)).await {
                 Ok(()) => Ok(Self(RefCell::new(Some(driver))).into()),
-                Err(fault) => Err(JsValue::from_str(&fault.message)),
+                Err(Fault { code, message, .. }) => {
+                    let fault = Members::none();
+                    fault.set_text("code", &code);
+                    fault.set_text("message", &message);
+                    Err(fault.into())
+                }
             }
         })
     }

@@ -67,6 +67,8 @@ fn the_role_goes_back_to_a_worker_once_one_can_be_had() {
         let receipts = [early, write(&one, &two).await].concat();
         let log = stage.server.log_reaches("e2e", receipts.len(), secs(20)).await;
         assert_once_and_in_order(&log, &receipts);
+        // Those that were waiting for the lock do not take the role when it becomes free.
+        stays(&[&one, &two], "service-worker", 2).await;
         let locks = "
             const { held, pending } = await navigator.locks.query();
             return [...held, ...pending].map(({ name }) => name).filter((it) => it.startsWith('bellwether'));
@@ -129,6 +131,73 @@ fn a_worker_that_falls_silent_is_replaced_and_can_write_no_more() {
         let log = stage.server.log_reaches("e2e", receipts.len() + more.len(), secs(20)).await;
         assert_once_and_in_order(&log, &[receipts, more].concat());
     });
+}
+
+#[test]
+fn a_page_without_a_worker_and_one_with_it_do_not_take_turns() {
+    play(Site::bare(), async |stage| {
+        let with = stage.page(brisk()).await;
+        with.status_is("status.host === 'service-worker' && status.epoch === 1", secs(10)).await;
+        let mut options = brisk();
+        options["worker"] = json!(false);
+        let without = stage.page(options).await;
+        let receipts = write(&without, &with).await;
+        for tab in [&without, &with] {
+            hosts(tab, 2).await;
+        }
+        stays(&[&without, &with], "web-locks", 2).await;
+        // Once it is gone the worker has the role again.
+        without.close().await;
+        with.status_is("status.host === 'service-worker'", secs(20)).await;
+        let more = with.enqueue(3, 1).await;
+        let log = stage.server.log_reaches("e2e", receipts.len() + 3, secs(20)).await;
+        assert_once_and_in_order(&log, &[receipts, more].concat());
+    });
+}
+
+#[test]
+fn a_page_that_hosts_and_hangs_loses_the_role_and_does_not_take_it_back() {
+    play(Site::bare(), async |stage| {
+        let removed = stage.server.site().remove_worker_script();
+        let host = stage.page(brisk()).await;
+        hosts(&host, 1).await;
+        let other = stage.page(brisk()).await;
+        hosts(&other, 1).await;
+        let hang = "
+            setTimeout(() => {
+                const end = performance.now() + 30_000;
+                while (performance.now() < end);
+            }, 2_000);
+        ";
+        // The driver waits for a tab that hangs before it turns to another.
+        host.run(hang, json!([])).await;
+        // Nothing is asked of it before: in the middle of a transaction it would keep the others from the disk as well.
+        let started = Instant::now();
+        until("it hangs", secs(10), async || holds(started.elapsed() > secs(3), "not yet")).await;
+        let receipts = other.enqueue(3, 1).await;
+        other.status_is("status.epoch === 2", secs(29)).await;
+        let log = stage.server.log_reaches("e2e", receipts.len(), secs(10)).await;
+        assert_once_and_in_order(&log, &receipts);
+        // It goes on, and follows.
+        hosts(&host, 2).await;
+        let more = write(&host, &other).await;
+        let log = stage.server.log_reaches("e2e", receipts.len() + more.len(), secs(20)).await;
+        assert_once_and_in_order(&log, &[receipts, more].concat());
+        drop(removed);
+    });
+}
+
+/// Longer than any page rests that would take the role too soon, it stays where it is.
+async fn stays(tabs: &[&Tab], host: &str, epoch: u64) {
+    let started = Instant::now();
+    until("some time has passed", secs(20), async || {
+        for tab in tabs {
+            let status = tab.status().await;
+            assert_eq!((&status["host"], &status["epoch"]), (&json!(host), &json!(epoch)));
+        }
+        holds(started.elapsed() > secs(8), "not yet")
+    })
+    .await;
 }
 
 /// A page hosts, under this epoch, as far as `tab` knows.

@@ -36,7 +36,7 @@ export class Link {
   #followed;
   /** @type {Pick<ServiceWorker, "postMessage"> | null | undefined} */
   #worker;
-  /** @type {((worker: ServiceWorker) => void) | undefined} where a page hosts */
+  /** @type {((worker?: ServiceWorker) => void) | undefined} where a page hosts */
   #offered;
   /** @type {MessagePort | undefined} */
   #port;
@@ -137,9 +137,9 @@ export class Link {
 
   /**
    * Posts through `post` from here on: a page hosts the coordinator, and no worker. Gives what takes in what comes from
-   * there. A worker that is found meanwhile is `offered`, and taken by [`back`].
+   * there. A worker that is found meanwhile is `offered`, and taken by [`back`]; or nothing, if nobody answers for long.
    *
-   * @param {(bytes: Uint8Array) => void} post @param {(worker: ServiceWorker) => void} offered
+   * @param {(bytes: Uint8Array) => void} post @param {(worker?: ServiceWorker) => void} offered
    */
   via(post, offered) {
     const found = this.#offered ? undefined : this.#worker;
@@ -157,7 +157,8 @@ export class Link {
    */
   async accuse(wedged) {
     const worker = /** @type {ServiceWorker | undefined} */ (this.#worker);
-    if (!worker || this.#offered) return;
+    if (this.#offered) return wedged ? this.#offered() : undefined;
+    if (!worker) return;
     const answers = !wedged && (await probe(worker, this.#channel, WORD_MS_MAX));
     if (!answers && worker === this.#worker) this.#tell(FAILED, "service worker: it does not answer");
   }
@@ -225,7 +226,8 @@ export class Link {
 
   /** @param {MessageEvent} event */
   #receive({ data }) {
-    if (data?.bellwether !== this.#channel) return;
+    // Where a page hosts a worker has nothing to say.
+    if (data?.bellwether !== this.#channel || this.#offered) return;
     const { m, failed, message } = data;
     if (m instanceof Uint8Array && m.length <= BUS_BYTES_MAX) this.#tell(MESSAGE, m);
     // The worker's script could not start the coordinator, and says why.

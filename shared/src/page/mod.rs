@@ -338,6 +338,10 @@ impl Page {
                 continue;
             }
             self.post(&ask.request, id, false);
+            // Whoever works on it may have no answer yet, but has a word for a hello.
+            if self.hello_again.is_none() && since == ask.asked {
+                self.say_hello(now);
+            }
             ask.repeated = true;
             ask.patience = (ask.patience * 2).min(PATIENCE_MAX);
             ask.again = now.mono.after(ask.patience);

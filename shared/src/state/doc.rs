@@ -394,6 +394,7 @@ impl Doc {
 
     /// The worker's hook has made this of two.
     pub(super) fn on_resolution(&mut self, id: &EventId, rows: Vec<Vec<u8>>) {
+        self.losers.resolve(id);
         for row in rows {
             let made = read::<JournalRow<'_>>(&row).ok();
             if let Some((event, _)) = made.and_then(|row| patch_of(row.sealed)) {

@@ -52,7 +52,6 @@ impl Losers {
     /// It is asked about.
     pub(super) fn ask(&mut self, ticket: Ticket) {
         if let Some(loser) = self.waiting.pop_front() {
-            self.count(loser.id.clone(), self.round(&loser.id) + 1);
             self.asked = Some((ticket, loser));
         }
     }
@@ -62,9 +61,14 @@ impl Losers {
         self.asked.take_if(|(asked, _)| *asked == ticket).map(|(_, loser)| loser)
     }
 
-    /// This was made of it.
-    pub(super) fn made(&mut self, id: &EventId, made: EventId) {
+    /// The hook has made something of it. Should that not be written, it is asked once more.
+    pub(super) fn resolve(&mut self, id: &EventId) {
         self.waiting.retain(|loser| loser.id != *id);
+        self.count(id.clone(), self.round(id) + 1);
+    }
+
+    /// This is what it has made.
+    pub(super) fn made(&mut self, id: &EventId, made: EventId) {
         self.count(made, self.round(id));
     }
 
