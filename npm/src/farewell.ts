@@ -9,7 +9,7 @@
 //
 // What always holds:
 // - a ticket is in memory only; so is whatever was made of a token;
-// - what goes by the beacon stays in the journal: the worker brings it again, and the server knows its id;
+// - what goes by the beacon stays in the journal: whoever hosts brings it again, and the server knows its id;
 // - of a lane and key all goes, or nothing: the server would not put it in order;
 // - a cell that is not whole, or not ours, is removed and stored nowhere.
 

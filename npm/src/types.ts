@@ -20,8 +20,8 @@ export interface ConnectOptions {
   channel?: string | undefined;
   /**
    * The worker's script. Default: the worker of the page's own scope if it speaks Bellwether, else
-   * `"/bellwether-sw.js"`. `false`: never a worker; events are
-   * then kept on disk and not sent.
+   * `"/bellwether-sw.js"`. `false`: never a worker; one of the
+   * pages does its work then, as long as it is open.
    */
   worker?: string | URL | false | undefined;
   /** The scope to register the worker under. Default: that of the script's folder. */
@@ -383,7 +383,10 @@ export interface LockMetrics {
   readonly waitedMs: number;
 }
 
-/** Where the coordinator runs. */
+/**
+ * Where the coordinator runs: in the service worker, else in a page that was elected over Web Locks. The others are names for
+ * rungs to come.
+ */
 export type HostKind =
   "service-worker" | "web-locks" | "indexeddb-lease" | "storage-mutex" | "broadcast-vote" | "solo";
 
@@ -391,7 +394,7 @@ export type HostKind =
 export interface Status {
   /** Where the coordinator runs; `"starting"` until one has answered. */
   readonly host: HostKind | "starting";
-  /** Why there is no better host, in words; empty if there is nothing to say. */
+  /** Why there is no better host, in words, as why no worker could be registered; empty if there is nothing to say. */
   readonly reasons: readonly string[];
   /** Which coordinator: counted up each time one takes over; 0 until one has answered. */
   readonly epoch: number;

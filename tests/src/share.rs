@@ -164,7 +164,8 @@ pub(crate) fn end(world: &mut World) {
         }
     }
     if world.keeps_alone() {
-        // A page may not have heard of the last change: the next one tells it. The server's word does elsewhere.
+        // A message may have been lost, and with it the last change: the next one tells it. Elsewhere what the server has to
+        // say does.
         for device in 0..world.devices.len() {
             let pages = &world.devices[device].pages;
             if let Some(page) = pages.iter().position(|page| page.shown.is_some()) {

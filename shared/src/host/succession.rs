@@ -55,7 +55,7 @@ pub enum Verdict {
 /// Decides whether `asker` may boot. A worker succeeds a worker at once, once a minute: the browser starts one only for an
 /// update or after the other is gone. One that was replaced, and lives on for its last events, never boots. A page's lease
 /// passes on when resigned, unchanged for 10 s, or to a page that was elected.
-/// Pages ask only after their own rules found the worker silent, so a page succeeds a worker at once here.
+/// Pages ask only where they know no worker that works, so a page succeeds a worker at once here.
 #[must_use]
 pub fn decide(found: Option<Result<LeaseRow, RowFault>>, asker: &Asker, at: Wall) -> Verdict {
     let patience = Duration::from_millis(limits::LEASE_PATIENCE_MS);
