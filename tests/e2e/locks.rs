@@ -14,24 +14,29 @@ fn tabs_take_turns_under_a_lock_also_where_the_browser_has_none() {
         let insecure = stage.server.insecure_url("/page.html");
         for (url, has_locks) in [(secure, true), (insecure, false)] {
             let tabs = [joined(stage, &url).await, joined(stage, &url).await];
-            for tab in &tabs {
+            for (tab, name, other) in [(&tabs[0], "one", "two"), (&tabs[1], "two", "one")] {
                 let there = tab.run("return 'locks' in navigator", json!([])).await;
                 assert_eq!(there, Value::Bool(has_locks));
-                // Each reads, is away for a while, and writes: without a lock one of two turns is lost.
+                // Each reads, is away for a while, and writes: without a lock one of two turns is lost. The first holds it
+                // until the second asks.
                 let work = "
                     const turn = async () => {
+                        while (localStorage.getItem(args.other) === null) {
+                            await new Promise((heard) => addEventListener('storage', heard, { once: true }));
+                        }
                         const read = Number(localStorage.getItem('turns') ?? 0);
                         await (await fetch(location.href)).text();
                         localStorage.setItem('turns', read + 1);
                     };
                     window.working = (async () => {
-                        for (let at = 0; at < args; at += 1) {
-                            await bw.withLock('turns', turn, { timeout: 20_000 });
+                        localStorage.setItem(args.name, 'is here');
+                        for (let at = 0; at < args.turns; at += 1) {
+                            await bw.withLock('turns', turn, { timeout: Infinity });
                         }
                         return bw.lockMetrics();
                     })();
                 ";
-                tab.run(work, json!(TURNS)).await;
+                tab.run(work, json!({ "name": name, "other": other, "turns": TURNS })).await;
             }
             let mut contended = 0;
             for tab in &tabs {
