@@ -72,6 +72,8 @@ export function takeSeat(inside: Inside, start: Start): void {
 
   /** Ends with the page's taking part: it is left, frozen or closed, or a worker is there; it may begin anew. */
   let part: AbortController | undefined;
+  /** The part before, which may keep the lock a little longer. */
+  let lingering: AbortController | undefined;
   let bus: BroadcastChannel | undefined;
   /** The coordinator here. */
   let hosted: Embedded | undefined;
@@ -83,6 +85,8 @@ export function takeSeat(inside: Inside, start: Start): void {
   let worker: ServiceWorker | undefined;
   /** Before this time it does not take the role. */
   let rests = -Infinity;
+  /** Before this time it does not take the lock from anybody. */
+  let spares = -Infinity;
   let failures = 0;
   let onEcho: (() => void) | undefined;
 
@@ -120,10 +124,18 @@ export function takeSeat(inside: Inside, start: Start): void {
     [part, hosted, hosting, hear] = [undefined, undefined, undefined, undefined];
     bus?.close();
     bus = undefined;
-    if (graceMs > 0) setTimeout(() => ending?.abort(), graceMs);
-    else ending?.abort();
+    if (ending && graceMs > 0) {
+      lingering = ending;
+      void pause(graceMs, ending.signal).then(() => ending.abort());
+    } else ending?.abort();
     // The lock tells the next page. A transaction that is frozen with this page would keep it waiting.
     void leaving?.resign(false);
+  };
+
+  /** The page is left, frozen or closed: it may be that no timer fires any more. */
+  const leaveAtOnce = () => {
+    lingering?.abort();
+    leave();
   };
 
   const goToWorker = (graceMs = 0) => {
@@ -135,8 +147,13 @@ export function takeSeat(inside: Inside, start: Start): void {
   const compete = async (signal: AbortSignal) => {
     while (!signal.aborted) {
       await pause(rests - performance.now(), signal);
-      if (!signal.aborted) await hold(lock, signal, serve);
+      if (!signal.aborted) await hold(lock, signal, serveRested);
     }
+  };
+
+  /** While this page waited for its turn it may have taken the role from one that hung, and lost it. */
+  const serveRested = async (held: AbortSignal) => {
+    if (rests <= performance.now()) await serve(held);
   };
 
   /** Waits for a lock, and does something while it is `held`. */
@@ -156,7 +173,6 @@ export function takeSeat(inside: Inside, start: Start): void {
       // What was held may have been stolen; whoever did has found this page silent.
       if (!(cause instanceof DOMException && cause.name === "AbortError")) report(fault(cause));
       rest(TAKE_MS_MIN);
-      await pause(AGAIN_MS, signal);
     } finally {
       lose();
       signal.removeEventListener("abort", lose);
@@ -200,6 +216,7 @@ export function takeSeat(inside: Inside, start: Start): void {
     } finally {
       clearInterval(again);
       if (started && hosted === started) hosted = undefined;
+      if (hosting === me) hosting = undefined;
       void started?.resign(false);
     }
   };
@@ -273,8 +290,9 @@ export function takeSeat(inside: Inside, start: Start): void {
   /** Takes the lock from a page that does not answer, if it is not this page whom nothing reaches. */
   const accuse = async () => {
     const signal = part?.signal;
-    if (!signal || hosted || performance.now() < rests || !(await echoes())) return;
-    rest(TAKE_MS_MIN);
+    if (!signal || !bus || hosted || performance.now() < Math.max(rests, spares)) return;
+    if (!(await echoes())) return;
+    spares = performance.now() + TAKE_MS_MIN;
     if (!signal.aborted) await hold(lock, signal, serve, true);
   };
 
@@ -302,11 +320,11 @@ export function takeSeat(inside: Inside, start: Start): void {
   };
   const isHostedByPages = () => page.status.host !== "service-worker";
   // A page that holds a lock is not brought back, and one that is frozen cannot host.
-  listen(window, "pagehide", () => leave());
-  listen(document, "freeze", () => leave());
+  listen(window, "pagehide", leaveAtOnce);
+  listen(document, "freeze", leaveAtOnce);
   listen(window, "pageshow", () => isHostedByPages() && enter());
   listen(document, "resume", () => isHostedByPages() && enter());
-  over.addEventListener("abort", () => leave());
+  over.addEventListener("abort", leaveAtOnce);
   page.addEventListener("status", look, { signal: over });
   look();
 }
