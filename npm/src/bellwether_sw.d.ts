@@ -1,6 +1,6 @@
 // The glue of the coordinator's wasm, which the build puts beside the compiled modules, and then with `host` into one.
 
-import type { Bus, Embedded as Hosted } from "./host.js";
+import type { Bus, Embedded as Hosted } from "./seat.js";
 
 export declare function initSync(input: { module: WebAssembly.Module }): unknown;
 export declare const Embedded: {

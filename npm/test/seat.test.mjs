@@ -1,0 +1,549 @@
+// Which page hosts the coordinator, and how the others reach it, in a browser whose clock, locks and bus are the test's.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Browser, LOCK, Worker, bytes } from "../testing/pages.mjs";
+
+for (const [how, go] of [
+  ["left", (page) => page.hide()],
+  ["frozen", (page) => page.freeze()],
+  ["closed", (page) => page.close()],
+]) {
+  test(`one page hosts at a time, and the next takes over when it is ${how}`, async (t) => {
+    const browser = new Browser(t);
+    const [first, second, third] = [await browser.open(), await browser.open(), await browser.open()];
+    assert.deepEqual(browser.hosts, [first.id]);
+    await browser.pass(10 * MINUTE);
+    assert.equal(browser.started.length, 1, "waiting for the lock is not given up");
+    await go(first);
+    assert.deepEqual(browser.hosts, [second.id]);
+    assert.deepEqual(browser.started[0].resigned.at(0), false, "nothing is written by a page that goes");
+    await go(second);
+    assert.deepEqual(browser.hosts, [third.id]);
+    assert.deepEqual(third.faults, []);
+  });
+}
+
+test("messages go to the page that hosts and back, its own among them", async (t) => {
+  const browser = new Browser(t);
+  const [first, second, third] = [await browser.open(), await browser.open(), await browser.open()];
+  const [{ bus, told }] = browser.started;
+  await first.say("from the host");
+  await second.say("from another");
+  assert.deepEqual(told, [[first.id, "from the host"], [second.id, "from another"]]);
+  await act(first, () => bus.post(second.id, bytes("to one")));
+  await act(first, () => bus.post(first.id, bytes("to the host")));
+  await act(first, () => bus.post("", bytes("to all")));
+  assert.deepEqual(first.heard, ["to the host", "to all"]);
+  assert.deepEqual(second.heard, ["to one", "to all"]);
+  assert.deepEqual(third.heard, ["to all"]);
+  assert.deepEqual((await first.list()).sort(), [first.id, second.id, third.id]);
+  await second.hide();
+  assert.deepEqual((await first.list()).sort(), [first.id, third.id]);
+
+  async function act(page, what) {
+    page.run(what);
+    await browser.quiet();
+  }
+});
+
+test("a page that comes later is told who hosts, and each is turned to a new host once", async (t) => {
+  const browser = new Browser(t);
+  const [first, second] = [await browser.open(), await browser.open()];
+  assert.deepEqual([first.turned, second.turned], [1, 1]);
+  await first.close();
+  assert.equal(second.turned, 2);
+  await second.say("hello");
+  assert.deepEqual(browser.started[1].told, [[second.id, "hello"]]);
+});
+
+test("a page whose worker answers when its turn comes does not host, and goes there", async (t) => {
+  const browser = new Browser(t);
+  const worker = new Worker(false);
+  const [first, second] = [await browser.open(), await browser.open({ worker })];
+  await browser.pass(MINUTE);
+  assert.deepEqual(second.went, []);
+  worker.answers = true;
+  await first.close();
+  assert.equal(browser.started.length, 1);
+  assert.deepEqual(second.went, [worker]);
+  assert.equal(browser.holder, undefined);
+  const [{ bellwether, whole }] = worker.asked;
+  assert.deepEqual([bellwether, whole], ["c", true], "its wasm is asked, too");
+});
+
+test("a page whose worker does not answer within 3 s hosts, and tells nobody of it", async (t) => {
+  const browser = new Browser(t);
+  const [first, second] = [await browser.open(), await browser.open({ worker: new Worker(false) })];
+  await first.close();
+  await browser.pass(2_900);
+  assert.deepEqual(browser.hosts, []);
+  await browser.pass(200);
+  assert.deepEqual(browser.hosts, [second.id]);
+  assert.deepEqual(second.faults, []);
+});
+
+test("a page that hosts yields only to a worker that has answered it itself", async (t) => {
+  const browser = new Browser(t);
+  const [first, second] = [await browser.open(), await browser.open({ worker: new Worker(true) })];
+  for (let minutes = 0; minutes < 5; minutes += 1) {
+    await browser.pass(MINUTE);
+    await second.offer(second.worker);
+  }
+  assert.equal(browser.started.length, 1);
+  assert.deepEqual(browser.hosts, [first.id]);
+  assert.deepEqual([first.went, second.went], [[], []]);
+
+  first.registered = new Worker(true);
+  await second.offer(second.worker);
+  await browser.pass(2_000);
+  assert.deepEqual([first.went, second.went], [[first.registered], [second.worker]]);
+  assert.deepEqual(browser.hosts, []);
+});
+
+test("a page that hosts looks for a worker once a minute", async (t) => {
+  const browser = new Browser(t);
+  const page = await browser.open();
+  page.registered = new Worker(true);
+  await browser.pass(MINUTE - 100);
+  assert.deepEqual(page.went, []);
+  await browser.pass(200);
+  assert.deepEqual(page.went, [page.registered]);
+});
+
+for (const lateMs of [0, 1_500, 20_000]) {
+  test(`the role is on disk before it is given back, and nobody takes it again, timers ${lateMs} ms late`, async (t) => {
+    const browser = new Browser(t);
+    const resigning = gate();
+    const [first, second] = [await browser.open({ resigning }), await browser.open()];
+    second.lateMs = lateMs;
+    second.registered = new Worker(true);
+    const worker = new Worker(true);
+    await first.offer(worker);
+    await browser.pass(500);
+    assert.deepEqual(browser.started[0].resigned, [true]);
+    assert.deepEqual([first.went, second.went], [[], []], "nobody goes before it is on disk");
+    resigning.open();
+    await browser.quiet();
+    assert.deepEqual([first.went, second.went], [[worker], [second.registered]]);
+    await browser.pass(5 * MINUTE);
+    assert.equal(browser.started.length, 1);
+    assert.equal(browser.holder, undefined);
+  });
+}
+
+test("a page that has given the role back rests, though its worker falls silent again", async (t) => {
+  const browser = new Browser(t);
+  const page = await browser.open();
+  const worker = new Worker(true);
+  await page.offer(worker);
+  await browser.pass(2_000);
+  worker.answers = false;
+  await page.become({ host: "starting", reasons: ["it does not answer"] });
+  await browser.pass(MINUTE - 3_000);
+  assert.equal(page.attempts, 1);
+  await browser.pass(5_000);
+  assert.deepEqual(browser.hosts, [page.id]);
+});
+
+test("a worker that was replaced is neither asked nor gone to", async (t) => {
+  const browser = new Browser(t);
+  const [old, next] = [new Worker(true), new Worker(false)];
+  const page = await browser.open();
+  await Promise.all([page.offer(old), page.offer(next)]);
+  await browser.pass(5_000);
+  assert.deepEqual(page.went, []);
+  next.state = "redundant";
+  page.registered = new Worker(true);
+  await browser.pass(MINUTE);
+  assert.deepEqual(page.went, [page.registered]);
+  assert.equal(next.asked.length, 1);
+});
+
+test("a disk that hangs keeps a page from its worker for 3 s", async (t) => {
+  const browser = new Browser(t);
+  const page = await browser.open({ resigning: gate() });
+  const worker = new Worker(true);
+  await page.offer(worker);
+  await browser.pass(2_900);
+  assert.deepEqual(page.went, []);
+  await browser.pass(200);
+  assert.deepEqual(page.went, [worker]);
+});
+
+test("the lock is kept for a second after the role was given back, unless the page is left", async (t) => {
+  const browser = new Browser(t);
+  const page = await browser.open();
+  await page.offer(new Worker(true));
+  await browser.pass(900);
+  assert.equal(browser.holder, page.id);
+  await browser.pass(200);
+  assert.equal(browser.holder, undefined);
+
+  for (const go of ["hide", "freeze", "close"]) {
+    const page = await browser.open();
+    await page.offer(new Worker(true));
+    assert.equal(browser.holder, page.id);
+    await page[go]();
+    assert.equal(browser.holder, undefined, go);
+  }
+});
+
+test("who has lost the role to another says so, and rests for a minute", async (t) => {
+  const browser = new Browser(t);
+  const page = await browser.open();
+  const found = [];
+  const other = await browser.open();
+  await other.hide();
+  page.inside.client.back = (worker) => found.push(worker);
+  page.run(() => browser.started[0].bus.over(false));
+  await browser.quiet();
+  assert.deepEqual(browser.hosts, []);
+  assert.deepEqual(found, [undefined], "it looks for a worker");
+  await browser.pass(MINUTE - 1_000);
+  assert.equal(page.attempts, 1);
+  await browser.pass(2_000);
+  assert.deepEqual(browser.hosts, [page.id]);
+});
+
+test("when the role is lost to a worker, all pages that can go there", async (t) => {
+  const browser = new Browser(t);
+  const worker = new Worker(false);
+  const [first, second] = [await browser.open({ worker }), await browser.open()];
+  second.registered = new Worker(true);
+  await browser.pass(10_000);
+  assert.deepEqual(browser.hosts, [first.id]);
+  worker.answers = true;
+  first.run(() => browser.started[0].bus.over(false));
+  await browser.pass(1_000);
+  assert.deepEqual([first.went, second.went], [[worker], [second.registered]]);
+  assert.equal(browser.started.length, 1);
+});
+
+test("a page that cannot start its coordinator anew goes to a worker as soon as one answers", async (t) => {
+  const browser = new Browser(t);
+  const page = await browser.open();
+  page.fault = new Error("no disk");
+  page.run(() => browser.started[0].bus.over(true));
+  await browser.quiet();
+  assert.equal(page.attempts, 2);
+  const worker = new Worker(true);
+  await page.offer(worker);
+  assert.deepEqual(page.went, [worker]);
+  assert.equal(browser.holder, undefined);
+});
+
+test("what is to be started anew is, at once", async (t) => {
+  const browser = new Browser(t);
+  const page = await browser.open();
+  page.status.epoch = 4;
+  page.run(() => browser.started[0].bus.over(true));
+  await browser.quiet();
+  assert.deepEqual(browser.started.map(({ isAlive, heard }) => [isAlive, heard]), [[false, 0], [true, 4]]);
+});
+
+test("a start that fails is told once and tried again later, and another page has its turn", async (t) => {
+  const browser = new Browser(t);
+  const fault = { code: "storage-unavailable", culprit: "browser", message: "no disk" };
+  const [first, second] = [await browser.open({ fault }), await browser.open()];
+  assert.deepEqual(browser.hosts, [second.id]);
+  assert.equal(first.faults.length, 1);
+  assert.equal(first.faults[0].code, "host-unavailable");
+  assert.match(first.faults[0].message, /storage-unavailable: no disk/);
+  await second.hide();
+  const at = [];
+  for (let seconds = 0; seconds < 300; seconds += 1) {
+    const before = first.attempts;
+    await browser.pass(1_000);
+    if (first.attempts > before) at.push(seconds + 1);
+  }
+  assert.deepEqual(at, [10, 30, 70, 130, 190, 250]);
+  assert.equal(first.faults.length, 1);
+  first.fault = undefined;
+  await browser.pass(MINUTE);
+  assert.deepEqual(browser.hosts, [first.id]);
+  first.fault = fault;
+  first.run(() => browser.started.at(-1).bus.over(true));
+  await browser.quiet();
+  assert.equal(first.faults.length, 2, "after it has gone well it is news");
+});
+
+test("a lock that the browser refuses is told of, and asked for again after a minute", async (t) => {
+  const browser = new Browser(t);
+  browser.locks.faults.set(LOCK, new DOMException("not here", "SecurityError"));
+  const page = await browser.open();
+  assert.match(page.faults[0].message, /not here/);
+  browser.locks.faults.clear();
+  await browser.pass(MINUTE - 1_000);
+  assert.deepEqual(browser.hosts, []);
+  await browser.pass(2_000);
+  assert.deepEqual(browser.hosts, [page.id]);
+});
+
+for (const [how, lose] of [
+  ["left", (_, page) => page.hide()],
+  ["robbed", (browser, page) => steal(browser, page)],
+]) {
+  test(`a page that is ${how} while it starts hosts nothing, and what was started ends`, async (t) => {
+    const browser = new Browser(t);
+    const starting = gate();
+    const [page, other] = [await browser.open({ starting }), await browser.open()];
+    assert.deepEqual(browser.hosts, []);
+    await lose(browser, page);
+    if (how === "left") assert.equal(browser.holder, other.id, "the lock does not wait for what was begun");
+    starting.open();
+    await browser.pass(100);
+    const [{ resigned }] = browser.started.filter((one) => one.page === page);
+    assert.deepEqual(resigned, [false]);
+    assert.equal(page.heard.length, 0);
+    assert.ok(!browser.hosts.includes(page.id));
+    if (how === "left") assert.deepEqual(browser.hosts, [other.id]);
+  });
+}
+
+test("a start that fails once the lock is lost is nobody's affair", async (t) => {
+  const browser = new Browser(t);
+  const starting = gate();
+  const page = await browser.open({ starting });
+  await page.hide();
+  starting.fail(new Error("no disk"));
+  await browser.pass(100);
+  assert.deepEqual(page.faults, []);
+  page.starting = undefined;
+  await page.show();
+  assert.deepEqual(browser.hosts, [page.id], "and no reason to rest");
+});
+
+test("what has not begun to take the role when the lock is lost is told so", async (t) => {
+  const browser = new Browser(t);
+  const page = await browser.open();
+  const { held } = browser.started[0];
+  assert.equal(held.aborted, false);
+  await page.hide();
+  assert.equal(held.aborted, true);
+});
+
+test("a host that is silent is robbed, once a minute at most, and hears of it when it goes on", async (t) => {
+  const browser = new Browser(t);
+  const [first, second, third] = [await browser.open(), await browser.open(), await browser.open()];
+  first.hang();
+  await second.offer(undefined);
+  assert.equal(browser.holder, second.id);
+  assert.deepEqual(browser.hosts, [first.id, second.id], "the epoch is between the two");
+  await third.say("hello");
+  assert.deepEqual(browser.started[1].told, [[third.id, "hello"]]);
+  await first.goOn();
+  assert.deepEqual(browser.hosts, [second.id]);
+  assert.equal(first.turned, 2, "it goes to whoever hosts");
+  await first.say("here, too");
+  assert.deepEqual(browser.started[1].told.at(-1), [first.id, "here, too"]);
+
+  second.hang();
+  await third.offer(undefined);
+  third.hang();
+  await first.offer(undefined);
+  assert.equal(browser.locks.stolen, 2, "who was robbed rests");
+  assert.equal(browser.holder, third.id);
+  await browser.pass(MINUTE);
+  await first.offer(undefined);
+  assert.equal(browser.holder, first.id);
+});
+
+test("a page robs once a minute at most, whoever it is that is silent", async (t) => {
+  const browser = new Browser(t);
+  const [, second, third] = [await browser.open(), await browser.open(), await browser.open()];
+  await second.offer(undefined);
+  await second.hide();
+  await second.show();
+  assert.equal(browser.holder, third.id);
+  await browser.pass(MINUTE - 1_000);
+  await second.offer(undefined);
+  assert.equal(browser.locks.stolen, 1);
+  await browser.pass(2_000);
+  await second.offer(undefined);
+  assert.equal(browser.locks.stolen, 2);
+  assert.deepEqual(browser.hosts, [second.id]);
+});
+
+test("a page that does not hear itself on the bus robs nobody", async (t) => {
+  const browser = new Browser(t);
+  const [first, second] = [await browser.open(), await browser.open()];
+  second.isDeaf = true;
+  await second.offer(undefined);
+  await browser.pass(5_000);
+  assert.equal(browser.locks.stolen, 0);
+  assert.deepEqual(browser.hosts, [first.id]);
+});
+
+test("where there is no bus a page hosts alone, and robs nobody", async (t) => {
+  const browser = new Browser(t);
+  globalThis.BroadcastChannel = undefined;
+  const [first, second] = [await browser.open(), await browser.open()];
+  await first.say("hello");
+  assert.deepEqual(browser.started[0].told, [[first.id, "hello"]]);
+  first.run(() => browser.started[0].bus.over(false));
+  await browser.pass(MINUTE + 1_000);
+  await first.offer(undefined);
+  await browser.pass(5_000);
+  assert.deepEqual(browser.hosts, [second.id]);
+  assert.equal(browser.locks.stolen, 0);
+});
+
+test("a page that was robbed ends its coordinator at once", async (t) => {
+  const browser = new Browser(t);
+  const [first, second] = [await browser.open(), await browser.open()];
+  await second.offer(undefined);
+  assert.deepEqual(browser.hosts, [second.id]);
+  assert.deepEqual(browser.started[0].resigned, [false]);
+  assert.deepEqual(first.faults, [], "that it was silent is not the app's affair");
+});
+
+test("who loses what it has robbed rests like anyone else", async (t) => {
+  const browser = new Browser(t);
+  const [first, second] = [await browser.open(), await browser.open()];
+  await second.offer(undefined);
+  await first.hide();
+  second.run(() => browser.started[1].bus.over(false));
+  await browser.pass(MINUTE - 1_000);
+  assert.equal(second.attempts, 1);
+  await browser.pass(2_000);
+  assert.deepEqual(browser.hosts, [second.id]);
+});
+
+test("what was robbed is started anew at once, too", async (t) => {
+  const browser = new Browser(t);
+  const [first, second] = [await browser.open(), await browser.open()];
+  await second.offer(undefined);
+  await first.hide();
+  second.run(() => browser.started[1].bus.over(true));
+  await browser.quiet();
+  assert.deepEqual(browser.hosts, [second.id]);
+  assert.equal(second.attempts, 2);
+});
+
+test("a coordinator ends before the event ends with which its page is left", async (t) => {
+  const browser = new Browser(t);
+  const page = await browser.open();
+  void page.hide();
+  assert.deepEqual(browser.hosts, []);
+  await browser.quiet();
+});
+
+for (const [go, come] of [["hide", "show"], ["freeze", "resume"]]) {
+  test(`after ${go} a page has no lock and no bus, and with ${come} it takes part again`, async (t) => {
+    const browser = new Browser(t);
+    const page = await browser.open();
+    await page[go]();
+    assert.deepEqual((await browser.locks.query()).held, []);
+    assert.equal(browser.channels.size, 0);
+    assert.equal(browser.timers.size, 0);
+    await page[come]();
+    await page[come]();
+    assert.deepEqual(browser.hosts, [page.id]);
+    assert.equal(browser.channels.size, 1);
+    assert.deepEqual((await browser.locks.query()).held.map(({ name }) => name).sort(), [
+      LOCK,
+      `bellwether:c:page:${page.id}`,
+    ]);
+  });
+}
+
+test("a page that a worker serves takes no part until it falls silent", async (t) => {
+  const browser = new Browser(t);
+  const status = { host: "service-worker", reasons: [], epoch: 1 };
+  const page = await browser.open({ status });
+  await page.show();
+  assert.equal(browser.channels.size, 0);
+  await page.become({ host: "starting" });
+  assert.equal(browser.channels.size, 0, "nothing is known to be wrong");
+  await page.become({ reasons: ["it does not answer"] });
+  assert.deepEqual(browser.hosts, [page.id]);
+});
+
+test("a page that waits and is served by a worker takes no part any more", async (t) => {
+  const browser = new Browser(t);
+  const [first, second] = [await browser.open(), await browser.open()];
+  await second.become({ host: "service-worker" });
+  assert.deepEqual((await browser.locks.query()).held.length, 2);
+  await first.close();
+  assert.deepEqual(browser.hosts, []);
+});
+
+for (const [when, prepare, options] of [
+  ["hosts", () => {}],
+  ["waits for a worker's answer", (page) => page.offer(new Worker(false))],
+  ["gives the role back", (page) => page.offer(new Worker(true))],
+  ["waits for the disk to give it back", (page) => page.offer(new Worker(true)), { resigning: new Promise(() => {}) }],
+  ["rests", (page, browser) => page.run(() => browser.started[0].bus.over(false))],
+]) {
+  test(`closing ends everything, while the page ${when}`, async (t) => {
+    const browser = new Browser(t);
+    const page = await browser.open(options);
+    await prepare(page, browser);
+    await browser.quiet();
+    const went = [...page.went];
+    await page.close();
+    assert.deepEqual(browser.hosts, []);
+    assert.deepEqual((await browser.locks.query()).held, []);
+    assert.equal(browser.channels.size, 0);
+    await browser.pass(5_000);
+    assert.equal(browser.timers.size, 0);
+    for (const event of ["show", "resume", "hide"]) await page[event]();
+    await page.become({ host: "starting", reasons: ["no worker"] });
+    assert.equal(browser.channels.size, 0);
+    assert.equal(page.attempts, 1);
+    assert.deepEqual(page.went, went);
+  });
+}
+
+test("a parcel that is none of ours changes nothing", async (t) => {
+  const browser = new Browser(t);
+  const [first, second] = [await browser.open(), await browser.open()];
+  const from = "page-9";
+  for (const data of [
+    undefined,
+    null,
+    7,
+    "here",
+    [],
+    {},
+    { to: "host", from },
+    { to: "host", from, m: "text" },
+    { to: "host", from, m: [1, 2] },
+    { to: "host", from, m: new Uint8Array(4 * 1024 * 1024 + 1) },
+    { to: "host", m: bytes("from nobody") },
+    { to: 1, from, word: "here" },
+    { to: "", from: 1, word: "gone" },
+    { to: "", from, word: "no such word" },
+    { to: "", from, word: 1 },
+    { to: "page-8", from, word: "gone" },
+    { to: "page-8", from, m: bytes("to another") },
+  ]) {
+    await first.receive(data);
+    await second.receive(data);
+  }
+  await browser.pass(10_000);
+  assert.deepEqual(browser.started[0].told, []);
+  assert.deepEqual([first.heard, second.heard], [[], []]);
+  assert.deepEqual([first.turned, second.turned], [1, 1]);
+  assert.deepEqual(browser.hosts, [first.id]);
+  assert.deepEqual([first.faults, second.faults], [[], []]);
+  await first.receive({ to: "host", from, m: bytes("well formed") });
+  assert.deepEqual(browser.started[0].told, [[from, "well formed"]]);
+});
+
+/** Something to be waited for, until it is opened. */
+function gate() {
+  const ends = {};
+  const shut = new Promise((open, fail) => Object.assign(ends, { open, fail }));
+  return Object.assign(shut, ends);
+}
+
+/** Somebody else takes the lock from `page`, and keeps it. */
+async function steal(browser, page) {
+  page.run(() => void browser.locks.request(LOCK, { steal: true }, () => new Promise(() => {})));
+  await browser.quiet();
+}
+
+const MINUTE = 60_000;
