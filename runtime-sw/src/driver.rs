@@ -142,10 +142,12 @@ impl Driver {
         }
     }
 
-    /// Whether anything is still to be sent; after a boot that has failed there may be.
+    /// Whether anything is still to be sent; after a boot that has failed there may be, and where another had taken over
+    /// meanwhile, which may be gone.
     pub(crate) fn has_work(&self) -> bool {
         let machine = self.machine.borrow();
-        machine.as_ref().map_or(self.passive.borrow().is_none(), Coordinator::has_work)
+        let left = |machine: &Coordinator| machine.is_fenced() || machine.has_work();
+        machine.as_ref().map_or(self.passive.borrow().is_none(), left)
     }
 
     pub(crate) async fn ask_for_sync(&self) {

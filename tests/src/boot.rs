@@ -42,7 +42,7 @@ impl World {
             build: format!("worker-{}", worker.version).into(),
             floor: worker.heard,
             unchanged: std::time::Duration::from_millis(unchanged),
-            replaced: worker.page.is_none() && worker.version < here.version,
+            replaced: worker.page.is_none() && worker.deployed < here.deployed,
             rested: worker.taken_ms.is_none_or(|taken| self.now_ms - taken >= limits::TAKE_MS_MIN),
             held: worker.taken_ms.map(|_| worker.lease.1),
             elected: worker.page.is_some(),

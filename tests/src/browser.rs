@@ -36,8 +36,10 @@ pub struct Device {
     pub realms: Realms,
     /// The one that runs of the version that is active.
     pub current: Option<PageId>,
-    /// Which version of the worker is active.
+    /// Counts up with whom pages post to.
     pub version: u32,
+    /// Which version of the worker is active.
+    pub deployed: u32,
     /// Its pages that run the page's machine.
     pub pages: Vec<Tab>,
     /// What coordinators have said, to whomever; the last status alone, unless the world remembers all.
@@ -65,8 +67,10 @@ pub struct Realm {
     pub page: Option<PageId>,
     /// The coordinator, once it has booted.
     pub machine: Option<Coordinator>,
-    /// Which version of the worker it is.
+    /// Under which of the device's counts pages post to it.
     pub version: u32,
+    /// Which version of the worker it is.
+    pub deployed: u32,
     /// Facts that an earlier coordinator in this worker has asked for are not handed to the next.
     pub(crate) life: u64,
     pub(crate) born_ms: u64,
@@ -135,6 +139,7 @@ impl Device {
             realms: Realms::default(),
             current: None,
             version: 1,
+            deployed: 1,
             pages: Vec::new(),
             heard: Vec::new(),
             discarded: BTreeSet::new(),
@@ -155,6 +160,7 @@ impl Device {
             realms,
             current,
             version,
+            deployed,
             pages,
             heard,
             discarded,
@@ -169,7 +175,7 @@ impl Device {
         // Of all that was said, only the last status is ever looked at again.
         let status = heard.iter().rev().find(|notice| matches!(notice, Notice::Status(_)));
         digest.add(&(skew_ms, realms, current, version, status, discarded, streams));
-        digest.add(&(sentinel, deleting, sync_asked, mail, wiped));
+        digest.add(&(sentinel, deleting, sync_asked, mail, wiped, deployed));
         pages.iter().for_each(|page| page.digest(digest));
     }
 
@@ -271,7 +277,7 @@ impl World {
     /// A worker that is woken while a page hosts.
     pub(crate) fn wake_beside(&mut self, device: usize) -> PageId {
         let here = &self.devices[device];
-        let worker = |realm: &Realm| realm.page.is_none() && realm.version == here.version;
+        let worker = |realm: &Realm| realm.page.is_none() && realm.deployed == here.deployed;
         let there = here.realms.iter().find(|(_, realm)| worker(realm)).map(|(id, _)| *id);
         there.unwrap_or_else(|| self.new_realm(device, None))
     }
@@ -337,7 +343,9 @@ impl World {
     pub(crate) fn go_to_worker(&mut self, device: usize) {
         let here = &mut self.devices[device];
         let version = here.version;
-        let there = here.realms.iter().find(|(_, it)| it.page.is_none() && it.version == version);
+        // One that was wedged may have come round.
+        let deployed = here.deployed;
+        let there = here.realms.iter().find(|(_, it)| it.page.is_none() && it.deployed == deployed);
         here.current = there.map(|(id, _)| *id);
         here.version += 1;
         if let Some(worker) = here.current.and_then(|id| here.realms.get_mut(&id)) {
@@ -358,6 +366,7 @@ impl World {
             page,
             machine: None,
             version: here.version,
+            deployed: here.deployed,
             life: 0,
             born_ms: self.now_ms,
             booting: false,
@@ -389,6 +398,7 @@ impl World {
         self.give_back(device);
         let here = &mut self.devices[device];
         here.version += 1;
+        here.deployed += 1;
         here.current = None;
         let realm = self.wake(device);
         self.ask_boot(device, realm);

@@ -526,7 +526,8 @@ impl World {
         if here.settled_ms.is_none() && quiet && !soon && !here.booting {
             here.settled_ms = Some(at_ms);
             // One that leaves work is rejected, so that the browser comes again.
-            let left = here.machine.as_ref().map_or(here.passive.is_none(), Coordinator::has_work);
+            let has_work = |machine: &Coordinator| machine.is_fenced() || machine.has_work();
+            let left = here.machine.as_ref().map_or(here.passive.is_none(), has_work);
             let again = std::mem::take(&mut here.syncing) && left;
             self.devices[device].sync_asked |= again;
         }

@@ -439,7 +439,7 @@ fn calm(world: &mut World) {
         for device in 0..world.devices.len() {
             // Where there is a page it has to do without the browser's help.
             if world.devices[device].pages.is_empty() {
-                world.trigger(device, Trigger::Start);
+                world.trigger(device, Trigger::Sync);
             } else {
                 world.tell_page(device, 0, page::Input::Online);
             }

@@ -7,6 +7,7 @@ use bellwether_shared::outbox::Response;
 use bellwether_shared::rows::{Key, Op, Store, WriteBatch};
 use bellwether_shared::wire::{LogPage, Push, from_cbor, to_cbor};
 
+use crate::browser::Realm;
 use crate::check::{self, LogWatch};
 use crate::server::problem;
 use crate::transcript;
@@ -53,7 +54,10 @@ impl World {
     pub(crate) fn knows(&self, device: usize, realm: PageId, life: u64) -> bool {
         let here = &self.devices[device];
         let worker = here.realms.get(&realm).filter(|worker| worker.life == life);
-        here.current == Some(realm) && worker.is_some_and(|worker| worker.knows(here.disk.life))
+        // One that was replaced while it was wedged, and has come round, does not know yet.
+        let knows =
+            |worker: &Realm| worker.knows(here.disk.life) && worker.lease == here.disk.lease();
+        here.current == Some(realm) && worker.is_some_and(knows)
     }
 
     fn deliver(

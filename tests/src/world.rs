@@ -13,7 +13,7 @@ use std::fmt::Debug;
 
 use bellwether_shared::base::{DeviceId, Epoch, EventId, PageId, Rng};
 use bellwether_shared::bus::Network;
-use bellwether_shared::coordinator::{Input, Trigger};
+use bellwether_shared::coordinator::{Coordinator, Input, Trigger};
 use bellwether_shared::page;
 use bellwether_shared::rows::Options;
 use bellwether_shared::tape::Recording;
@@ -301,7 +301,14 @@ impl World {
 
     // Nothing is left to happen by itself: the browser does what it was asked for.
     fn sync(&mut self) -> bool {
-        let stopped = |device: &Device| self.idle_limit || device.current.is_none();
+        // One that has found itself replaced tells the browser that there may be more to do.
+        let stopped = |device: &Device| {
+            let current = device.current.and_then(|id| device.realms.get(&id));
+            let machine = current.and_then(|realm| realm.machine.as_ref());
+            self.idle_limit
+                || device.current.is_none()
+                || machine.is_some_and(Coordinator::is_fenced)
+        };
         let asked = |device: &Device| device.sync_asked && stopped(device);
         let Some(device) = self.devices.iter().position(asked) else { return false };
         self.now_ms += SYNC_AFTER_MS;
