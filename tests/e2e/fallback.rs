@@ -163,15 +163,26 @@ fn a_page_that_hosts_and_hangs_loses_the_role_and_does_not_take_it_back() {
         hosts(&host, 1).await;
         let other = stage.page(brisk()).await;
         hosts(&other, 1).await;
+        // In the middle of a transaction it would keep the others from the disk as well.
         let hang = "
-            setTimeout(() => {
+            const { transaction } = IDBDatabase.prototype;
+            let open = 0;
+            IDBDatabase.prototype.transaction = function (...args) {
+                const begun = transaction.apply(this, args);
+                open += 1;
+                for (const end of ['complete', 'abort']) begun.addEventListener(end, () => (open -= 1));
+                return begun;
+            };
+            const hang = () => {
+                if (open > 0) return setTimeout(hang, 1);
                 const end = performance.now() + 30_000;
                 while (performance.now() < end);
-            }, 2_000);
+            };
+            setTimeout(hang, 2_000);
         ";
         // The driver waits for a tab that hangs before it turns to another.
         host.run(hang, json!([])).await;
-        // Nothing is asked of it before: in the middle of a transaction it would keep the others from the disk as well.
+        // Nothing is asked of it before.
         let started = Instant::now();
         until("it hangs", secs(10), async || holds(started.elapsed() > secs(3), "not yet")).await;
         let receipts = other.enqueue(3, 1).await;
@@ -183,6 +194,50 @@ fn a_page_that_hosts_and_hangs_loses_the_role_and_does_not_take_it_back() {
         let more = write(&host, &other).await;
         let log = stage.server.log_reaches("e2e", receipts.len() + more.len(), secs(20)).await;
         assert_once_and_in_order(&log, &[receipts, more].concat());
+        drop(removed);
+    });
+}
+
+#[test]
+fn pages_that_wait_run_no_timers_and_the_browser_brings_them_back_as_they_were() {
+    play(Site::bare(), async |stage| {
+        let removed = stage.server.site().remove_worker_script();
+        let host = stage.page(brisk()).await;
+        hosts(&host, 1).await;
+        let other = stage.page(brisk()).await;
+        hosts(&other, 1).await;
+        let count = "
+            window.timers = [];
+            for (const name of ['setTimeout', 'setInterval', 'requestAnimationFrame', 'requestIdleCallback']) {
+                const begin = window[name];
+                window[name] = (...args) => (timers.push(name), begin(...args));
+            }
+        ";
+        other.run(count, json!([])).await;
+        let started = Instant::now();
+        until("some time has passed", secs(20), async || {
+            holds(started.elapsed() > secs(6), "not yet")
+        })
+        .await;
+        assert_eq!(other.run("return timers", json!([])).await, json!([]));
+
+        let mut receipts = Vec::new();
+        for (tab, epoch) in [(&other, 1), (&host, 2)] {
+            let watch =
+                "addEventListener('pageshow', (event) => (window.persisted = event.persisted))";
+            tab.run(watch, json!([])).await;
+            tab.goto(&stage.server.url("/blank.html")).await;
+            tab.run("history.back()", json!([])).await;
+            until("it is back as it was", secs(10), async || {
+                let back = tab.try_run("return window.persisted ?? null", json!([])).await?;
+                holds(back == Value::Bool(true), back)
+            })
+            .await;
+            hosts(tab, epoch).await;
+            receipts.extend(tab.enqueue(2, 1).await);
+        }
+        let log = stage.server.log_reaches("e2e", receipts.len(), secs(20)).await;
+        assert_once_and_in_order(&log, &receipts);
         drop(removed);
     });
 }
