@@ -48,10 +48,8 @@ pub(crate) struct Disk {
     /// No page has been told yet that there had been another database.
     untold: Cell<bool>,
     signing: RefCell<Option<(JsValue, KeyKind)>>,
-    /// The epoch and the holder of the last boot.
-    lease: Cell<(Epoch, PageId)>,
-    /// The lease as it was written last.
-    taken: RefCell<Option<LeaseRow>>,
+    /// The lease of the last boot, as it was written last.
+    lease: RefCell<Option<LeaseRow>>,
     /// What [`Store::losses`] was when the coordinator booted.
     losses: Cell<u32>,
 }
@@ -132,8 +130,7 @@ impl Disk {
         } else {
             Vec::new()
         };
-        self.lease.set((lease.epoch, lease.holder));
-        *self.taken.borrow_mut() = Some(lease.clone());
+        *self.lease.borrow_mut() = Some(lease.clone());
         *self.found.borrow_mut() = boot.device;
         self.untold.set(boot.lost);
         if let Some(pair) = boot.signing {
@@ -159,12 +156,12 @@ impl Disk {
         every_ms: u32,
         resigned: bool,
     ) -> Result<(), StoreFault> {
-        let Some(lease) = self.taken.borrow().clone() else { return Ok(()) };
+        let Some(lease) = self.lease.borrow().clone() else { return Ok(()) };
         let lease = lease.renewed(every_ms, resigned, clock::now().wall);
         let (epoch, holder) = (lease.epoch, lease.holder);
         let (key, row) = (rows::LEASE_HOST.into(), to_cbor(&lease));
         let ops = vec![Op::Put { store: rows::Store::Lease, key, row }];
-        *self.taken.borrow_mut() = Some(lease);
+        *self.lease.borrow_mut() = Some(lease);
         // What is lost of it is written again.
         self.store(channel).await?.commit(&WriteBatch { epoch, holder, strict: false, ops }).await
     }
@@ -184,7 +181,8 @@ impl Disk {
                 // Who this was cannot be known any more: a device begins anew.
                 Err(RowFault::Unreadable) => {
                     let op = Op::Delete { store: rows::Store::Meta, key: rows::META_DEVICE.into() };
-                    let (epoch, holder) = self.lease.get();
+                    let lease = self.lease.borrow().as_ref().map(|it| (it.epoch, it.holder));
+                    let (epoch, holder) = lease.unwrap_or_default();
                     let batch = WriteBatch { epoch, holder, strict: true, ops: vec![op] };
                     self.store(channel).await?.commit(&batch).await?;
                 }

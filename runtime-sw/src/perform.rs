@@ -75,23 +75,13 @@ impl Driver {
                     Err(fault) => Input::RetainedFailed { ticket, fault: fault.to_fault() },
                 })
             }
-            Effect::ReadDocument { ticket, prefix } => {
-                let read = match self.disk.store(&self.channel).await {
-                    Ok(store) => store.read_texts(Store::Document, &prefix).await,
-                    Err(fault) => Err(fault),
-                };
-                Some(match read {
-                    Ok(rows) => Input::Document { ticket, rows },
-                    Err(fault) => Input::RetainedFailed { ticket, fault: fault.to_fault() },
-                })
-            }
+            Effect::ReadDocument { ticket, prefix } => Some(match self.document(&prefix).await {
+                Ok(rows) => Input::Document { ticket, rows },
+                Err(fault) => Input::RetainedFailed { ticket, fault: fault.to_fault() },
+            }),
             Effect::Resolve { ticket, identity, id } => {
                 let prefix = document_prefix(&identity.session);
-                let read = match self.disk.store(&self.channel).await {
-                    Ok(store) => store.read_texts(Store::Document, &prefix).await,
-                    Err(fault) => Err(fault),
-                };
-                Some(match read {
+                Some(match self.document(&prefix).await {
                     Ok(rows) => {
                         let made = self.make_of_two(&identity, &id, &rows).await;
                         Input::Resolution { ticket, made }
@@ -165,6 +155,10 @@ impl Driver {
         let now = clock::now();
         let new = EventId::from_uuid(now.wall, entropy::bytes());
         Some(vec![resolution(now, identity, self.realm(), &new, &made)?])
+    }
+
+    async fn document(&self, prefix: &str) -> Result<Vec<(Key, Vec<u8>)>, StoreFault> {
+        self.disk.store(&self.channel).await?.read_texts(Store::Document, prefix).await
     }
 
     async fn rows(

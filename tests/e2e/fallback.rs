@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::browser::Tab;
 use crate::server::{Receipt, assert_once_and_in_order};
 use crate::site::Site;
-use crate::stage::{brisk, play};
-use crate::wait::{holds, secs, until};
+use crate::stage::{Stage, brisk, play};
+use crate::wait::{holds, pass, secs, until};
 
 #[test]
 fn without_a_worker_pages_host_whichever_of_them_is_closed_or_crashes() {
@@ -159,10 +159,7 @@ fn a_page_without_a_worker_and_one_with_it_do_not_take_turns() {
 fn a_page_that_hosts_and_hangs_loses_the_role_and_does_not_take_it_back() {
     play(Site::bare(), async |stage| {
         let removed = stage.server.site().remove_worker_script();
-        let host = stage.page(brisk()).await;
-        hosts(&host, 1).await;
-        let other = stage.page(brisk()).await;
-        hosts(&other, 1).await;
+        let [host, other] = two_hosted_by_the_first(stage).await;
         // In the middle of a transaction it would keep the others from the disk as well.
         let hang = "
             const { transaction } = IDBDatabase.prototype;
@@ -183,8 +180,7 @@ fn a_page_that_hosts_and_hangs_loses_the_role_and_does_not_take_it_back() {
         // The driver waits for a tab that hangs before it turns to another.
         host.run(hang, json!([])).await;
         // Nothing is asked of it before.
-        let started = Instant::now();
-        until("it hangs", secs(10), async || holds(started.elapsed() > secs(3), "not yet")).await;
+        pass(secs(3)).await;
         let receipts = other.enqueue(3, 1).await;
         other.status_is("status.epoch === 2", secs(29)).await;
         let log = stage.server.log_reaches("e2e", receipts.len(), secs(10)).await;
@@ -202,10 +198,7 @@ fn a_page_that_hosts_and_hangs_loses_the_role_and_does_not_take_it_back() {
 fn pages_that_wait_run_no_timers_and_the_browser_brings_them_back_as_they_were() {
     play(Site::bare(), async |stage| {
         let removed = stage.server.site().remove_worker_script();
-        let host = stage.page(brisk()).await;
-        hosts(&host, 1).await;
-        let other = stage.page(brisk()).await;
-        hosts(&other, 1).await;
+        let [host, other] = two_hosted_by_the_first(stage).await;
         let count = "
             window.timers = [];
             for (const name of ['setTimeout', 'setInterval', 'requestAnimationFrame', 'requestIdleCallback']) {
@@ -214,11 +207,7 @@ fn pages_that_wait_run_no_timers_and_the_browser_brings_them_back_as_they_were()
             }
         ";
         other.run(count, json!([])).await;
-        let started = Instant::now();
-        until("some time has passed", secs(20), async || {
-            holds(started.elapsed() > secs(6), "not yet")
-        })
-        .await;
+        pass(secs(6)).await;
         assert_eq!(other.run("return timers", json!([])).await, json!([]));
 
         let mut receipts = Vec::new();
@@ -253,6 +242,15 @@ async fn stays(tabs: &[&Tab], host: &str, epoch: u64) {
         holds(started.elapsed() > secs(8), "not yet")
     })
     .await;
+}
+
+/// Two tabs, of which the first hosts.
+async fn two_hosted_by_the_first(stage: &mut Stage) -> [Tab; 2] {
+    let host = stage.page(brisk()).await;
+    hosts(&host, 1).await;
+    let other = stage.page(brisk()).await;
+    hosts(&other, 1).await;
+    [host, other]
 }
 
 /// A page hosts, under this epoch, as far as `tab` knows.

@@ -22,6 +22,13 @@ pub(crate) async fn until<T>(
     }
 }
 
+/// Time passes in which something is not to happen.
+pub(crate) async fn pass(time: Duration) {
+    let started = Instant::now();
+    let over = async || holds(started.elapsed() >= time, "not yet");
+    until("some time has passed", time * 2, over).await;
+}
+
 /// `Ok` if it holds, else what was seen.
 pub(crate) fn holds(condition: bool, seen: impl std::fmt::Display) -> Result<(), String> {
     if condition { Ok(()) } else { Err(seen.to_string()) }

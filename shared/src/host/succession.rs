@@ -108,6 +108,21 @@ mod tests {
         LeaseRow { epoch: Epoch(epoch), ..LeaseRow::taken(None, ANN, kind, "", Wall(5)) }
     }
 
+    /// One that was not replaced, has rested, and has seen nothing yet.
+    fn asker(realm: PageId, kind: HostKind) -> Asker {
+        Asker {
+            realm,
+            kind,
+            build: "".into(),
+            floor: Epoch(0),
+            unchanged: Duration::ZERO,
+            replaced: false,
+            rested: true,
+            held: None,
+            elected: false,
+        }
+    }
+
     #[test]
     fn a_boot_is_granted_only_by_the_rules_of_succession() {
         let (worker, page) = (HostKind::Worker, HostKind::Page);
@@ -128,17 +143,7 @@ mod tests {
         ];
         for (shows, found, (realm, kind), unchanged, expected) in cases {
             let unchanged = Duration::from_millis(unchanged);
-            let asker = Asker {
-                realm,
-                kind,
-                build: "".into(),
-                floor: Epoch(0),
-                unchanged,
-                replaced: false,
-                rested: true,
-                held: None,
-                elected: false,
-            };
+            let asker = Asker { unchanged, ..asker(realm, kind) };
             let verdict = decide(found, &asker, AT);
             let epoch = match verdict {
                 Verdict::Take(lease) => Some(lease.epoch.0),
@@ -151,17 +156,7 @@ mod tests {
     #[test]
     fn a_page_that_was_elected_succeeds_a_page_at_once_and_a_worker_never_does() {
         for (kind, expected) in [(HostKind::Page, Some(8)), (HostKind::Worker, None)] {
-            let asker = Asker {
-                realm: BEN,
-                kind,
-                build: "".into(),
-                floor: Epoch(0),
-                unchanged: Duration::ZERO,
-                replaced: false,
-                rested: true,
-                held: None,
-                elected: true,
-            };
+            let asker = Asker { elected: true, ..asker(BEN, kind) };
             let epoch = match decide(Some(Ok(held(HostKind::Page, 7))), &asker, AT) {
                 Verdict::Take(lease) => Some(lease.epoch.0),
                 Verdict::Wait { .. } | Verdict::TooOld => None,
@@ -183,17 +178,7 @@ mod tests {
             ),
             ("a page has given it back", resigned, None, Some(8)),
         ] {
-            let asker = Asker {
-                realm: BEN,
-                kind: HostKind::Worker,
-                build: "".into(),
-                floor: Epoch(0),
-                unchanged: Duration::ZERO,
-                replaced: false,
-                rested: false,
-                held: before,
-                elected: false,
-            };
+            let asker = Asker { rested: false, held: before, ..asker(BEN, HostKind::Worker) };
             let epoch = match decide(Some(Ok(found)), &asker, AT) {
                 Verdict::Take(lease) => Some(lease.epoch.0),
                 Verdict::Wait { .. } | Verdict::TooOld => None,
@@ -204,17 +189,7 @@ mod tests {
 
     #[test]
     fn a_database_made_anew_does_not_take_the_epochs_back() {
-        let asker = Asker {
-            realm: BEN,
-            kind: HostKind::Worker,
-            build: "".into(),
-            floor: Epoch(41),
-            unchanged: Duration::ZERO,
-            replaced: false,
-            rested: true,
-            held: None,
-            elected: false,
-        };
+        let asker = Asker { floor: Epoch(41), ..asker(BEN, HostKind::Worker) };
         for (shows, found, expected) in [
             ("no lease at all", None, 42),
             ("an older lease", Some(Ok(held(HostKind::Worker, 7))), 42),
@@ -228,15 +203,9 @@ mod tests {
     #[test]
     fn a_worker_that_was_replaced_never_boots() {
         let asker = Asker {
-            realm: BEN,
-            kind: HostKind::Worker,
-            build: "".into(),
-            floor: Epoch(0),
             unchanged: Duration::from_secs(60),
             replaced: true,
-            rested: true,
-            held: None,
-            elected: false,
+            ..asker(BEN, HostKind::Worker)
         };
         #[rustfmt::skip]
         let cases = [
