@@ -1,0 +1,71 @@
+// What the pages of a channel say to one another: over a BroadcastChannel, else by `storage` events (HOST-9).
+//
+// What always holds: what is posted is heard by the other pages whose line has the same name, each in its order, and not by
+// this one; a line that is closed hears nothing more. What is heard is not believed to be ours: who hears it looks.
+
+export interface Line {
+  /** Bytes, texts, numbers, flags, arrays and plain objects. */
+  post(data: unknown): void;
+  close(): void;
+}
+
+/** `undefined` where pages cannot hear one another. */
+export function openLine(name: string, hear: (data: unknown) => void): Line | undefined {
+  try {
+    const channel = new BroadcastChannel(name);
+    channel.onmessage = ({ data }: MessageEvent<unknown>) => hear(data);
+    return { post: (data) => channel.postMessage(data), close: () => channel.close() };
+  } catch {
+    // There is no such thing, or none for this page.
+  }
+  try {
+    return storageLine(globalThis.localStorage, `${name}:line`, hear);
+  } catch {
+    return undefined;
+  }
+}
+
+// An item that changes is told to the other pages, and is of no use afterwards.
+function storageLine(storage: Storage, item: string, hear: (data: unknown) => void): Line {
+  // Whether it can be written to is only known by doing it.
+  storage.setItem(item, "");
+  storage.removeItem(item);
+  const onStorage = ({ key, newValue, storageArea }: StorageEvent) => {
+    if (key !== item || !newValue || storageArea !== storage) return;
+    let data: unknown;
+    try {
+      data = (JSON.parse(newValue, revive) as { data: unknown }).data;
+    } catch {
+      return;
+    }
+    hear(data);
+  };
+  addEventListener("storage", onStorage);
+  let posts = 0;
+  return {
+    post(data) {
+      // Twice the same would be no change.
+      posts += 1;
+      try {
+        storage.setItem(item, JSON.stringify({ data, posts }, replace));
+        storage.removeItem(item);
+      } catch {
+        // The storage is full. What is lost is said again, as anything that is lost.
+      }
+    },
+    close: () => removeEventListener("storage", onStorage),
+  };
+}
+
+const BYTES = "bellwether:bytes";
+
+function replace(_: string, value: unknown): unknown {
+  if (!(value instanceof Uint8Array)) return value;
+  return { [BYTES]: btoa(Array.from(value, (byte) => String.fromCharCode(byte)).join("")) };
+}
+
+function revive(_: string, value: unknown): unknown {
+  const text = (value as Record<string, unknown> | null)?.[BYTES];
+  if (typeof text !== "string") return value;
+  return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+}
