@@ -132,6 +132,8 @@ struct Contest {
     now_ms: u64,
     troubles: u32,
     jumped: bool,
+    /// Somebody has claimed the role, and waited for nobody.
+    claimed: bool,
 }
 
 #[derive(Debug)]
@@ -189,6 +191,8 @@ enum Turn {
 #[derive(Debug, Clone, Copy)]
 enum Trouble {
     Resign,
+    /// The app wants this page to lead, whoever does.
+    Claim,
     Leave,
     /// The disk has done what it was asked to, and says that it has failed.
     FailLate,
@@ -228,6 +232,7 @@ impl Contest {
             now_ms: 0,
             troubles: small.troubles,
             jumped: false,
+            claimed: false,
         }
     }
 
@@ -272,6 +277,8 @@ impl Contest {
             trouble(Trouble::Jump);
             if page.leads.is_some() {
                 trouble(Trouble::Resign);
+            } else if page.life == Life::There {
+                trouble(Trouble::Claim);
             }
             if page.life == Life::There {
                 trouble(Trouble::Leave);
@@ -323,6 +330,10 @@ impl Contest {
     fn trouble(&mut self, at: usize, trouble: Trouble) -> Result<(), String> {
         match trouble {
             Trouble::Resign => return self.tell(at, Input::Resign),
+            Trouble::Claim => {
+                self.claimed = true;
+                return self.tell(at, Input::Claim);
+            }
             Trouble::Leave => {
                 self.pages[at].life = Life::Away;
                 return self.tell(at, Input::Leaving);
@@ -425,8 +436,9 @@ impl Contest {
         }
         let before = self.lease().filter(|before| before.holder != row.holder && !before.resigned);
         let is_fresh = self.now_ms - self.written_ms < limits::LEAD_TERM_MS;
-        let is_excused =
-            self.small.faults.takes_blindly || (self.jumped && self.small.jumps_excuse);
+        let is_excused = self.small.faults.takes_blindly
+            || self.claimed
+            || (self.jumped && self.small.jumps_excuse);
         if let Some(before) = before
             && is_fresh
             && !is_excused
@@ -458,7 +470,7 @@ impl Contest {
             |page: &&Page| page.leads.is_some() && !page.is_due_by_its_clocks(self.now_ms);
         let believers: Vec<_> = self.pages.iter().filter(believes).collect();
         match believers[..] {
-            [one, other, ..] if !self.jumped => {
+            [one, other, ..] if !self.jumped && !self.claimed => {
                 let (one, other) = (name(one.id), name(other.id));
                 Err(format!("{one} and {other} both believe that they lead"))
             }
@@ -516,7 +528,15 @@ impl Contest {
 
     fn digest(&self, left: u32) -> u64 {
         let mut digest = Digest::default();
-        digest.add(&(left, self.troubles, &self.pages, &self.row, self.now_ms, self.jumped));
+        digest.add(&(
+            left,
+            self.troubles,
+            &self.pages,
+            &self.row,
+            self.now_ms,
+            self.jumped,
+            self.claimed,
+        ));
         digest.add(&(self.written_ms, self.newest, &self.writers));
         digest.value()
     }

@@ -10,7 +10,12 @@ use crate::step::run;
 const BESIDE: &[&str] = &["tools/Cargo.toml", "bench/core/Cargo.toml", "tests/fuzz/Cargo.toml"];
 
 /// The crates that browsers run; what they build on is linted with them.
-const FOR_WASM: &[&str] = &["bellwether-web", "bellwether-runtime-sw", "bellwether-runtime-page"];
+const FOR_WASM: &[&str] = &[
+    "bellwether-web",
+    "bellwether-runtime-sw",
+    "bellwether-runtime-page",
+    "bellwether-runtime-lead",
+];
 
 /// Formats all Rust sources.
 pub(crate) fn format(repo: &Repo) -> Outcome {

@@ -1,8 +1,9 @@
-//! Compiles the two runtimes to wasm and gives each the JavaScript that loads it.
+//! Compiles the three runtimes to wasm and gives each the JavaScript that loads it.
 //!
 //! ```text
 //! runtime-sw    ──▶ glue/bellwether_sw.js    + bellwether_sw_bg.wasm
 //! runtime-page  ──▶ glue/bellwether_page.js  + bellwether_page_bg.wasm
+//! runtime-lead  ──▶ glue/bellwether_lead.js  + bellwether_lead_bg.wasm
 //! ```
 //!
 //! What always holds: the glue is made by the same version of wasm-bindgen that the runtimes were
@@ -33,17 +34,20 @@ pub(crate) enum Runtime {
     Worker,
     /// The page's client.
     Page,
+    /// How pages elect one of them where the browser has no locks.
+    Lead,
 }
 
 impl Runtime {
-    /// Both.
-    pub(crate) const ALL: [Self; 2] = [Self::Worker, Self::Page];
+    /// All.
+    pub(crate) const ALL: [Self; 3] = [Self::Worker, Self::Page, Self::Lead];
 
     /// The name of its glue files: `<name>.js`, `<name>_bg.wasm`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Worker => "bellwether_sw",
             Self::Page => "bellwether_page",
+            Self::Lead => "bellwether_lead",
         }
     }
 
@@ -51,6 +55,7 @@ impl Runtime {
         match self {
             Self::Worker => "bellwether-runtime-sw",
             Self::Page => "bellwether-runtime-page",
+            Self::Lead => "bellwether-runtime-lead",
         }
     }
 
@@ -58,11 +63,12 @@ impl Runtime {
         match self {
             Self::Worker => "worker",
             Self::Page => "page",
+            Self::Lead => "lead",
         }
     }
 }
 
-/// Compiles both runtimes and writes their glue; returns its folder.
+/// Compiles all runtimes and writes their glue; returns its folder.
 pub(crate) fn build(repo: &Repo, profile: Profile) -> Outcome<PathBuf> {
     let folder = repo.built("glue");
     for (runtime, module) in compile(repo, profile)? {
@@ -100,7 +106,7 @@ pub(crate) fn tool(repo: &Repo, name: &str) -> Outcome<PathBuf> {
     repo.program("tools/debug", name)
 }
 
-fn compile(repo: &Repo, profile: Profile) -> Outcome<[(Runtime, PathBuf); 2]> {
+fn compile(repo: &Repo, profile: Profile) -> Outcome<[(Runtime, PathBuf); 3]> {
     need::wasm_target(repo)?;
     let (cargo_profile, folder) = match profile {
         Profile::Release => ("wasm", "wasm"),

@@ -12,7 +12,8 @@
 //! - every swap expects the very bytes that were read or written last, so of two that have seen the same one fails;
 //! - the epoch is raised by each taking, beyond all that were ever seen here, and by nothing else;
 //! - another's lease is taken only after its row stood unchanged for its term on our own clock, over at least two
-//!   looks: one look counts for no more than half, so that a long sleep is not taken for another's silence;
+//!   looks: one look counts for no more than half, so that a long sleep is not taken for another's silence; or when the app
+//!   asks for it;
 //! - the own lease counts from when a swap was asked for, not from when it was told of: it ends here before it can
 //!   end anywhere else, as far as clocks run alike;
 //! - a row of a newer build is left alone.
@@ -52,6 +53,8 @@ pub enum Input {
     Returned,
     /// The app wants another page to lead.
     Resign,
+    /// The app wants this page to lead, whoever does: that one is not waited for, and refused from the next swap on.
+    Claim,
     /// The time that `poll_timeout` named has come.
     Timeout,
 }
@@ -83,6 +86,8 @@ pub struct Lease {
     newest: Epoch,
     rng: Rng,
     visible: bool,
+    /// It does not wait for whoever leads.
+    claims: bool,
     standing: Standing,
     held: Option<Held>,
     /// What stands in the row; `None` where that is not known.
@@ -136,6 +141,7 @@ impl Lease {
             newest,
             rng: Rng::new(seed),
             visible: true,
+            claims: false,
             standing: Standing::Candidate,
             held: None,
             seen: None,
@@ -195,6 +201,13 @@ impl Lease {
                     // The others look once a term, or when they are told.
                     let until = now.mono.after(TERM * 2 + self.jitter(TERM));
                     self.stand_back(now, Standing::AsideUntil(until));
+                }
+            }
+            Input::Claim => {
+                if self.held.is_none() && self.standing != Standing::Away {
+                    self.claims = true;
+                    self.standing = Standing::Candidate;
+                    self.look(now);
                 }
             }
             Input::Timeout => {}
@@ -260,6 +273,7 @@ impl Lease {
         let leads = self.standing == Standing::Candidate && age(at, now) < TERM;
         if self.held.is_some() || (takes && leads) {
             if takes {
+                self.claims = false;
                 self.effects.push_back(Effect::Gained(row.epoch));
             }
             self.next = Some(at.mono.after(BEAT));
@@ -291,7 +305,7 @@ impl Lease {
         let (before, patience) = match row {
             None => (None, Duration::ZERO),
             Some(Ok(row)) => {
-                let is_free = row.resigned || row.holder == me;
+                let is_free = row.resigned || row.holder == me || self.claims;
                 let patience = if is_free { Duration::ZERO } else { term(&row) };
                 (Some(row), patience)
             }
@@ -306,7 +320,7 @@ impl Lease {
             }
         };
         // Who is out of sight lets the others go first: its timers come late.
-        let patience = if self.visible { patience } else { patience + TERM };
+        let patience = if self.visible || self.claims { patience } else { patience + TERM };
         let unchanged = self.seen.as_mut().map_or(Duration::ZERO, |seen| {
             seen.unchanged += stood.min(patience / 2);
             seen.unchanged
@@ -369,6 +383,7 @@ impl Lease {
     fn stand_back(&mut self, now: Now, standing: Standing) {
         self.let_go(now, Why::Resigned);
         self.standing = standing;
+        self.claims = false;
         // What was asked for is judged when it is answered.
         if self.asked.is_none() && self.seen.is_some() {
             self.judge(now, Duration::ZERO);

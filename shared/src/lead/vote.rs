@@ -48,6 +48,8 @@ pub enum Input {
     Returned,
     /// The app wants another page to lead.
     Resign,
+    /// The app wants this page to lead, whoever does: it stands as soon as it may.
+    Claim,
     /// The time that `poll_timeout` named has come.
     Timeout,
 }
@@ -157,6 +159,15 @@ impl Vote {
                     self.say(now, Call::Gone);
                     // The others stand first.
                     self.next = Some(now.mono.after(TERM * 4));
+                }
+            }
+            Input::Claim => {
+                if !matches!(self.role, Role::Leads { .. } | Role::Away) {
+                    if now.mono < self.mute_until && self.known() > 1 {
+                        self.next = Some(self.mute_until);
+                    } else {
+                        self.stand(now);
+                    }
                 }
             }
             Input::Timeout => {}

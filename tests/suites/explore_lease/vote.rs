@@ -197,6 +197,8 @@ enum Trouble {
     /// It hears it after all else.
     Delay,
     Resign,
+    /// The app wants this page to lead, whoever does.
+    Claim,
     Leave,
     /// The page's own clock jumps ahead.
     Jump,
@@ -281,6 +283,8 @@ impl Assembly {
             trouble(Trouble::Jump);
             if page.leads.is_some() {
                 trouble(Trouble::Resign);
+            } else if page.life == Life::There {
+                trouble(Trouble::Claim);
             }
             if page.life == Life::There {
                 trouble(Trouble::Leave);
@@ -341,6 +345,7 @@ impl Assembly {
                 return self.hear(at);
             }
             Trouble::Resign => return self.tell(at, Input::Resign),
+            Trouble::Claim => return self.tell(at, Input::Claim),
             Trouble::Leave => {
                 page.life = Life::Away;
                 page.inbox.clear();

@@ -1,10 +1,10 @@
 //! Turns a compiled wasm module into the JavaScript and wasm that a browser loads.
 //!
 //! ```text
-//! bellwether-bindgen <module.wasm> <folder> <name> worker|page [--trap] [--names]
+//! bellwether-bindgen <module.wasm> <folder> <name> worker|page|lead [--trap] [--names]
 //! ```
 //!
-//! Both give an ES module `<name>.js`, which becomes part of a script, and `<name>_bg.wasm`. What neither needs
+//! Each gives an ES module `<name>.js`, which becomes part of a script, and `<name>_bg.wasm`. What neither needs
 //! is left out, see `unused`. The names of functions are left out of the wasm, a third of its size, unless `--names` asks
 //! for them to measure by. With `--trap` a panic is a trap without words, and nothing formats, see `panics`.
 //!
@@ -21,22 +21,28 @@ use std::process::ExitCode;
 
 use wasm_bindgen_cli_support::Bindgen;
 
+use crate::unused::Kind;
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let options = ["--trap", "--names"];
     let (asked, required): (Vec<&str>, Vec<&str>) =
         arguments.iter().partition(|it| options.contains(it));
-    let &[module, folder, name, kind @ ("worker" | "page")] = required.as_slice() else {
+    let &[module, folder, name, kind] = required.as_slice() else {
         eprintln!(
-            "usage: bellwether-bindgen <module.wasm> <folder> <name> worker|page \
+            "usage: bellwether-bindgen <module.wasm> <folder> <name> worker|page|lead \
              [--trap] [--names]"
         );
         return ExitCode::from(2);
     };
+    let Some(kind) = Kind::named(kind) else {
+        eprintln!("there is no kind `{kind}`, but worker, page and lead");
+        return ExitCode::from(2);
+    };
     let [trap, names] = options.map(|option| asked.contains(&option));
     let (module, folder) = (Path::new(module), Path::new(folder));
-    match convert(module, folder, name, kind == "page", trap, names) {
+    match convert(module, folder, name, kind, trap, names) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{}: {}", module.display(), told(&*error));
@@ -49,7 +55,7 @@ fn convert(
     module: &Path,
     folder: &Path,
     name: &str,
-    is_page: bool,
+    kind: Kind,
     trap: bool,
     names: bool,
 ) -> Result<(), Box<dyn Error>> {
@@ -62,7 +68,7 @@ fn convert(
         .remove_producers_section(true);
     bindgen.web(true)?;
     let mut output = bindgen.generate_output()?;
-    if !is_page {
+    if kind == Kind::Worker {
         output.wasm_mut().exports.remove(unused::WORKER_FREE)?;
     }
     if trap {
@@ -84,7 +90,7 @@ fn convert(
     output.emit(folder)?;
     let path = folder.join(format!("{name}.js"));
     let text = with_renamed(&std::fs::read_to_string(&path)?, &renamed);
-    std::fs::write(&path, unused::script(&text, is_page)?)?;
+    std::fs::write(&path, unused::script(&text, kind)?)?;
     Ok(())
 }
 

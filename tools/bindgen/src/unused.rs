@@ -1,13 +1,36 @@
 //! Leaves out of the glue what the package never calls: other ways of starting the wasm (a page waits for it, the
-//! worker does not), letting go of the worker, which lives as long as its realm, and of a client or an asker for a lock by hand, and what
+//! worker does not), letting go of the worker, which lives as long as its realm, and of a client by hand, and what
 //! browsers without wasm of our kind would need.
 //!
 //! The glue is text that wasm-bindgen has written, and these are passages of it: if another version writes them
 //! otherwise, making the glue fails, and this file has to follow.
 
+/// What is made of a module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Worker,
+    Page,
+    Lead,
+}
+
+impl Kind {
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        match name {
+            "worker" => Some(Self::Worker),
+            "page" => Some(Self::Page),
+            "lead" => Some(Self::Lead),
+            _ => None,
+        }
+    }
+}
+
 /// The script without it.
-pub(crate) fn script(text: &str, is_page: bool) -> Result<String, String> {
-    let (passages, alone) = if is_page { (PAGE, START) } else { (WORKER, "export { initSync }") };
+pub(crate) fn script(text: &str, kind: Kind) -> Result<String, String> {
+    let (passages, alone) = match kind {
+        Kind::Worker => (WORKER, "export { initSync }"),
+        Kind::Page => (PAGE, START),
+        Kind::Lead => (LEAD, START),
+    };
     let mut text = text.to_owned();
     for (first, next) in BOTH.iter().chain(passages) {
         text = without(&text, first, next)?;
@@ -34,13 +57,12 @@ const BOTH: &[Passage] = &[
 const PAGE: &[Passage] = &[
     ("async function __wbg_load(module, imports) {", EXPORTS),
     ("    __destroy_into_raw() {", "    /**\n"),
-    ("if (Symbol.dispose) Client", "/**\n"),
-    ("    __destroy_into_raw() {", "    /**\n"),
-    ("if (Symbol.dispose) Mutex", "function __wbg_get_imports"),
-    REGISTRY,
+    ("if (Symbol.dispose) Client", "function __wbg_get_imports"),
     REGISTRY,
     REGISTRY,
 ];
+
+const LEAD: &[Passage] = &[("async function __wbg_load(module, imports) {", EXPORTS)];
 
 /// How a page starts its wasm.
 const START: &str = include_str!("start.js");
@@ -82,11 +104,13 @@ mod tests {
 
     #[test]
     fn what_is_not_called_is_left_out() {
-        for (passages, is_page, alone) in
-            [(PAGE, true, START), (WORKER, false, "export { initSync }")]
-        {
+        for (passages, kind, alone) in [
+            (PAGE, Kind::Page, START),
+            (LEAD, Kind::Lead, START),
+            (WORKER, Kind::Worker, "export { initSync }"),
+        ] {
             let text = [&glue(passages), EXPORTS].concat();
-            let script = script(&text, is_page).expect("all passages are there");
+            let script = script(&text, kind).expect("all passages are there");
             assert!(script.ends_with(alone) && !script.contains("unused"), "{script}");
             assert!(script.contains("let WASM_VECTOR_LEN"), "{script}");
         }
@@ -94,8 +118,8 @@ mod tests {
 
     #[test]
     fn other_glue_is_an_error() {
-        assert!(script(EXPORTS, true).is_err());
-        assert!(script(&glue(WORKER), true).is_err());
-        assert!(script(&glue(PAGE), false).is_err());
+        assert!(script(EXPORTS, Kind::Page).is_err());
+        assert!(script(&glue(WORKER), Kind::Page).is_err());
+        assert!(script(&glue(PAGE), Kind::Worker).is_err());
     }
 }

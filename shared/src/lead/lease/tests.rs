@@ -328,3 +328,19 @@ fn answers_to_what_was_not_asked_change_nothing() {
         assert_eq!(stage.lease.epoch(), Some(Epoch(1)));
     }
 }
+
+#[test]
+fn whoever_claims_the_role_waits_for_nobody_and_takes_a_later_epoch() {
+    let mut stage = Stage::new(Some(to_cbor(&held_by(BEN, 7))));
+    assert_eq!(stage.timeout(), ["read"]);
+    stage.told(Input::Claim);
+    assert_eq!(stage.perform(), ["read", "swap 8", "gained 8"]);
+
+    stage.row = Some(to_cbor(&held_by(BEN, 9)));
+    assert_eq!(stage.wait(), ["swap 8", "lost Replaced"]);
+    assert_eq!(stage.wait(), ["read"], "it claims once");
+
+    stage.told(Input::Leaving);
+    stage.told(Input::Claim);
+    assert_eq!(stage.perform(), [""; 0], "nobody leads who is not there");
+}

@@ -275,3 +275,18 @@ fn no_more_pages_are_known_than_the_bound() {
     }
     assert_eq!(stage.vote.known(), limits::VOTERS_MAX);
 }
+
+#[test]
+fn whoever_claims_the_role_stands_as_soon_as_it_may_vote() {
+    let mut stage = Stage::among(&[BEN, CAM]);
+    stage.hear(BEN, 4, Call::Leads);
+    assert_eq!(stage.told(Input::Claim), ["5 Stands"]);
+
+    let mut stage = Stage::new();
+    stage.hear(BEN, 4, Call::Leads);
+    assert_eq!(stage.told(Input::Claim), [""; 0], "it may have voted before it was reloaded");
+    assert_eq!(stage.vote.poll_timeout(), Some(stage.vote.mute_until));
+
+    let mut stage = Stage::leading(&[BEN]);
+    assert_eq!(stage.told(Input::Claim), [""; 0], "it leads");
+}
