@@ -1,5 +1,8 @@
 // Which page has a role that only one can have. Types only.
 
+/** What a page does with a role: until `held` fires, under an epoch that is higher each time. */
+export type Serve = (held: AbortSignal, epoch: number) => Promise<unknown>;
+
 /** A way to choose one of the pages for a role. */
 export interface Election {
   /**
@@ -7,15 +10,9 @@ export interface Election {
    * then the role is lost, or is about to be another's. Once what `serve` has returned is settled the role is let go of, and the
    * page stands again. `epoch` is higher with each election.
    */
-  stand(
-    signal: AbortSignal,
-    serve: (held: AbortSignal, epoch: number) => Promise<unknown>,
-  ): Promise<void>;
-  /**
-   * Takes the role for this page, whoever has it, and runs `serve` likewise: whoever had it is powerless by then.
-   */
-  take(
-    signal: AbortSignal,
-    serve: (held: AbortSignal, epoch: number) => Promise<unknown>,
-  ): Promise<void>;
+  stand(signal: AbortSignal, serve: Serve): Promise<void>;
+  /** The same, but first it takes the role, whoever has it: what that one does under its epoch is refused by then. */
+  take(signal: AbortSignal, serve: Serve): Promise<void>;
+  /** There is reason to look: another page says that it has let go; or who led under this epoch, that it is gone. */
+  hint?(gone?: number): void;
 }

@@ -4,18 +4,22 @@
 // - the wasm is loaded only by a page whose turn it is to host, and once; a failed loading is forgotten;
 // - a page that has lost its turn while it loaded does not take the role.
 //
-// A module of its own, loaded where there is no worker. Not here: which page hosts, and how the others reach it (`seat.ts`).
+// A module of its own, loaded where there is no worker. Not here: which page hosts, by which way (`ladder.ts`), and how the others reach it (`seat.ts`).
 
 import { Embedded, initSync } from "./bellwether_sw.js";
 import type { Inside } from "./inside.js";
+import { climb } from "./ladder.js";
 import { takeSeat } from "./seat.js";
+import type { Start } from "./seat.js";
 
 let loading: Promise<void> | undefined;
 
 /** Lets this page take part in hosting the channel's coordinator, until it is closed. */
-export function host(inside: Inside): void {
+export async function host(inside: Inside): Promise<void> {
   const { build, channel } = inside.asked.raw;
-  takeSeat(inside, async (heard, bus, held) => {
+  const way = await climb(inside);
+  if (!way || inside.over.aborted) return;
+  const start: Start = async (heard, bus, held) => {
     loading ??= load().catch((cause: unknown) => {
       loading = undefined;
       throw cause;
@@ -23,7 +27,8 @@ export function host(inside: Inside): void {
     await loading;
     held.throwIfAborted();
     return Embedded.start(channel, build, heard, bus);
-  });
+  };
+  takeSeat(inside, start, way);
 }
 
 async function load(): Promise<void> {

@@ -1,6 +1,7 @@
 // What the parts of the package that are loaded later are given of the page. Types only.
 
 import type { appFault, named, settled } from "./errors.js";
+import type { Way } from "./ladder.js";
 import type { Asked, refuseUnknown, text, unfit } from "./options.js";
 import type { PageOutbox, checked, decode, encode } from "./outbox.js";
 import type { Bellwether, BellwetherEventMap } from "./types.js";
@@ -20,6 +21,8 @@ export interface Inside {
   leads(): boolean;
   /** Calls `look` with each word of the coordinator, after which there may be something new on disk. */
   watch(look: () => void): void;
+  /** The pages host the coordinator themselves, and this is how one of them is chosen; shown by the status. */
+  climbed(way: Pick<Way, "rung" | "reasons">): void;
   /** Fires an event of the page. */
   fire<K extends keyof BellwetherEventMap>(type: K, detail: BellwetherEventMap[K]["detail"]): void;
   /** Tells the app of a fault that no call waits for. */

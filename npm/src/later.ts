@@ -22,7 +22,6 @@ export { delivered } from "./outcomes.js";
 /** There is no worker: the pages host the coordinator themselves. */
 export function goOnWithoutWorker(inside: Inside): void {
   prepareFarewell(inside);
-  if (!("locks" in navigator)) return;
   void join(inside);
 }
 
@@ -31,7 +30,7 @@ async function join(inside: Inside): Promise<void> {
   const { kit, over, report } = inside;
   for (let failures = 0; !over.aborted; failures += 1) {
     try {
-      return (await import("./host.js")).host(inside);
+      return await (await import("./host.js")).host(inside);
     } catch (cause) {
       const message = `host.js could not be loaded (${cause}), and is tried again; check that it lies beside index.js`;
       if (failures === 0) report(kit.appFault("module-unavailable", message, { cause }));

@@ -1,13 +1,12 @@
 // Named locks between pages: the browser's own, else Lamport's fast mutex over `localStorage`.
 //
 // What always holds: `fn` runs once or not at all; what it throws goes through, and letting go throws nothing; a lock that
-// is found lost while `fn` runs is told by "error". Not here: when to look again, and whose mark counts; that is decided in
-// the wasm (`shared/src/lock`).
+// is found lost while `fn` runs is told by "error". Not here: the turns that are taken over `localStorage` (`mutex.ts`).
 
 import type { BellwetherError } from "./errors.js";
 import type { Inside } from "./inside.js";
+import { machines } from "./machines.js";
 import type { Bellwether, LockMetrics, LockOptions } from "./types.js";
-import type { Mutex } from "./wasm.js";
 
 /** See {@link Bellwether.withLock}. */
 export async function withLock<T>(
@@ -144,128 +143,20 @@ function byBrowser(call: Call): Promise<Release> {
   });
 }
 
-/** Does with two items of `localStorage` what the machine says. */
-function byMutex(call: Call): Promise<Release> {
-  return new Promise((resolve, reject) => new Asker(call, resolve, reject).go());
-}
-
-class Asker {
-  readonly #call: Call;
-  readonly #mutex: Mutex;
-  readonly #resolve: (release: Release) => void;
-  readonly #reject: (cause: unknown) => void;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #last: number | undefined;
-  #isContended = false;
-  #isHeld = false;
-  #isOver = false;
-
-  constructor(call: Call, resolve: (release: Release) => void, reject: (cause: unknown) => void) {
-    const { ending, inside, key, limits } = call;
-    this.#call = call;
-    this.#resolve = resolve;
-    this.#reject = reject;
-    this.#mutex = waiting.get(key) ?? inside.client.mutex(Math.random());
-    waiting.delete(key);
-    const { timeout, lockCheckInterval, maxRetries } = limits;
-    this.#mutex.begin(performance.now(), timeout, lockCheckInterval, maxRetries);
-    ending.signal.addEventListener("abort", () => {
-      if (this.#isHeld) return;
-      // What is under way at the door comes to its end without the caller.
-      this.#mutex.leave();
-      reject(ending.signal.reason);
-    });
-  }
-
-  go(seen = 0): void {
-    clearTimeout(this.#timer);
-    try {
-      let next: number | undefined = seen;
-      while (next !== undefined) next = this.#step(next);
-    } catch (cause) {
-      // The storage has refused, and with it whatever stood there.
-      if (this.#isHeld) lost(this.#call);
-      this.#end();
-      this.#reject(cause);
-    }
-  }
-
-  /** Gives what was read, or nothing if the next step has its time. */
-  #step(seen: number): number | undefined {
-    const { counts, ending, key } = this.#call;
-    const told = this.#mutex.next(performance.now(), seen);
-    const about = Math.floor(told / 16);
-    const last = this.#last;
-    this.#last = told % 16;
-    switch (this.#last as Told) {
-      case Told.ReadX:
-        return read(`${key}:x`);
-      case Told.ReadY:
-        return read(`${key}:y`);
-      case Told.WriteX:
-        localStorage.setItem(`${key}:x`, `${about}`);
-        return 0;
-      case Told.WriteY:
-        localStorage.setItem(`${key}:y`, `${about}`);
-        return 0;
-      case Told.EraseY:
-        localStorage.removeItem(`${key}:y`);
-        return 0;
-      case Told.Pause:
-        // The pause after the first mark is everybody's.
-        if (!this.#isHeld && !this.#isContended && last !== Told.WriteY) {
-          this.#isContended = true;
-          counts.contended += 1;
-        }
-        this.#timer = setTimeout(() => this.go(), about);
-        return undefined;
-      case Told.Held:
-        if (ending.signal.aborted) return 0;
-        this.#isHeld = true;
-        globalThis.addEventListener?.("pagehide", this.#onHide);
-        this.#resolve(this.#letGo);
-        return 0;
-      case Told.GaveUp:
-        this.#end();
-        // What it has seen serves the next call.
-        if (waiting.size >= WAITING_MAX) waiting.clear();
-        waiting.set(key, this.#mutex);
-        this.#reject(TIMED_OUT);
-        return undefined;
-      case Told.Lost:
-        this.#end();
-        lost(this.#call);
-        return undefined;
-      case Told.Released:
-        this.#end();
-        return undefined;
-    }
-  }
-
-  readonly #letGo = () => {
-    if (this.#isOver) return;
-    this.#isHeld = false;
-    this.#mutex.leave();
-    this.go();
-  };
-
-  // What goes on in a page that comes back goes on without the lock.
-  readonly #onHide = ({ persisted }: PageTransitionEvent) => {
-    this.#letGo();
-    if (persisted) lost(this.#call);
-  };
-
-  #end(): void {
-    this.#isOver = true;
-    this.#isHeld = false;
-    globalThis.removeEventListener?.("pagehide", this.#onHide);
-  }
-}
-
-// What is no mark stands for one that expires like any other.
-function read(item: string): number {
-  const text = localStorage.getItem(item);
-  return text === null ? 0 : Number(text) || 1;
+/** Where the browser has no locks; gives nothing if it was given up. */
+async function byMutex(call: Call): Promise<Release> {
+  const { counts, ending, key, limits } = call;
+  const { byMutex } = await machines(call.inside);
+  ending.signal.throwIfAborted();
+  const release = await byMutex({
+    key,
+    limits,
+    signal: ending.signal,
+    onContended: () => (counts.contended += 1),
+    onLost: () => lost(call),
+  });
+  if (!release) throw TIMED_OUT;
+  return release;
 }
 
 function lost({ counts, inside, name }: Call): void {
@@ -283,26 +174,9 @@ function countsOf(page: Bellwether): Counts {
   return counts;
 }
 
-/** What the machine tells; `next` in the wasm's `api.rs` has the same numbers. */
-const enum Told {
-  ReadX,
-  ReadY,
-  WriteX,
-  WriteY,
-  EraseY,
-  Pause,
-  Held,
-  GaveUp,
-  Lost,
-  Released,
-}
-
 const pages = new WeakMap<Bellwether, Counts>();
 /** Keys of locks that this page holds. */
 const held = new Set<string>();
-/** Of locks that were not to be had, what this page has seen of them. */
-const waiting = new Map<string, Mutex>();
-const WAITING_MAX = 100;
 const TIMEOUT_MS = 5_000;
 const TIMED_OUT = Symbol();
 const NESTED = "this page itself holds it: a call inside another of the same name waits for itself";

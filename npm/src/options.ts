@@ -10,6 +10,7 @@ import type {
   ConnectOptions,
   EncryptHooks,
   EnqueueOptions,
+  HostKind,
   Identity,
   OutboxOptions,
   StateOptions,
@@ -37,6 +38,7 @@ export function readOptions(options: ConnectOptions, build: string): Asked {
   refuseUnknown(outbox, OUTBOX_OPTIONS);
   const channel = text("channel", options.channel) ?? "default";
   const worker = options.worker === false ? undefined : url("worker", options.worker);
+  const hosts = readHosts(options.hosts);
   const token = tokenSource(options.token);
   const debug = readDebug(options.debug);
   const raw: RawOptions = {
@@ -46,7 +48,8 @@ export function readOptions(options: ConnectOptions, build: string): Asked {
     server: url("server", options.server ?? undefined, /^https?:/) ?? "",
     build,
     worker,
-    workerOff: options.worker === false,
+    workerOff: options.worker === false || hosts?.includes("service-worker") === false,
+    hosts,
     scope: url("scope", options.scope),
     relaxed: oneOf("durability", outbox.durability, ["strict", "relaxed"]) === "relaxed",
     dropOldest: oneOf("deadLetterOverflow", outbox.deadLetterOverflow, OVERFLOWS) === OVERFLOWS[1],
@@ -75,6 +78,16 @@ export function readOptions(options: ConnectOptions, build: string): Asked {
     encrypt,
     migrate,
   };
+}
+
+function readHosts(hosts: unknown): string | undefined {
+  if (hosts === undefined) return undefined;
+  const isListed = (it: unknown) => Array.isArray(hosts) && hosts.includes(it);
+  const known = HOSTS.filter(isListed);
+  if (!Array.isArray(hosts) || known.length === 0 || known.length !== new Set(hosts).size) {
+    throw unfit("hosts", hosts, `an array with some of ${HOSTS.join(", ")}`);
+  }
+  return known.join();
 }
 
 function readState(state: StateOptions): StateOptions {
@@ -265,6 +278,15 @@ const STATE_OPTIONS: readonly (keyof StateOptions)[] = [
 ];
 const STRATEGIES = ["last-write-wins", "merge", "first-write-wins", "custom"] as const;
 
+const HOSTS: readonly HostKind[] = [
+  "service-worker",
+  "web-locks",
+  "indexeddb-lease",
+  "storage-mutex",
+  "broadcast-vote",
+  "solo",
+];
+
 const OVERFLOWS = ["block", "drop-oldest"] as const;
 const DELIVERS = ["protocol", "requests"] as const;
 
@@ -272,6 +294,7 @@ const OPTIONS: readonly (keyof ConnectOptions)[] = [
   "channel",
   "worker",
   "scope",
+  "hosts",
   "server",
   "session",
   "user",

@@ -6,6 +6,7 @@
 import type { EventLog, LoggedEvent, SubscribeOptions } from "./event-log.js";
 import { appFault, named, naming, settled } from "./errors.js";
 import type { Inside, Kit } from "./inside.js";
+import type { Way } from "./ladder.js";
 import { later } from "./load.js";
 import { checkIdentity, refuseUnknown, text, unfit } from "./options.js";
 import type { Asked } from "./options.js";
@@ -37,7 +38,9 @@ export class Page extends EventTarget implements Bellwether {
   readonly #over = new AbortController();
   #raw = STARTING;
   #storage: Status["storage"] = "best-effort";
-  #status = toStatus(STARTING, "best-effort");
+  /** How pages choose one of them to host. */
+  #way: Pick<Way, "rung" | "reasons"> | undefined;
+  #status = toStatus(STARTING, "best-effort", undefined);
   #seen = "";
   #hasAskedToStay = false;
   #isAlone = false;
@@ -230,10 +233,10 @@ export class Page extends EventTarget implements Bellwether {
   #onStatus(raw: RawStatus): void {
     this.#raw = raw;
     this.#looks.forEach((look) => look());
-    const seen = this.#storage + JSON.stringify({ ...raw, leads: undefined });
+    const seen = this.#storage + this.#way?.rung + JSON.stringify({ ...raw, leads: undefined });
     if (seen === this.#seen) return;
     this.#seen = seen;
-    this.#status = toStatus(raw, this.#storage);
+    this.#status = toStatus(raw, this.#storage, this.#way);
     this.#fire("status", this.#status);
     // There is no worker to leave anything to.
     if (raw.host === "starting" && raw.reason !== "" && !this.#isAlone) {
@@ -284,6 +287,10 @@ export class Page extends EventTarget implements Bellwether {
       token: (user, session) => this.#token(user, session),
       leads: () => this.#raw.leads,
       watch: (look) => void this.#looks.add(look),
+      climbed: (way) => {
+        this.#way = way;
+        this.#onStatus(this.#raw);
+      },
       report: this.#report,
       fire: (type, detail) => this.#fire(type, detail),
       stored: this.#onStored,
@@ -329,9 +336,15 @@ export class Page extends EventTarget implements Bellwether {
   }
 }
 
-function toStatus({ reason, leads: _, ...facts }: RawStatus, storage: Status["storage"]): Status {
-  const reasons = Object.freeze(reason === "" ? [] : reason.split("\n"));
-  return Object.freeze({ ...facts, reasons, storage });
+// The wasm knows a page that hosts, and not how it was chosen.
+function toStatus(
+  { reason, leads: _, host, ...facts }: RawStatus,
+  storage: Status["storage"],
+  way: Pick<Way, "rung" | "reasons"> | undefined,
+): Status {
+  const why = reason === "" ? [] : reason.split("\n");
+  const reasons = Object.freeze(way && host !== "service-worker" ? [...why, ...way.reasons] : why);
+  return Object.freeze({ host: (host === "web-locks" && way?.rung) || host, ...facts, reasons, storage });
 }
 
 /** Whether a page that had no worker has left something; `later.ts` knows more of it. */

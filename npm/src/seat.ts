@@ -1,22 +1,27 @@
 // The coordinator inside a page, where no worker can be had (HOST-4): which page hosts it, and how the others reach that one.
 //
 // ```text
-// no worker ─▶ waits for the lock ───────────────────────────▶ holds it ─▶ hosts ─▶ says so on the bus ─▶ pages say hello
+// no worker ─▶ stands for the role ───────────────────────────▶ has it ─▶ hosts ─▶ says so on the bus ─▶ pages say hello
 //                │ meanwhile another page may host: its word is heard on the bus      │
 //                ◀──────────────── left, closed, or another has taken over ───────────┘
 // ```
 //
 // What always holds:
 // - who hosts is chosen here, and nothing is safe because of it: that is the epoch's, on disk;
-// - a coordinator here ends with the lock that it was started under, whatever else happens;
+// - a coordinator here ends with the lock or the election that it was started under, whatever else happens;
 // - a page hosts only if it knows no worker that works, and yields only to one that has answered it itself;
 // - a page that has lost the role, or has given it away, does not take it again for a minute;
 // - it lets go of lock and bus when it is left, so that it may be brought back;
-// - waiting for the lock is the usual state of a page, costs nothing, and is never given up for being long.
+// - waiting is the usual state of a page, costs nothing where there are locks, and is never given up for being long.
 //
-// Not here: the coordinator and how it is loaded (`host.ts`), what is said, and when somebody is given up for silent.
+// Not here: the coordinator and how it is loaded (`host.ts`), by which way pages are elected (`ladder.ts`), what is said, and
+// when somebody is given up for silent.
 
+import type { Election, Serve } from "./election.js";
 import type { Inside } from "./inside.js";
+import type { Way } from "./ladder.js";
+import { openLine } from "./line.js";
+import type { Line } from "./line.js";
 import type { Fault } from "./wasm.js";
 
 /** How a page that hosts reaches the pages, itself among them. */
@@ -42,11 +47,18 @@ interface Parcel {
   readonly from: string;
   readonly m?: Uint8Array;
   readonly word?: Word;
+  /** With "bye": the epoch under which it was elected, if it was. */
+  readonly epoch?: number | undefined;
 }
 
 type Word =
   /** Whoever hosts is to say so. */
   | "who"
+  /** Whoever is there is to say so. */
+  | "roll"
+  | "present"
+  /** This page is left, frozen or closed. */
+  | "bye"
   /** This page hosts. */
   | "here"
   /** It does no more: who knows a worker that works goes there. */
@@ -63,7 +75,7 @@ type Word =
 export type Start = (heard: number, bus: Bus, held: AbortSignal) => Promise<Embedded>;
 
 /** Lets this page take part in hosting the channel's coordinator, which it is to `start`, until it is closed. */
-export function takeSeat(inside: Inside, start: Start): void {
+export function takeSeat(inside: Inside, start: Start, { election }: Way): void {
   const { asked, client, over, page, report } = inside;
   const { channel } = asked.raw;
   const me = page.id;
@@ -74,7 +86,11 @@ export function takeSeat(inside: Inside, start: Start): void {
   let part: AbortController | undefined;
   /** The part before, which may keep the lock a little longer. */
   let lingering: AbortController | undefined;
-  let bus: BroadcastChannel | undefined;
+  let bus: Line | undefined;
+  /** The epoch under which it is elected. */
+  let elected: number | undefined;
+  /** Where there are no locks to tell: the pages that were heard, and when. */
+  const heard = new Map<string, number>();
   /** The coordinator here. */
   let hosted: Embedded | undefined;
   /** The page that has said that it hosts. */
@@ -90,7 +106,7 @@ export function takeSeat(inside: Inside, start: Start): void {
   let failures = 0;
   let onEcho: (() => void) | undefined;
 
-  const say = (parcel: Omit<Parcel, "from">) => bus?.postMessage({ ...parcel, from: me });
+  const say = (parcel: Omit<Parcel, "from">) => bus?.post({ ...parcel, from: me });
 
   /** To whoever hosts, which may be this page. */
   const post = (message: Uint8Array) => {
@@ -107,13 +123,9 @@ export function takeSeat(inside: Inside, start: Start): void {
   const enter = () => {
     if (part || over.aborted) return;
     const { signal } = (part = new AbortController());
-    try {
-      bus = new BroadcastChannel(lock);
-      bus.onmessage = ({ data }: MessageEvent<unknown>) => isParcel(data) && receive(data);
-    } catch {
-      // Where there is no such thing each page is alone with what it hosts.
-    }
-    void hold(presence + me, signal, aborted);
+    // Where there is no such thing each page is alone with what it hosts.
+    bus = openLine(lock, (data) => isParcel(data) && receive(data));
+    if (!election) void hold(presence + me, signal, aborted);
     void compete(signal);
     say({ to: HOST, word: "who" });
   };
@@ -122,6 +134,7 @@ export function takeSeat(inside: Inside, start: Start): void {
   const leave = (graceMs = 0) => {
     const [ending, leaving] = [part, hosted];
     [part, hosted, hosting, hear] = [undefined, undefined, undefined, undefined];
+    if (election) say({ to: "", word: "bye", epoch: elected });
     bus?.close();
     bus = undefined;
     if (ending && graceMs > 0) {
@@ -147,8 +160,23 @@ export function takeSeat(inside: Inside, start: Start): void {
   const compete = async (signal: AbortSignal) => {
     while (!signal.aborted) {
       await pause(rests - performance.now(), signal);
-      if (!signal.aborted) await hold(lock, signal, serveRested);
+      if (signal.aborted) break;
+      if (election) await stand(election, signal);
+      else await hold(lock, signal, serveRested);
     }
+  };
+
+  /** Stands until it is elected and has something to rest from. */
+  const stand = async (election: Election, signal: AbortSignal) => {
+    const turn = following(signal);
+    const serveOnce: Serve = async (held, epoch) => {
+      elected = epoch;
+      await serve(held);
+      elected = undefined;
+      if (rests > performance.now()) turn.end();
+    };
+    await election.stand(turn.signal, serveOnce);
+    turn.end();
   };
 
   /** While this page waited for its turn it may have taken the role from one that hung, and lost it. */
@@ -163,9 +191,7 @@ export function takeSeat(inside: Inside, start: Start): void {
     act: (held: AbortSignal) => Promise<unknown>,
     steal = false,
   ) => {
-    const holding = new AbortController();
-    const lose = () => holding.abort();
-    signal.addEventListener("abort", lose);
+    const holding = following(signal);
     try {
       await navigator.locks.request(name, steal ? { steal } : { signal }, () => act(holding.signal));
     } catch (cause) {
@@ -174,8 +200,7 @@ export function takeSeat(inside: Inside, start: Start): void {
       if (!(cause instanceof DOMException && cause.name === "AbortError")) report(fault(cause));
       rest(TAKE_MS_MIN);
     } finally {
-      lose();
-      signal.removeEventListener("abort", lose);
+      holding.end();
     }
   };
 
@@ -183,12 +208,17 @@ export function takeSeat(inside: Inside, start: Start): void {
     rests = Math.max(rests, performance.now() + ms);
   };
 
-  /** It is this page's turn, until the lock is held no more. */
+  /** It is this page's turn, until the role is had no more. */
   const serve = async (held: AbortSignal) => {
+    while (!held.aborted && (await serveOne(held)));
+  };
+
+  /** With one coordinator; whether there is to be another. */
+  const serveOne = async (held: AbortSignal): Promise<boolean> => {
     // One that works by now goes first.
     if (worker && (await speaks(worker, channel))) {
       if (!held.aborted) goToWorker();
-      return;
+      return false;
     }
     let started: Embedded | undefined;
     let again: ReturnType<typeof setInterval> | undefined;
@@ -196,7 +226,7 @@ export function takeSeat(inside: Inside, start: Start): void {
       let over!: (anew: boolean) => void;
       const ended = new Promise<boolean>((resolve) => (over = resolve));
       started = await take(held, { post: deliver, list, over });
-      if (!started) return;
+      if (!started) return false;
       failures = 0;
       hosted = started;
       say({ to: "", word: "here" });
@@ -208,11 +238,13 @@ export function takeSeat(inside: Inside, start: Start): void {
         say({ to: "", word: "gone" });
         lookForWorker();
       }
+      return anew === true;
     } catch (cause) {
       // The next page may have more luck.
       failures += 1;
       rest(Math.min(AGAIN_MS * 2 ** failures, TAKE_MS_MIN));
       if (failures === 1) report(fault(cause));
+      return false;
     } finally {
       clearInterval(again);
       if (started && hosted === started) hosted = undefined;
@@ -237,12 +269,29 @@ export function takeSeat(inside: Inside, start: Start): void {
   };
 
   const list = async () => {
+    if (election) return roll();
     const { held = [] } = await navigator.locks.query();
     const here = held.map(({ name = "" }) => name).filter((name) => name.startsWith(presence));
     return here.map((name) => name.slice(presence.length));
   };
 
-  const receive = ({ to, from, m, word }: Parcel) => {
+  // Whoever does not answer may only be busy; who was heard lately is there all the same.
+  const roll = async () => {
+    const since = performance.now() - HEARD_MS_MAX;
+    say({ to: "", word: "roll" });
+    if (bus) await pause(ROLL_MS, over);
+    const gone = [...heard].filter(([, at]) => at < since);
+    gone.forEach(([page]) => heard.delete(page));
+    return [me, ...heard.keys()];
+  };
+
+  const receive = ({ to, from, m, word, epoch }: Parcel) => {
+    if (word === "bye") {
+      heard.delete(from);
+      election?.hint?.(epoch);
+      return;
+    }
+    heard.set(from, performance.now());
     if (to === HOST) {
       if (!hosted) return;
       if (m) hosted.onMessage(from, m);
@@ -252,8 +301,10 @@ export function takeSeat(inside: Inside, start: Start): void {
       if (m) hear?.(m);
       else if (word === "here") follow(from);
       else if (word === "echo") onEcho?.();
+      else if (word === "roll") say({ to: from, word: "present" });
       else if (word === "gone") {
         hosting = undefined;
+        election?.hint?.();
         lookForWorker();
       }
     }
@@ -290,7 +341,8 @@ export function takeSeat(inside: Inside, start: Start): void {
   /** Takes the lock from a page that does not answer, if it is not this page whom nothing reaches. */
   const accuse = async () => {
     const signal = part?.signal;
-    if (!signal || !bus || hosted || performance.now() < Math.max(rests, spares)) return;
+    // An election is lost by who hangs.
+    if (election || !signal || !bus || hosted || performance.now() < Math.max(rests, spares)) return;
     if (!(await echoes())) return;
     spares = performance.now() + TAKE_MS_MIN;
     if (!signal.aborted) await hold(lock, signal, serve, true);
@@ -305,9 +357,9 @@ export function takeSeat(inside: Inside, start: Start): void {
       };
       const timer = setTimeout(settle, ECHO_MS_MAX, false);
       onEcho = () => settle(true);
-      const other = new BroadcastChannel(lock);
-      other.postMessage({ to: me, from: me, word: "echo" });
-      other.close();
+      const other = openLine(lock, () => {});
+      other?.post({ to: me, from: me, word: "echo" });
+      other?.close();
     });
 
   const listen = (target: EventTarget, type: string, heard: (event: Event) => void) =>
@@ -338,8 +390,9 @@ function fault(cause: unknown): Fault {
 
 /** What is on the bus is not believed to be ours. */
 function isParcel(data: unknown): data is Parcel {
-  const { to, from, m, word } = (data ?? {}) as Partial<Record<keyof Parcel, unknown>>;
+  const { to, from, m, word, epoch } = (data ?? {}) as Partial<Record<keyof Parcel, unknown>>;
   if (typeof to !== "string" || typeof from !== "string") return false;
+  if (epoch !== undefined && typeof epoch !== "number") return false;
   return m === undefined ? typeof word === "string" : m instanceof Uint8Array && m.length <= BUS_BYTES_MAX;
 }
 
@@ -369,6 +422,18 @@ function aborted(signal: AbortSignal): Promise<undefined> {
   });
 }
 
+/** A signal that fires with another, or when it is ended. */
+function following(other: AbortSignal): { signal: AbortSignal; end(): void } {
+  const controller = new AbortController();
+  const end = () => {
+    controller.abort();
+    other.removeEventListener("abort", end);
+  };
+  if (other.aborted) end();
+  else other.addEventListener("abort", end);
+  return { signal: controller.signal, end };
+}
+
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (ms <= 0 || signal.aborted) return resolve();
@@ -392,5 +457,7 @@ const GRACE_MS = 1_000;
 const RESIGN_MS_MAX = 3_000;
 const PROBE_MS_MAX = 3_000;
 const ECHO_MS_MAX = 1_000;
+const ROLL_MS = 250;
+const HEARD_MS_MAX = 5_000;
 /** `BUS_BYTES_MAX` of the core's limits. */
 const BUS_BYTES_MAX = 4 * 1024 * 1024;

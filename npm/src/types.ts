@@ -61,6 +61,11 @@ export interface ConnectOptions {
    * all, else the text.
    */
   debug?: boolean | string | undefined;
+  /**
+   * Where the coordinator may run: some of {@link HostKind}. The best of them that works is taken, in the order of the list
+   * there, whatever the order here. Default: all.
+   */
+  hosts?: readonly HostKind[] | undefined;
 }
 
 /**

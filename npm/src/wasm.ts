@@ -24,6 +24,8 @@ export interface RawOptions {
   build: string;
   worker: string | undefined;
   workerOff: boolean;
+  /** The rungs that are allowed, between commas; `undefined` for all. Not the wasm's affair, but two calls have to agree. */
+  hosts: string | undefined;
   scope: string | undefined;
   relaxed: boolean;
   dropOldest: boolean;
@@ -142,21 +144,9 @@ export interface Client {
   ): (message: Uint8Array) => void;
   /** A worker hosts it again; or one is looked for. */
   back(worker: ServiceWorker | undefined): void;
-  /** One asker for a lock, where the browser has no locks of its own; `seed` is any random number. */
-  mutex(seed: number): Mutex;
   /** With a sink if there are tokens to be had. */
   identify(user: string, session: string, sink: Sink | undefined): void;
   close(closed: Settle<undefined>): void;
-}
-
-/** One asker for a lock, over two registers that all askers share. Times are milliseconds of `performance.now()`. */
-export interface Mutex {
-  /** Begins to ask; `timeout` may be `Infinity`. What was seen in an asking before counts. */
-  begin(now: number, timeout: number, interval: number, retries: number): void;
-  /** Is told what was read, and gives the next step, as `Told` in `lock.ts`, and 16 times what it is about. */
-  next(now: number, seen: number): number;
-  /** Ends the asking or the holding; then `next` tells what is left to do. */
-  leave(): void;
 }
 
 /** What a coordinator can be asked for. */

@@ -6,7 +6,7 @@ use bellwether_shared::base::Epoch;
 use bellwether_shared::lead::lease::{self, Effect, Input};
 use wasm_bindgen::prelude::*;
 
-use crate::{bytes, effect, lost, now, page};
+use crate::{bytes, effect, now, page};
 
 /// See `bellwether_shared::lead::lease`.
 #[wasm_bindgen]
@@ -24,7 +24,7 @@ impl Lease {
         Self(RefCell::new(lease))
     }
 
-    /// Takes in one fact, with the row that it is about. `Fact` in `lease-election.ts` has the same numbers.
+    /// Takes in one fact, with the row that it is about. `Fact` in `campaign.ts` has the same numbers.
     pub fn handle(&self, mono: f64, wall: f64, fact: u32, row: Option<Vec<u8>>) {
         let input = match fact {
             0 => Input::Read(row),
@@ -37,13 +37,19 @@ impl Lease {
             7 => Input::Leaving,
             8 => Input::Returned,
             9 => Input::Resign,
+            10 => Input::Claim,
             _ => Input::Timeout,
         };
         self.0.borrow_mut().handle(now(mono, wall), input);
     }
 
+    /// Whoever led under this epoch says that it is gone.
+    pub fn gone(&self, mono: f64, wall: f64, epoch: f64) {
+        self.0.borrow_mut().handle(now(mono, wall), Input::Gone(Epoch(epoch as u64)));
+    }
+
     /// The next thing to do, an array that begins with its number: 0 read the row; 1 swap it, with what has to be there and
-    /// what is to be; 2 gained, with the epoch; 3 lost, with why. `undefined` for nothing.
+    /// what is to be; 2 gained, with the epoch; 3 lost. `undefined` for nothing.
     pub fn poll(&self) -> JsValue {
         let Some(next) = self.0.borrow_mut().poll_effect() else { return JsValue::UNDEFINED };
         match next {
@@ -53,7 +59,7 @@ impl Lease {
                 effect(1, &[expected, bytes(&row)])
             }
             Effect::Gained(epoch) => effect(2, &[JsValue::from_f64(epoch.0 as f64)]),
-            Effect::Lost(why) => effect(3, &[lost(why)]),
+            Effect::Lost(_) => effect(3, &[]),
         }
     }
 

@@ -18,7 +18,6 @@ mod mutex;
 mod vote;
 
 use bellwether_shared::base::{Mono, Now, PageId, Wall};
-use bellwether_shared::lead::Why;
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::JsValue;
 
@@ -45,12 +44,4 @@ fn effect(number: u32, about: &[JsValue]) -> JsValue {
 
 fn bytes(row: &[u8]) -> JsValue {
     Uint8Array::from(row).into()
-}
-
-fn lost(why: Why) -> JsValue {
-    JsValue::from(match why {
-        Why::Slept => 0,
-        Why::Replaced => 1,
-        Why::Resigned => 2,
-    })
 }

@@ -7,7 +7,7 @@ use bellwether_shared::bus::{Ballot, Envelope};
 use bellwether_shared::lead::vote::{self, Effect, Input};
 use wasm_bindgen::prelude::*;
 
-use crate::{bytes, effect, lost, now, page};
+use crate::{bytes, effect, now, page};
 
 /// See `bellwether_shared::lead::vote`.
 #[wasm_bindgen]
@@ -38,26 +38,31 @@ impl Vote {
         }
     }
 
-    /// Takes in one fact. `Fact` in `vote-election.ts` has the same numbers.
+    /// Takes in one fact. `Fact` in `campaign.ts` has the same numbers.
     pub fn handle(&self, mono: f64, wall: f64, fact: u32) {
         let input = match fact {
             7 => Input::Leaving,
             8 => Input::Returned,
             9 => Input::Resign,
+            10 => Input::Claim,
             _ => Input::Timeout,
         };
         self.vote.borrow_mut().handle(now(mono, wall), input);
     }
 
-    /// The next thing to do, an array that begins with its number: 1 say these bytes to all; 2 gained, with the epoch; 3 lost,
-    /// with why; 4 another leads. `undefined` for nothing.
+    /// The next thing to do, an array that begins with its number: 2 gained, with the epoch; 3 lost; 4 say these bytes to
+    /// all. `undefined` for nothing.
     pub fn poll(&self) -> JsValue {
-        let Some(next) = self.vote.borrow_mut().poll_effect() else { return JsValue::UNDEFINED };
-        match next {
-            Effect::Say(ballot) => effect(1, &[bytes(&ballot.seal(&self.build, self.me))]),
-            Effect::Gained(epoch) => effect(2, &[JsValue::from_f64(epoch.0 as f64)]),
-            Effect::Lost(why) => effect(3, &[lost(why)]),
-            Effect::Follows(..) => effect(4, &[]),
+        loop {
+            let Some(next) = self.vote.borrow_mut().poll_effect() else {
+                return JsValue::UNDEFINED;
+            };
+            return match next {
+                Effect::Gained(epoch) => effect(2, &[JsValue::from_f64(epoch.0 as f64)]),
+                Effect::Lost(_) => effect(3, &[]),
+                Effect::Say(ballot) => effect(4, &[bytes(&ballot.seal(&self.build, self.me))]),
+                Effect::Follows(..) => continue,
+            };
         }
     }
 

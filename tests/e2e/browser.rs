@@ -297,7 +297,7 @@ const SEEN_BY_PAGE: &str = "
         seen.pending = seen.pending.slice(0, 10);
     }
     seen.failed = await soon(bw.outbox.failed());
-    seen.registrations = (await navigator.serviceWorker.getRegistrations()).map((it) => [
+    seen.registrations = (await navigator.serviceWorker?.getRegistrations() ?? []).map((it) => [
         it.scope, it.installing?.state, it.waiting?.state, it.active?.state, it.active?.scriptURL,
     ]);
     return seen;

@@ -14,39 +14,52 @@ use crate::wait::{holds, pass, secs, until};
 fn without_a_worker_pages_host_whichever_of_them_is_closed_or_crashes() {
     play(Site::bare(), async |stage| {
         let removed = stage.server.site().remove_worker_script();
-        let mut receipts = Vec::new();
-        let mut host = stage.page(brisk()).await;
-        hosts(&host, 1).await;
-        let reasons = host.status().await["reasons"].to_string();
-        assert!(reasons.contains("service worker: "), "{reasons}");
-        let mut next = stage.page(brisk()).await;
-        for take in 1..=20_usize {
-            hosts(&next, take as u64).await;
-            receipts.extend(host.enqueue(3, 3).await);
-            receipts.extend(next.enqueue(3, 3).await);
-            set(&host, take).await;
-            shows(&next, take).await;
-            // The last moment before it goes: what is durable is somebody else's to deliver.
-            stage.server.mood(json!({ "mode": "error-500" })).await;
-            receipts.extend(host.enqueue(1, 1).await);
-            stage.server.all_is_well().await;
-            if take % 5 == 0 {
-                host.crash().await;
-            } else {
-                host.close().await;
-            }
-            hosts(&next, take as u64 + 1).await;
-            let log = stage.server.log_reaches("e2e", receipts.len() + take, secs(20)).await;
-            assert_eq!(log.len(), receipts.len() + take, "patches among them");
-            host = next;
-            next = stage.page(brisk()).await;
-        }
-        shows(&next, 20).await;
-        let log = stage.server.log_of("e2e").await;
-        let events: Vec<_> = log.into_iter().filter(|it| it.key.is_some()).collect();
-        assert_once_and_in_order(&events, &receipts);
+        outlives_its_hosts(stage, &["service worker: "]).await;
         drop(removed);
     });
+}
+
+#[test]
+fn without_locks_pages_host_by_a_lease_whichever_of_them_is_closed_or_crashes() {
+    play(Site::bare(), async |stage| {
+        stage.server.leave_safety().await;
+        outlives_its_hosts(stage, &["service worker: ", "web-locks: "]).await;
+    });
+}
+
+/// Whoever hosts is closed or crashes, twenty times, and all is delivered.
+async fn outlives_its_hosts(stage: &mut Stage, reasons: &[&str]) {
+    let mut receipts = Vec::new();
+    let mut host = stage.page(brisk()).await;
+    hosts(&host, 1).await;
+    let told = host.status().await["reasons"].to_string();
+    assert!(reasons.iter().all(|reason| told.contains(reason)), "{told}");
+    let mut next = stage.page(brisk()).await;
+    for take in 1..=20_usize {
+        hosts(&next, take as u64).await;
+        receipts.extend(host.enqueue(3, 3).await);
+        receipts.extend(next.enqueue(3, 3).await);
+        set(&host, take).await;
+        shows(&next, take).await;
+        // The last moment before it goes: what is durable is somebody else's to deliver.
+        stage.server.mood(json!({ "mode": "error-500" })).await;
+        receipts.extend(host.enqueue(1, 1).await);
+        stage.server.all_is_well().await;
+        if take % 5 == 0 {
+            host.crash().await;
+        } else {
+            host.close().await;
+        }
+        hosts(&next, take as u64 + 1).await;
+        let log = stage.server.log_reaches("e2e", receipts.len() + take, secs(20)).await;
+        assert_eq!(log.len(), receipts.len() + take, "patches among them");
+        host = next;
+        next = stage.page(brisk()).await;
+    }
+    shows(&next, 20).await;
+    let log = stage.server.log_of("e2e").await;
+    let events: Vec<_> = log.into_iter().filter(|it| it.key.is_some()).collect();
+    assert_once_and_in_order(&events, &receipts);
 }
 
 #[test]
@@ -255,7 +268,9 @@ async fn two_hosted_by_the_first(stage: &mut Stage) -> [Tab; 2] {
 
 /// A page hosts, under this epoch, as far as `tab` knows.
 async fn hosts(tab: &Tab, epoch: u64) {
-    let wanted = format!("status.host === 'web-locks' && status.epoch === {epoch}");
+    let wanted = format!(
+        "status.host in {{ 'web-locks': 1, 'indexeddb-lease': 1 }} && status.epoch === {epoch}"
+    );
     tab.status_is(&wanted, secs(20)).await;
 }
 

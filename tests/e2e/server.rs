@@ -4,6 +4,7 @@
 //! does not outlive its [`Server`].
 
 use std::collections::BTreeMap;
+use std::env;
 use std::fs::{self, File};
 use std::io;
 use std::net::TcpListener;
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::build::Build;
 use crate::scratch::{Scratch, copy_folder};
-use crate::site::Site;
+use crate::site::{RUNG, Site};
 use crate::wait::{secs, until};
 
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub(crate) struct Server {
     http: reqwest::Client,
     /// What we show a server that wants a token.
     bearer: Option<String>,
+    /// Whether pages live where they are in a secure context.
+    is_safe: bool,
 }
 
 /// An event as the server's log shows it.
@@ -60,7 +63,15 @@ impl Server {
             child: None,
             http: http.expect("a client without TLS can be built"),
             bearer: None,
+            is_safe: env::var_os(RUNG).is_none_or(|rung| rung == "web-locks"),
         }
+    }
+
+    /// From here on the pages live where they have no workers and no Web Locks, and cannot sign.
+    pub(crate) async fn leave_safety(&mut self) {
+        self.kill();
+        self.is_safe = false;
+        self.start().await;
     }
 
     pub(crate) fn site(&self) -> &Site {
@@ -77,7 +88,8 @@ impl Server {
 
     /// Where the pages live: `localhost` is a secure context.
     pub(crate) fn origin(&self) -> String {
-        format!("http://localhost:{}", self.port)
+        let name = if self.is_safe { "localhost" } else { INSECURE };
+        format!("http://{name}:{}", self.port)
     }
 
     /// The same pages where they are in none: no workers and no Web Locks, nor what signs.
@@ -95,7 +107,10 @@ impl Server {
 
     pub(crate) async fn start_with(&mut self, arguments: &[&str]) {
         self.bearer = None;
-        self.run(&[&["--dev-faults"], arguments].concat()).await;
+        let origin = self.origin();
+        let unsafe_pages = ["--allow-unsigned", "--allow-origin", &origin];
+        let unsigned = if self.is_safe { &[][..] } else { &unsafe_pages };
+        self.run(&[&["--dev-faults"], unsigned, arguments].concat()).await;
     }
 
     /// Starts it so that it takes only tokens that are signed with the secret.

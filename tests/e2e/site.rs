@@ -7,7 +7,7 @@ use crate::build::Build;
 use crate::scratch::{Scratch, copy_folder};
 
 /// Where this is set, bare sites have no worker, and their pages host the coordinator.
-const WITHOUT_WORKER: &str = "BELLWETHER_WITHOUT_WORKER";
+pub(crate) const RUNG: &str = "BELLWETHER_RUNG";
 
 /// A folder of files to serve.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl Site {
             fs::remove_file(scratch.path().join(of_the_demo)).expect("the demo has this file");
         }
         let site = Self::Bare(scratch);
-        if env::var_os(WITHOUT_WORKER).is_some() {
+        if env::var_os(RUNG).is_some() {
             let _ = site.remove_worker_script();
         }
         site

@@ -6,7 +6,7 @@
 
 mod vote;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_shared::base::{Epoch, Mono, Now, PageId, Wall, limits};
 use bellwether_shared::lead::Lease;
@@ -134,6 +134,8 @@ struct Contest {
     jumped: bool,
     /// Somebody has claimed the role, and waited for nobody.
     claimed: bool,
+    /// Epochs whose leader has said that it is gone.
+    gone: BTreeSet<Epoch>,
 }
 
 #[derive(Debug)]
@@ -233,6 +235,7 @@ impl Contest {
             troubles: small.troubles,
             jumped: false,
             claimed: false,
+            gone: BTreeSet::new(),
         }
     }
 
@@ -336,7 +339,12 @@ impl Contest {
             }
             Trouble::Leave => {
                 self.pages[at].life = Life::Away;
-                return self.tell(at, Input::Leaving);
+                let led = self.pages[at].leads;
+                self.tell(at, Input::Leaving)?;
+                let Some(epoch) = led else { return Ok(()) };
+                self.gone.insert(epoch);
+                let mut others = (0..self.pages.len()).filter(|other| *other != at);
+                return others.try_for_each(|other| self.tell(other, Input::Gone(epoch)));
             }
             Trouble::Fail => self.pages[at].asked = Some(Asked::Done(Input::Failed)),
             Trouble::FailLate => {
@@ -436,8 +444,10 @@ impl Contest {
         }
         let before = self.lease().filter(|before| before.holder != row.holder && !before.resigned);
         let is_fresh = self.now_ms - self.written_ms < limits::LEAD_TERM_MS;
+        let is_gone = before.as_ref().is_some_and(|before| self.gone.contains(&before.epoch));
         let is_excused = self.small.faults.takes_blindly
             || self.claimed
+            || is_gone
             || (self.jumped && self.small.jumps_excuse);
         if let Some(before) = before
             && is_fresh

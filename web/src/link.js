@@ -256,7 +256,7 @@ export class Link {
 
   /** @returns {Promise<ServiceWorkerRegistration>} */
   async #registration() {
-    if (this.#url === "") throw none("switched off by the option `worker: false`");
+    if (this.#url === "") throw none("switched off by the option `worker` or `hosts`");
     const container = workers();
     if (!container) throw none("this browser, or this address, does not allow one");
     const url = new URL(this.#url ?? STOCK, document.baseURI).href;

@@ -4,9 +4,10 @@
 //! npm/src/*.ts, page's glue inside ──▶ index.js ────┐
 //!              ├─▶ later.js, loaded when first wanted ┤
 //!              ├─▶ host.js, coordinator's glue inside ┤
+//!              ├─▶ lead.js, elections' glue inside ───┤
 //!              ├─▶ a face for each library, on top ───┤
 //!              └─▶ *.d.ts ──────────────────────────┤
-//! the page's wasm ──────────────────────────────────┼──▶ npm/dist/
+//! wasm of page and elections ──────────────────────────────────┼──▶ npm/dist/
 //! worker.ts with the glue inside, and wasm ─────────┘      bellwether-sw.js, bellwether-sw.<hash>.wasm
 //! ```
 //!
@@ -35,9 +36,9 @@ const WASM_PLACE: &str = "__BELLWETHER_WASM__";
 /// Stands in the sources for the id of the build.
 const BUILD_PLACE: &str = "__BELLWETHER_BUILD__";
 
-/// The package's modules: the first, the one that it loads when something of it is first wanted, and the one that is loaded
-/// where a page may have to host the coordinator.
-pub(crate) const MODULES: [&str; 3] = ["index.js", "later.js", "host.js"];
+/// The package's modules: the first, the one that it loads when something of it is first wanted, the one that is loaded
+/// where a page may have to host the coordinator, and the one for elections where the browser has no locks.
+pub(crate) const MODULES: [&str; 4] = ["index.js", "later.js", "host.js", "lead.js"];
 
 /// What apps import for a library of theirs. Each is a module by itself, which takes the library from the app, and of this
 /// package the modules in [`BENEATH`] as they are: two copies of a class would be two classes.
@@ -62,8 +63,11 @@ pub(crate) fn build(repo: &Repo, profile: Profile) -> Outcome<PathBuf> {
     let glue = wasm::build(repo, profile)?;
     install(repo, "npm")?;
     let squeeze = Squeeze { repo, minify: profile == Profile::Release };
-    let page_wasm = format!("{}_bg.wasm", Runtime::Page.name());
-    let page_wasm = (page_wasm.clone(), file::read(&glue.join(page_wasm))?);
+    let mut page_wasm = Vec::new();
+    for runtime in [Runtime::Page, Runtime::Lead] {
+        let name = format!("{}_bg.wasm", runtime.name());
+        page_wasm.push((name.clone(), file::read(&glue.join(name))?));
+    }
     let scripts = scripts(&squeeze, &glue)?;
     let worker = squeeze.classic(&worker_script(repo)?, &glue)?;
     let worker_wasm = file::read(&glue.join(format!("{}_bg.wasm", Runtime::Worker.name())))?;
@@ -107,8 +111,9 @@ struct Squeeze<'a> {
 impl Squeeze<'_> {
     /// A module and all that it imports, but for those that are loaded later.
     fn bundle(&self, module: &Path) -> Outcome<Vec<u8>> {
-        let [_, later, host] = MODULES.map(|name| format!("--external:./{name}"));
-        self.run(module, &["--bundle", "--format=esm", &later, &host])
+        let external = MODULES.map(|name| format!("--external:./{name}"));
+        let external = external.each_ref().map(String::as_str);
+        self.run(module, &[&["--bundle", "--format=esm"], &external[1..]].concat())
     }
 
     /// A module for a library of the app's, and of what it imports only what is its own.
@@ -222,7 +227,7 @@ pub(crate) fn package_tool(repo: &Repo, name: &str) -> Outcome<Command> {
 
 /// Everything that goes into the package, before the placeholders are filled.
 struct Parts {
-    page_wasm: Built,
+    page_wasm: Vec<Built>,
     scripts: Vec<Built>,
     worker: Vec<u8>,
     worker_wasm: Vec<u8>,
@@ -233,7 +238,7 @@ fn assemble(parts: Parts) -> Outcome<Vec<Built>> {
     let Parts { page_wasm, mut scripts, worker, worker_wasm } = parts;
     let wasm_name = format!("bellwether-sw.{}.wasm", hash::of_content(&worker_wasm));
 
-    let everything = core::iter::once(&page_wasm).chain(&scripts);
+    let everything = page_wasm.iter().chain(&scripts);
     let everything = everything.flat_map(|(name, content)| [name.as_bytes(), content]);
     let build = hash::short(everything.chain([&worker[..], &worker_wasm]));
 
@@ -246,7 +251,7 @@ fn assemble(parts: Parts) -> Outcome<Vec<Built>> {
     check_is_classic(&worker)?;
 
     let mut files = scripts;
-    files.push(page_wasm);
+    files.extend(page_wasm);
     files.push((WORKER_SCRIPT.to_owned(), worker));
     files.push((wasm_name, worker_wasm));
     Ok(files)
@@ -282,7 +287,7 @@ mod tests {
     fn parts(worker: &str) -> Parts {
         let built = |name: &str, content: &str| (name.to_owned(), content.as_bytes().to_vec());
         Parts {
-            page_wasm: built("bellwether_page_bg.wasm", "page"),
+            page_wasm: vec![built("bellwether_page_bg.wasm", "page")],
             scripts: vec![
                 built("index.js", "export const build = '__BELLWETHER_BUILD__';"),
                 built("index.d.ts", "export declare const build: '__BELLWETHER_BUILD__';"),
@@ -322,7 +327,7 @@ mod tests {
         assert_ne!(first, id(parts("2;")));
         let other_wasm = Parts { worker_wasm: b"abd".to_vec(), ..parts("1;") };
         assert_ne!(first, id(other_wasm));
-        let page_wasm = ("bellwether_page_bg.wasm".to_owned(), b"other".to_vec());
+        let page_wasm = vec![("bellwether_page_bg.wasm".to_owned(), b"other".to_vec())];
         let other_page = Parts { page_wasm, ..parts("1;") };
         assert_ne!(first, id(other_page));
     }

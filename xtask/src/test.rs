@@ -143,13 +143,11 @@ fn end_to_end(repo: &Repo, browser: &Browser) -> Outcome {
     let server = repo.program("debug", "bellwether-server")?;
     // Last, since what is compiled for this build is lent to it.
     let previous = previous::build(repo)?;
-    let play = |choice: &[&str], without_worker: bool| {
+    let play = |choice: &[&str], rung: Option<&str>| {
         let mut cargo = repo.cargo(&["test", "--package", "bellwether-tests"]);
         cargo.args(["--features", "e2e", "--test", "e2e", "--", "--test-threads=1"]).args(choice);
         cargo.env("BELLWETHER_SERVER", &server).env("BELLWETHER_SITE", &site);
-        if without_worker {
-            cargo.env("BELLWETHER_WITHOUT_WORKER", "1");
-        }
+        cargo.envs(rung.map(|rung| ("BELLWETHER_RUNG", rung)));
         match &previous {
             Some(Previous { site, server }) => {
                 cargo.env("BELLWETHER_PREVIOUS_SITE", site);
@@ -162,12 +160,13 @@ fn end_to_end(repo: &Repo, browser: &Browser) -> Outcome {
         browser.lend(&mut cargo);
         run("end-to-end tests", &mut cargo)
     };
-    timed("end-to-end tests", || play(&[], false))?;
-    timed("some of them without a worker", || play(&WITHOUT_WORKER, true))
+    timed("end-to-end tests", || play(&[], None))?;
+    timed("some of them without a worker", || play(&ON_EACH_RUNG, Some("web-locks")))?;
+    timed("some of them without locks", || play(&ON_EACH_RUNG, Some("indexeddb-lease")))
 }
 
 /// What has to work just the same where a page hosts the coordinator; the worker's hook is not there.
-const WITHOUT_WORKER: [&str; 6] =
+const ON_EACH_RUNG: [&str; 6] =
     ["state::", "dependents::", "requests::", "users::", "--skip", "hook"];
 
 fn uses_wasm_tests(repo: &Repo, folder: &str) -> Outcome<bool> {

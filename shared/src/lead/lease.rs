@@ -12,8 +12,8 @@
 //! - every swap expects the very bytes that were read or written last, so of two that have seen the same one fails;
 //! - the epoch is raised by each taking, beyond all that were ever seen here, and by nothing else;
 //! - another's lease is taken only after its row stood unchanged for its term on our own clock, over at least two
-//!   looks: one look counts for no more than half, so that a long sleep is not taken for another's silence; or when the app
-//!   asks for it;
+//!   looks: one look counts for no more than half, so that a long sleep is not taken for another's silence; or when its
+//!   holder says that it is gone, or the app asks for it;
 //! - the own lease counts from when a swap was asked for, not from when it was told of: it ends here before it can
 //!   end anywhere else, as far as clocks run alike;
 //! - a row of a newer build is left alone.
@@ -45,6 +45,8 @@ pub enum Input {
     Failed,
     /// There is reason to look: another page says that it has let go, or is gone.
     Hint,
+    /// Whoever led under this epoch says that it is gone. What it wrote last may not have reached the disk.
+    Gone(Epoch),
     /// The page has come into sight, or gone out of it.
     Visible(bool),
     /// The page is about to be frozen, hidden away or closed.
@@ -88,6 +90,8 @@ pub struct Lease {
     visible: bool,
     /// It does not wait for whoever leads.
     claims: bool,
+    /// It does not wait for who leads under this epoch, the next time it looks.
+    gone: Option<Epoch>,
     standing: Standing,
     held: Option<Held>,
     /// What stands in the row; `None` where that is not known.
@@ -142,6 +146,7 @@ impl Lease {
             rng: Rng::new(seed),
             visible: true,
             claims: false,
+            gone: None,
             standing: Standing::Candidate,
             held: None,
             seen: None,
@@ -183,6 +188,10 @@ impl Lease {
                 self.back_off(now);
             }
             Input::Hint => self.look(now),
+            Input::Gone(epoch) => {
+                self.gone = Some(epoch);
+                self.look(now);
+            }
             Input::Visible(visible) => {
                 self.visible = visible;
                 if visible {
@@ -289,7 +298,7 @@ impl Lease {
         if let Some(Ok(row)) = &row {
             self.newest = self.newest.max(row.epoch);
         }
-        let me = self.me;
+        let (me, gone) = (self.me, self.gone.take());
         match self.standing {
             Standing::Candidate => {}
             Standing::AsideUntil(_) | Standing::Away => {
@@ -305,7 +314,8 @@ impl Lease {
         let (before, patience) = match row {
             None => (None, Duration::ZERO),
             Some(Ok(row)) => {
-                let is_free = row.resigned || row.holder == me || self.claims;
+                let is_gone = row.holder == me || gone == Some(row.epoch);
+                let is_free = row.resigned || is_gone || self.claims;
                 let patience = if is_free { Duration::ZERO } else { term(&row) };
                 (Some(row), patience)
             }

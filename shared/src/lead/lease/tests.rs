@@ -344,3 +344,20 @@ fn whoever_claims_the_role_waits_for_nobody_and_takes_a_later_epoch() {
     stage.told(Input::Claim);
     assert_eq!(stage.perform(), [""; 0], "nobody leads who is not there");
 }
+
+#[test]
+fn whoever_says_that_it_is_gone_is_not_waited_for_and_nobody_else_instead() {
+    let mut stage = Stage::new(Some(to_cbor(&held_by(BEN, 7))));
+    assert_eq!(stage.timeout(), ["read"]);
+    stage.told(Input::Gone(Epoch(7)));
+    assert_eq!(stage.perform(), ["read", "swap 8", "gained 8"]);
+
+    let cam = PageId([3; 16]);
+    let mut stage = Stage::new(Some(to_cbor(&held_by(BEN, 7))));
+    assert_eq!(stage.timeout(), ["read"]);
+    stage.row = Some(to_cbor(&held_by(cam, 8)));
+    stage.told(Input::Gone(Epoch(7)));
+    assert_eq!(stage.perform(), ["read"], "another was faster");
+    stage.row = Some(to_cbor(&held_by(BEN, 9)));
+    assert_eq!(stage.wait(), ["read"], "it has come back since");
+}
