@@ -4,6 +4,7 @@
 //! npm/src/*.ts, page's glue inside ──▶ index.js ────┐
 //!              ├─▶ later.js, loaded when first wanted ┤
 //!              ├─▶ host.js, coordinator's glue inside ┤
+//!              ├─▶ leader.js, where one is to lead ───┤
 //!              ├─▶ a face for each library, on top ───┤
 //!              └─▶ *.d.ts ──────────────────────────┤
 //! the page's wasm ──────────────────────────────────┼──▶ npm/dist/
@@ -35,9 +36,9 @@ const WASM_PLACE: &str = "__BELLWETHER_WASM__";
 /// Stands in the sources for the id of the build.
 const BUILD_PLACE: &str = "__BELLWETHER_BUILD__";
 
-/// The package's modules: the first, the one that it loads when something of it is first wanted, and the one that is loaded
-/// where a page may have to host the coordinator.
-pub(crate) const MODULES: [&str; 3] = ["index.js", "later.js", "host.js"];
+/// The package's modules: the first, the one that it loads when something of it is first wanted, the one that is loaded
+/// where a page may have to host the coordinator, and the one for pages that take part in leading.
+pub(crate) const MODULES: [&str; 4] = ["index.js", "later.js", "host.js", "leader.js"];
 
 /// What apps import for a library of theirs. Each is a module by itself, which takes the library from the app, and of this
 /// package the modules in [`BENEATH`] as they are: two copies of a class would be two classes.
@@ -107,8 +108,8 @@ struct Squeeze<'a> {
 impl Squeeze<'_> {
     /// A module and all that it imports, but for those that are loaded later.
     fn bundle(&self, module: &Path) -> Outcome<Vec<u8>> {
-        let [_, later, host] = MODULES.map(|name| format!("--external:./{name}"));
-        self.run(module, &["--bundle", "--format=esm", &later, &host])
+        let [_, later, host, leader] = MODULES.map(|name| format!("--external:./{name}"));
+        self.run(module, &["--bundle", "--format=esm", &later, &host, &leader])
     }
 
     /// A module for a library of the app's, and of what it imports only what is its own.
