@@ -100,7 +100,7 @@ export interface Leadership extends EventTarget {
    *
    * @example
    * const stop = bw.leader.runExclusive("prices", async (signal) => {
-   *   const socket = new WebSocket(`/prices?epoch=${bw.leader.epoch}`);
+   *   const socket = new WebSocket(`wss://example.org/prices?epoch=${bw.leader.epoch}`);
    *   socket.onmessage = ({ data }) => bw.state.set({ prices: JSON.parse(data) });
    *   await new Promise((resolve) => signal.addEventListener("abort", resolve));
    *   socket.close();

@@ -144,7 +144,7 @@ export class Tasks {
       }
       const answer = await (page === undefined ? this.#here(errand, own!) : this.#there(errand, page));
       ending.signal.throwIfAborted();
-      if (answer?.word === "done") return copied(answer.body);
+      if (answer?.word === "done") return answer.body;
       if (answer) throw kit.appFault("task-failed", `the task "${task}" has failed: ${answer.body}`);
     }
   }
@@ -188,7 +188,8 @@ export class Tasks {
       errand.hear = ({ body, from, word }) => {
         if (from !== page) return;
         if (word === "yes") silence = 0;
-        if (word === "done" || word === "failed") answer = { word, body };
+        if (word === "done") answer = done(task, body);
+        if (word === "failed") answer = failed(body);
         if (answer || word === "bye") resolve();
       };
       // A page that sleeps does not count; its own timer sleeps with it.
@@ -235,18 +236,24 @@ async function answered(
   fn: TaskHandler,
   input: unknown,
   signal: AbortSignal,
-): Promise<{ word: "done" | "failed"; body: unknown }> {
+): Promise<NonNullable<Answer>> {
   try {
-    const result = await fn(copied(input), signal);
-    try {
-      return { word: "done", body: copied(result) };
-    } catch (cause) {
-      throw new Error(`the result of "${task}" cannot be sent: it ${(cause as Error).message}`);
-    }
+    return done(task, await fn(copied(input), signal));
   } catch (cause) {
-    const words = (cause as Partial<Error> | null)?.message ?? cause;
-    return { word: "failed", body: `${words}`.slice(0, WORDS_MAX) };
+    return failed((cause as Partial<Error> | null)?.message ?? cause);
   }
+}
+
+function done(task: string, result: unknown): NonNullable<Answer> {
+  try {
+    return { word: "done", body: copied(result) };
+  } catch (cause) {
+    return failed(`the result of "${task}" cannot be sent: it ${(cause as Error).message}`);
+  }
+}
+
+function failed(words: unknown): NonNullable<Answer> {
+  return { word: "failed", body: (typeof words === "string" ? words : typeof words).slice(0, WORDS_MAX) };
 }
 
 const CLOSED = "this page was closed; `connect` again";

@@ -76,6 +76,7 @@ for (const [back, away, come] of [
     const leaders = new Leaders(t);
     const only = await leaders.open();
     await leaders.exclusive(only, "poll", { ends: true });
+    await leaders.exclusive(only, "hung", { ends: () => {} });
     await away(only);
     assert.deepEqual([leaders.elected, leaders.browser.channels.size, leaders.browser.timers.size], [undefined, 0, 0]);
     await come(only);
@@ -105,6 +106,19 @@ test("a lower epoch is ignored, and its page learns that it leads no more", asyn
   await second.receive({ to: "", from: first.id, word: "leads", epoch: 1 });
   assert.deepEqual(facts(first), { isLeader: false, leaderId: second.id, epoch: 2, role: "follower" });
   assert.deepEqual(leaders.log.slice(0, 3), ["page-1 begins poll", "page-1 is told", "page-1 ends poll"]);
+});
+
+test("of the page that is known to lead a lower epoch is ignored, too", async (t) => {
+  const leaders = new Leaders(t);
+  const [first, second] = [await leaders.open(), await leaders.open()];
+  await leaders.call(first, (leader) => leader.resign());
+  await leaders.call(second, (leader) => leader.resign());
+  const third = await leaders.open();
+  assert.deepEqual([third.leader.leaderId, third.leader.epoch], [first.id, 3]);
+  for (const word of ["gone", "leads"]) {
+    await third.receive({ to: "", from: first.id, word, epoch: 1 });
+    assert.deepEqual([third.leader.leaderId, third.leader.epoch], [first.id, 3]);
+  }
 });
 
 test("what is said on the line is not believed if it has another shape", async (t) => {
@@ -183,6 +197,18 @@ test("hidden pages in between let it pass", async (t) => {
   assert.equal(leaders.leading.length, 1, "who gave way stands again");
 });
 
+test("somebody has led since it gave way, so a hidden page gives way again", async (t) => {
+  const leaders = new Leaders(t);
+  const [first, hidden, third] = [await leaders.open(), await leaders.open({ isInSight: false }), await leaders.open()];
+  await first.see(false);
+  assert.deepEqual(leaders.leading, [third.id]);
+  const last = await leaders.open();
+  await leaders.exclusive(first);
+  await leaders.exclusive(hidden);
+  await third.close();
+  assert.deepEqual([leaders.leading, leaders.log], [[last.id], []]);
+});
+
 test("a page that gave way in vain keeps the role, until another comes into sight", async (t) => {
   const leaders = new Leaders(t);
   const first = await leaders.open();
@@ -203,6 +229,26 @@ test("a page that gave way in vain keeps the role, until another comes into sigh
   assert.deepEqual([leaders.leading, leaders.elections], [[first.id], 3]);
 });
 
+test("a leader that is out of sight learns from a page in sight that it is there", async (t) => {
+  const leaders = new Leaders(t);
+  const [first, hidden, last] = [await leaders.open(), await leaders.open({ isInSight: false }), await leaders.open()];
+  // What leads is no candidate, so the page in between knows none in the end.
+  for (const page of [last, first]) await leaders.call(page, (leader) => leader.forceLeader());
+  await first.close();
+  assert.deepEqual(hidden.changes.at(-1), { isLeader: false, leaderId: last.id, epoch: 5 });
+  assert.deepEqual([leaders.leading, leaders.elections], [[last.id], 5]);
+});
+
+test("the page before may have died without a word, and one that gives way waits all the same", async (t) => {
+  const leaders = new Leaders(t);
+  const [first, hidden] = [await leaders.open(), await leaders.open({ isInSight: false })];
+  await hidden.receive({ to: "", from: "ghost", word: "seen" });
+  await leaders.kill(first);
+  assert.deepEqual([hidden.leader.isLeader, hidden.leader.leaderId], [false, null]);
+  await leaders.browser.pass(5_000);
+  assert.deepEqual([hidden.leader.isLeader, leaders.elections], [true, 3]);
+});
+
 test("two hidden pages that know one in sight, which cannot lead, settle", async (t) => {
   const leaders = new Leaders(t);
   const pages = [await leaders.open({ isInSight: false }), await leaders.open({ isInSight: false })];
@@ -216,6 +262,8 @@ test("a page that resigns lets others go first, in sight or not", async (t) => {
   const leaders = new Leaders(t);
   const [first, second] = [await leaders.open(), await leaders.open({ isInSight: false })];
   await leaders.exclusive(first, "poll", { ends: true });
+  await first.see(false);
+  await first.see(true);
   const { isSettled } = await leaders.call(first, (leader) => leader.resign());
   assert.ok(isSettled);
   assert.deepEqual([leaders.leading, leaders.log.at(-1)], [[second.id], "page-1 ends poll"]);
@@ -241,6 +289,8 @@ test("a page that forces it has it from the one that leads, with nobody in betwe
   const leaders = new Leaders(t);
   const [first, between, last] = [await leaders.open(), await leaders.open(), await leaders.open({ isInSight: false })];
   for (const page of [first, between, last]) await leaders.exclusive(page, "poll", { ends: true });
+  await between.see(false);
+  await between.see(true);
   const { isSettled, error } = await leaders.call(last, (leader) => leader.forceLeader());
   assert.deepEqual([isSettled, error], [true, undefined]);
   assert.deepEqual(leaders.log, ["page-1 begins poll", "page-1 is told", "page-1 ends poll", "page-3 begins poll"]);
@@ -354,6 +404,7 @@ test("stopping it fires its signal, and it runs no more", async (t) => {
   const fn = () => assert.fail("it was stopped before the module was there");
   second.run(() => second.leader.runExclusive("poll", fn)());
   await leaders.browser.quiet();
+  assert.deepEqual(second.faults, []);
 });
 
 test("of two with one name the later waits until the earlier is stopped and has ended", async (t) => {

@@ -26,15 +26,15 @@ test("a task is done by another page that can, and its result comes back; a copy
 test("a page does a task itself if no other says that it can", async (t) => {
   const { browser, pages, handles, delegates } = await opened(t, 2);
   const [first] = pages;
-  const given = { at: 1 };
+  const given = { at: new Uint8Array([1]) };
   await handles(first, async (input) => {
-    assert.notEqual(input, given, "it is a copy here, too");
+    assert.ok(input !== given && input.at !== given.at, "it is a copy here, too");
     return input;
   });
   const call = await delegates(first, given);
   assert.equal(call.isSettled, undefined);
   await browser.pass(200);
-  assert.deepEqual(call.value, { at: 1 });
+  assert.deepEqual(call.value, given);
   assert.equal(browser.timers.size, 0);
 });
 
@@ -46,6 +46,7 @@ test("a task goes to the page that it names, or nowhere", async (t) => {
     assert.equal((await delegates(second, undefined, { to: id })).value, id);
   }
   const call = await delegates(first, undefined, { to: "page-9" });
+  await first.receive({ to: first.id, from: second.id, word: "can", n: 1 });
   await browser.pass(1_000);
   assert.equal(call.error.code, "task-unknown");
 });
@@ -176,6 +177,33 @@ for (const [how, go, code] of [
   });
 }
 
+test("a handler goes on when another page is left", async (t) => {
+  const { pages, handles, delegates, begun, told } = await opened(t, 3);
+  const [first, second, third] = pages;
+  await handles(second, forever(second, begun, told));
+  await delegates(first);
+  await third.hide();
+  assert.deepEqual(told, []);
+});
+
+test("a page that gets the same task again answers for the last time only", async (t) => {
+  const { browser, pages, handles, delegates } = await opened(t, 2);
+  const [first, second] = pages;
+  const ends = [];
+  await handles(second, () => new Promise((resolve) => ends.push((value) => second.run(() => resolve(value)))));
+  const call = await delegates(first);
+  second.hang();
+  await browser.pass(3_500);
+  await second.goOn();
+  assert.equal(ends.length, 2);
+  ends[0]("early");
+  await browser.pass(10_000);
+  assert.deepEqual([call.isSettled, ends.length], [undefined, 2]);
+  ends[1]("late");
+  await browser.quiet();
+  assert.equal(call.value, "late");
+});
+
 test("a handler is told when its own page is left", async (t) => {
   const { pages, handles, delegates, begun, told } = await opened(t, 2);
   await handles(pages[1], forever(pages[1], begun, told));
@@ -185,14 +213,16 @@ test("a handler is told when its own page is left", async (t) => {
 });
 
 test("100 tasks are out at a time, and 100 are taken in", async (t) => {
-  const { pages, handles, delegates, begun } = await opened(t, 3);
+  const { browser, pages, handles, delegates, begun } = await opened(t, 3);
   const [first, second, third] = pages;
   await handles(third, forever(third, begun));
   for (let count = 0; count < 100; count += 1) await delegates(first);
   assert.equal(begun.length, 100);
   assert.equal((await delegates(first)).error.code, "tasks-full");
   // It does not say that it can, and takes none that is given to it all the same.
-  await delegates(second);
+  const call = await delegates(second);
+  await browser.pass(1_000);
+  assert.equal(call.error.code, "task-unknown");
   await third.receive({ to: third.id, from: "x", word: "do", n: 1, task: "sum", ms: 1_000 });
   assert.equal(begun.length, 100);
   begun.end();
@@ -236,6 +266,21 @@ test("what another page sends is copied, or refused there", async (t) => {
   await first.receive({ ...task, n: 3, body: "x" });
   assert.equal(asked, 1);
   begun.end();
+});
+
+test("what another page answers is copied, or the task has failed", async (t) => {
+  const { pages, handles, delegates, begun } = await opened(t, 2);
+  const [first, second] = pages;
+  await handles(second, forever(second, begun));
+  for (const [n, word, body] of [
+    [1, "done", new Date()],
+    [2, "failed", { toString: 7 }],
+    [3, "failed", undefined],
+  ]) {
+    const call = await delegates(first);
+    await first.receive({ to: first.id, from: second.id, word, n, body });
+    assert.equal(call.error.code, "task-failed");
+  }
 });
 
 test("a copy is of the same shape, and has no other names", () => {

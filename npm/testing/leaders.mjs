@@ -72,6 +72,13 @@ export class Leaders {
     };
   }
 
+  /** A page dies without a word, and what it held is free. */
+  async kill(page) {
+    page.hang();
+    this.#elections.release(page);
+    await this.browser.quiet();
+  }
+
   /** The pages that believe to lead. */
   get leading() {
     return this.browser.pages.filter(({ leader }) => leader.isLeader).map(({ id }) => id);
@@ -113,6 +120,12 @@ class Elections {
         if (!signal.aborted) await this.#turn(page, signal, serve, true);
       },
     };
+  }
+
+  release(page) {
+    if (this.holder?.page !== page) return;
+    this.holder = undefined;
+    this.#elect();
   }
 
   #turn(page, signal, serve, takes) {
