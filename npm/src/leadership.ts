@@ -6,8 +6,8 @@
 /** How this page takes part in leading. */
 export interface LeaderOptions {
   /**
-   * Whether this page may lead. Where it may not, it is told who does, and handles and delegates tasks like the others.
-   * Default `true`.
+   * Whether this page may lead. Where it may not, it is told who does, and handles and delegates tasks like the others, but
+   * nothing that it gives to `runExclusive` is run here. Default `true`.
    */
   enabled?: boolean | undefined;
 }
@@ -75,8 +75,8 @@ export interface Leadership extends EventTarget {
   forceLeader(): Promise<void>;
 
   /**
-   * Lets go of the lead, if this page has it, so that others go first: it leads again once another has, or if nobody has
-   * wanted to for 5 s. The signals of what it runs fire; that has a second to end. Resolves when the lead is let go of.
+   * Lets go of the lead, if this page has it, so that others go first: it stands again once another leads, or if none has
+   * for 5 s, and does not ask a hidden page for it before it has come into sight anew. The signals of what it runs fire; that has a second to end. Resolves when the lead is let go of.
    *
    * @throws {@link BellwetherError} with `code`
    *   - `"module-unavailable"`: a file of the package cannot be loaded
@@ -88,8 +88,8 @@ export interface Leadership extends EventTarget {
    * Runs `fn` whenever this page leads: at once if it does, and again each time it has become the leader anew.
    *
    * `signal` fires before the lead is let go of, so before another page runs `fn`. What has not ended a second later is left
-   * behind: another page may then run it, too; a page that is left, frozen or closed, or was silent, does not even wait that
-   * long. What must not happen twice takes `epoch` as a fencing token.
+   * behind: another page may then run it, too. (Out of sight, the browser may make a minute of that second.) A page that is
+   * left or frozen, or was silent, does not even wait that long. What must not happen twice takes `epoch` as a fencing token.
    *
    * Of two calls with the same name in one page the later one waits, until the earlier one is stopped. What `fn` throws fires
    * `"error"` with `"exclusive-failed"`, and `fn` is run again only when this page leads the next time; so it is when it returns.

@@ -79,7 +79,7 @@ export function copied(value: unknown): unknown {
     }
     if (depth > DEPTH_MAX) throw new Error("is too deep, or contains itself");
     if (Array.isArray(value)) return Array.from(value, (it) => copy(it, depth + 1));
-    if (!isPlain(value)) throw new Error("has something in it that is no text, finite number, flag, bytes, array or plain object");
+    if (!isPlain(value)) throw new Error("has in it what is no text, finite number, flag, bytes, array or plain object");
     const members = Object.entries(value).map(([name, it]) => [copy(name, depth), copy(it, depth + 1)]);
     return Object.fromEntries(members) as unknown;
   };

@@ -274,6 +274,24 @@ test("a page that resigns lets others go first, in sight or not", async (t) => {
   assert.ok((await leaders.call(second, (leader) => leader.resign())).error.code === "closed");
 });
 
+test("a page that has resigned asks for the role once it comes into sight anew", async (t) => {
+  const leaders = new Leaders(t);
+  const [first, second] = [await leaders.open(), await leaders.open({ isInSight: false })];
+  await leaders.call(first, (leader) => leader.resign());
+  await first.see(false);
+  assert.deepEqual(leaders.leading, [second.id]);
+  await first.see(true);
+  assert.deepEqual(leaders.leading, [first.id]);
+});
+
+test("a hidden page that leads and forces it keeps it from pages in sight", async (t) => {
+  const leaders = new Leaders(t);
+  const hidden = await leaders.open({ isInSight: false });
+  await leaders.call(hidden, (leader) => leader.forceLeader());
+  await leaders.open();
+  assert.deepEqual([leaders.leading, leaders.elections], [[hidden.id], 1]);
+});
+
 test("a page that resigns and is alone leads again after 5 s", async (t) => {
   const leaders = new Leaders(t);
   const first = await leaders.open();
@@ -359,6 +377,8 @@ test("a page that may not lead follows, and cannot force it", async (t) => {
   assert.deepEqual(leaders.leading, [first.id], "it is no candidate");
   const { error } = await leaders.call(never, (leader) => leader.forceLeader());
   assert.equal(error.code, "not-supported");
+  await first.hide();
+  assert.deepEqual(facts(never), { isLeader: false, leaderId: null, epoch: 1, role: "starting" });
 });
 
 test("where pages cannot hear one another one leads all the same", async (t) => {
