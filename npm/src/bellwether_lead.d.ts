@@ -16,4 +16,12 @@ type Make = new (
 ) => Machine;
 export declare const Lease: Make;
 export declare const Vote: Make;
+/** A row that is taken under a later epoch than `heard` and than the one found, and that epoch. */
+export declare function raise(
+  wall: number,
+  me: string,
+  build: string,
+  heard: number,
+  found: Uint8Array | undefined,
+): [epoch: number, row: Uint8Array];
 export declare const Mutex: new (seed: number) => Turns;

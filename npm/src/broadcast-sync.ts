@@ -52,8 +52,8 @@ export interface BroadcastSyncConfig<T extends object = Record<string, unknown>>
   /** Is told which keys of the store have a value from elsewhere, and which page wrote it (`""` where that is not known). */
   onRemoteUpdate?: ((keys: string[], source: string) => void) | undefined;
   /**
-   * Is told whether this page hears the coordinator: `"disconnected"` is what it begins and ends with. Where the
-   * channel has a leader also when this page becomes it, or is it no more.
+   * Is told whether this page hears the coordinator: `"disconnected"` is what it begins and ends with. Also when this
+   * page becomes the leader, or is it no more; a page that is told so takes part in leading.
    */
   onConnectionChange?: ((state: ConnectionState) => void) | undefined;
   /** Is told of a start that failed and of a write that was refused. Default: logs it to the console. */
@@ -82,7 +82,7 @@ export interface BroadcastSync {
   stop(): void;
   /** Whether it was started, and neither failed nor was stopped. */
   isActive(): boolean;
-  /** Whether this page leads its channel; `false` where the channel has no leader. */
+  /** Whether this page leads, see {@link Leadership}; a page that asks takes part. `false` until there is a Bellwether. */
   isLeader(): boolean;
   /** This page's id; `""` until there is a Bellwether. */
   getTabId(): string;
@@ -104,11 +104,9 @@ export interface BroadcastSync {
    */
   getConnectedTabs(): number;
   /**
-   * Makes this page the leader.
+   * Makes this page the leader, see {@link Leadership.forceLeader}.
    *
-   * @throws {@link BellwetherError} with `code`
-   *   - `"closed"`: it was not started
-   *   - `"not-supported"`: this version of Bellwether has no leaders among pages
+   * @throws {@link BellwetherError} with `code` `"closed"`: it was not started; or of `forceLeader`
    */
   forceLeader(): Promise<void>;
 }
@@ -186,7 +184,7 @@ class StoreSync implements BroadcastSync {
   }
 
   isLeader(): boolean {
-    return leadership(this.#link.bellwether)?.isLeader ?? false;
+    return this.#link.bellwether?.leader.isLeader ?? false;
   }
 
   getTabId(): string {
@@ -209,10 +207,7 @@ class StoreSync implements BroadcastSync {
 
   async forceLeader(): Promise<void> {
     await this.#begun();
-    const leading = leadership(this.#link.bellwether);
-    if (leading) return leading.forceLeader();
-    const message = "this version of Bellwether has no leaders among pages, so that none can be forced";
-    throw new BellwetherError("not-supported", "app", message);
+    return this.#link.bellwether!.leader.forceLeader();
   }
 
   #tie(run: Run, bellwether: Bellwether, values: Values): void {
@@ -379,18 +374,8 @@ class Tie {
   }
 }
 
-/** Leadership among pages, where the channel has it. */
-interface Leading extends EventTarget {
-  readonly isLeader: boolean;
-  forceLeader(): Promise<void>;
-}
-
-function leadership(bellwether: (Bellwether & { leader?: Leading }) | undefined): Leading | undefined {
-  return bellwether?.leader;
-}
-
 function watch(bellwether: Bellwether, tell: (state: ConnectionState) => void): () => void {
-  const leading = leadership(bellwether);
+  const { leader } = bellwether;
   let connection: ConnectionState = "disconnected";
   let isLeader = false;
   const look = () => {
@@ -398,18 +383,18 @@ function watch(bellwether: Bellwether, tell: (state: ConnectionState) => void): 
     if (now !== connection) tell((connection = now));
   };
   const lookLeader = () => {
-    if (leading && leading.isLeader !== isLeader) {
-      isLeader = leading.isLeader;
+    if (leader.isLeader !== isLeader) {
+      isLeader = leader.isLeader;
       tell(isLeader ? "leader" : "follower");
     }
   };
   bellwether.addEventListener("status", look);
-  leading?.addEventListener("change", lookLeader);
+  leader.addEventListener("change", lookLeader);
   look();
   lookLeader();
   return () => {
     bellwether.removeEventListener("status", look);
-    leading?.removeEventListener("change", lookLeader);
+    leader.removeEventListener("change", lookLeader);
     if (connection === "connected") tell("disconnected");
   };
 }

@@ -33,10 +33,15 @@ export type ErrorCode =
   | "aborted"
   | "closed"
   | "lock-timeout"
+  | "exclusive-failed"
+  | "task-unknown"
+  | "task-failed"
+  | "task-timeout"
   // A bound is reached.
   | "outbox-full"
   | "dead-letters-full"
   | "dead-letter-dropped"
+  | "tasks-full"
   // The browser, its disk included.
   | "store-quota"
   | "store-timeout"
@@ -52,6 +57,7 @@ export type ErrorCode =
   | "stream-torn"
   // The coordinator, other pages, other versions.
   | "host-unavailable"
+  | "leader-unavailable"
   | "coordinator-silent"
   | "page-unknown"
   | "reload-needed"
@@ -148,6 +154,9 @@ function isFault(cause: unknown): cause is Fault {
 const RETRYABLE: readonly ErrorCode[] = [
   "outbox-full",
   "lock-timeout",
+  "task-unknown",
+  "task-timeout",
+  "tasks-full",
   "store-quota",
   "store-timeout",
   "store-closed",
@@ -155,6 +164,7 @@ const RETRYABLE: readonly ErrorCode[] = [
   "wasm-unavailable",
   "module-unavailable",
   "host-unavailable",
+  "leader-unavailable",
   "coordinator-silent",
   "page-unknown",
   "fenced",

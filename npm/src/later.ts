@@ -7,6 +7,7 @@ import { forget, prepareFarewell } from "./farewell.js";
 import { furnished } from "./furnished.js";
 import type { LoggedEvent, SubscribeOptions } from "./event-log.js";
 import type { Inside } from "./inside.js";
+import type { Leading, Part } from "./leading.js";
 import { failed } from "./listing.js";
 import { follow } from "./live.js";
 import type { PageOutbox } from "./outbox.js";
@@ -38,6 +39,15 @@ async function join(inside: Inside): Promise<void> {
       await new Promise((resolve) => setTimeout(resolve, delay));
     }
   }
+}
+
+/** Lets this page take part in leading; see {@link Leadership}. */
+export async function lead(inside: Inside, face: Leading): Promise<Part> {
+  const module = await import("./leader.js").catch((cause: unknown) => {
+    const message = `leader.js could not be loaded (${cause}); check that it lies beside index.js`;
+    throw inside.kit.appFault("module-unavailable", message, { cause });
+  });
+  return module.lead(inside, await module.electionFor(inside), face);
 }
 
 /** Makes the outbox of a page whose options ask for more than the usual one, and sets up the rest of them. */

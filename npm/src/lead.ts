@@ -2,7 +2,7 @@
 //
 // What always holds: the wasm is loaded once; a failed loading is forgotten. A module of its own, loaded where it is needed.
 
-import startWasm, { Lease, Mutex, Vote } from "./bellwether_lead.js";
+import startWasm, { Lease, Mutex, Vote, raise } from "./bellwether_lead.js";
 import { Campaign } from "./campaign.js";
 import type { Candidate } from "./campaign.js";
 import type { Election } from "./election.js";
@@ -25,6 +25,20 @@ export function start(): Promise<unknown> {
 /** One asking for a lock; gives nothing if it was given up. */
 export function byMutex(asking: Asking): Promise<Release | undefined> {
   return byMutexOf(() => new Mutex(Math.random()), asking);
+}
+
+/** What raises the epoch of a role in a row of the channel's database, for whoever has been elected otherwise. */
+export function raiser({ build, channel, heard, me, role }: Candidate): () => Promise<number> {
+  const row = databaseRow(`bellwether:${channel}`, `elected:${role}`);
+  return async () => {
+    let found = await row.read();
+    for (;;) {
+      const [epoch, raised] = raise(Date.now(), me, build, heard(), found);
+      const swap = await row.swap(found, raised);
+      if (swap.isMade) return epoch;
+      found = swap.found;
+    }
+  };
 }
 
 /** Elections by a lease in a row of the channel's database. */

@@ -12,6 +12,7 @@ import type {
   EnqueueOptions,
   HostKind,
   Identity,
+  LeaderOptions,
   OutboxOptions,
   StateOptions,
   TokenSource,
@@ -27,6 +28,7 @@ export interface Asked {
   debug: string | false;
   guardUnload: boolean;
   state: StateOptions | undefined;
+  leader: LeaderOptions | undefined;
   encrypt: EncryptHooks | undefined;
   migrate: OutboxOptions["migrate"];
 }
@@ -60,7 +62,11 @@ export function readOptions(options: ConnectOptions, build: string): Asked {
     debug: debug !== false,
     ...counts(outbox),
   };
-  const { wasm } = options;
+  const { leader, wasm } = options;
+  if (leader !== undefined) {
+    refuseUnknown(leader, ["enabled"]);
+    oneOf("enabled", leader.enabled, [true, false]);
+  }
   const { encrypt, migrate } = outbox;
   if (encrypt !== undefined) {
     checkFunction("encrypt.seal", encrypt?.seal);
@@ -75,6 +81,7 @@ export function readOptions(options: ConnectOptions, build: string): Asked {
     debug,
     guardUnload: oneOf("guardUnload", options.guardUnload, [true, false]) ?? false,
     state: options.state && readState(options.state),
+    leader,
     encrypt,
     migrate,
   };
@@ -138,7 +145,8 @@ export function text(name: string, value: unknown, code?: ErrorCode): string | u
   throw unfit(name, value, "a string", code);
 }
 
-function checkFunction(name: string, value: unknown): void {
+/** Refuses what cannot be called. */
+export function checkFunction(name: string, value: unknown): void {
   if (typeof value !== "function") throw unfit(name, value, "a function");
 }
 
@@ -301,6 +309,7 @@ const OPTIONS: readonly (keyof ConnectOptions)[] = [
   "token",
   "outbox",
   "state",
+  "leader",
   "guardUnload",
   "wasm",
   "debug",

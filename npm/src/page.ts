@@ -7,6 +7,7 @@ import type { EventLog, LoggedEvent, SubscribeOptions } from "./event-log.js";
 import { appFault, named, naming, settled } from "./errors.js";
 import type { Inside, Kit } from "./inside.js";
 import type { Way } from "./ladder.js";
+import { Leading } from "./leading.js";
 import { later } from "./load.js";
 import { checkIdentity, refuseUnknown, text, unfit } from "./options.js";
 import type { Asked } from "./options.js";
@@ -17,6 +18,7 @@ import type {
   BellwetherEventMap,
   FlushReport,
   Identity,
+  Leadership,
   LockMetrics,
   LockOptions,
   RecordOptions,
@@ -35,6 +37,7 @@ export class Page extends EventTarget implements Bellwether {
   #outbox!: PageOutbox;
   #state: PageState | undefined;
   #hasLooked = false;
+  #leader: Leading | undefined;
   readonly #over = new AbortController();
   #raw = STARTING;
   #storage: Status["storage"] = "best-effort";
@@ -122,6 +125,11 @@ export class Page extends EventTarget implements Bellwether {
       }
     }
     return this.#state!;
+  }
+
+  get leader(): Leadership {
+    const load = async (face: Leading) => (await later()).lead(this.#inside(), face);
+    return (this.#leader ??= new Leading(load, this.#report)) as Leadership;
   }
 
   readonly events: EventLog = {

@@ -22,7 +22,15 @@ import { createBroadcastSync } from "./broadcast-sync.js";
 import type { BroadcastSync, BroadcastSyncConfig, SyncStore } from "./broadcast-sync.js";
 import { Link, isBellwether, optionFault, or, writeKey } from "./link.js";
 import type { BellwetherSource, ErrorListener } from "./link.js";
-import type { Bellwether, Commit, EnqueueOptions, NewEvent, Receipt, Status } from "./types.js";
+import type {
+  Bellwether,
+  Commit,
+  EnqueueOptions,
+  Leadership,
+  NewEvent,
+  Receipt,
+  Status,
+} from "./types.js";
 
 export type { BroadcastSync, BroadcastSyncConfig, ConnectionState, SyncStore } from "./broadcast-sync.js";
 export type { BellwetherSource, ErrorListener } from "./link.js";
@@ -169,6 +177,36 @@ export function useOutbox(): OutboxView {
   );
 }
 
+/** What {@link useLeader} gives: one moment of {@link Leadership}. Frozen, and another object on each change. */
+export type LeaderView = Pick<Leadership, "isLeader" | "leaderId" | "epoch" | "role">;
+
+/**
+ * Which page leads. A page with this hook takes part; until there is a Bellwether nobody is known to lead.
+ *
+ * @example
+ * const { isLeader } = useLeader();
+ */
+export function useLeader(): LeaderView {
+  const link = useLink("useLeader");
+  const subscribe = useCallback(
+    (changed: () => void) =>
+      link.follow(({ leader }) => {
+        leader.addEventListener("change", changed);
+        return () => leader.removeEventListener("change", changed);
+      }, changed),
+    [link],
+  );
+  const read = useMemo(() => {
+    let view = NO_LEADER;
+    return () => {
+      const { isLeader, leaderId, epoch, role } = link.bellwether?.leader ?? NO_LEADER;
+      if (leaderId !== view.leaderId || epoch !== view.epoch) view = Object.freeze({ isLeader, leaderId, epoch, role });
+      return view;
+    };
+  }, [link]);
+  return useSyncExternalStore(subscribe, read, () => NO_LEADER);
+}
+
 /**
  * Keeps a store and the shared state alike from mount to unmount; see {@link createBroadcastSync}. Without `config.bellwether` it is
  * the provider's, if there is one.
@@ -220,5 +258,12 @@ function logged(error: unknown): void {
 }
 
 const Provided = /* @__PURE__ */ createContext<Link | undefined>(undefined);
+
+const NO_LEADER: LeaderView = Object.freeze({
+  isLeader: false,
+  leaderId: null,
+  epoch: 0,
+  role: "starting",
+});
 
 const NO_VALUES: Readonly<Record<string, unknown>> = Object.freeze({});

@@ -5,10 +5,12 @@
 
 import type { BellwetherError } from "./errors.js";
 import type { EventLog } from "./event-log.js";
+import type { LeaderOptions, Leadership } from "./leadership.js";
 import type { Change, Conflict, SharedState, StateOptions } from "./shared-state.js";
 
 export type * from "./hooks.js";
 export type * from "./event-log.js";
+export type * from "./leadership.js";
 export type * from "./shared-state.js";
 
 /** What {@link connect} is told. Every field is optional; a name it does not know is refused. */
@@ -44,6 +46,8 @@ export interface ConnectOptions {
   outbox?: OutboxOptions | undefined;
   /** How the shared state behaves in this page. */
   state?: StateOptions | undefined;
+  /** Whether this page may lead. It takes part only once `bw.leader` is looked at. */
+  leader?: LeaderOptions | undefined;
   /**
    * Asks the user before the page is closed while something is undelivered. The listener is there
    * only as long as that, so that it does not keep the page out of the back/forward cache. Default
@@ -169,6 +173,8 @@ export interface Bellwether extends EventTarget {
   readonly state: SharedState;
   /** The events of all devices, as the server has them. */
   readonly events: EventLog;
+  /** Which page leads, and what only that one does. Whoever looks at it takes part from then on. */
+  readonly leader: Leadership;
 
   /**
    * Tries to send all that is pending, without waiting for batches or delays to run out.

@@ -16,6 +16,9 @@ import type {
   ErrorCode,
   FlushReport,
   HostKind,
+  LeaderOptions,
+  Leadership,
+  LeadershipChange,
   LockMetrics,
   LockOptions,
   NewEvent,
@@ -23,6 +26,7 @@ import type {
   QueuedEvent,
   Receipt,
   RequestOptions,
+  Role,
   SharedState,
   StateOptions,
   Status,
@@ -150,6 +154,36 @@ async function page(bw: Bellwether): Promise<void> {
   bw.status.reasons.push("because");
   // @ts-expect-error: no such member
   bw.unknown();
+}
+
+async function leading({ leader }: Bellwether): Promise<void> {
+  holds<Same<typeof leader, Leadership>>();
+  holds<Same<[typeof leader.isLeader, typeof leader.leaderId, typeof leader.epoch], [boolean, string | null, number]>>();
+  holds<Same<typeof leader.role, Role>>();
+  holds<Same<Role, "leader" | "follower" | "starting">>();
+  leader.addEventListener("change", ({ detail }) => holds<Same<typeof detail, LeadershipChange>>());
+  const target: EventTarget = leader;
+  holds<Same<ReturnType<typeof leader.forceLeader>, Promise<void>>>();
+  holds<Same<ReturnType<typeof leader.resign>, Promise<void>>>();
+  const stop = leader.runExclusive("poll", async (signal) => holds<Same<typeof signal, AbortSignal>>());
+  holds<Same<typeof stop, () => void>>();
+  const end = leader.handle("sum", async (input, signal) => {
+    holds<Same<typeof input, unknown>>();
+    return signal.aborted;
+  });
+  holds<Same<typeof end, () => void>>();
+  const result = await leader.delegate("sum", [1, 2], { to: "page", timeoutMs: 1_000 });
+  holds<Same<typeof result, unknown>>();
+  const options: LeaderOptions = { enabled: false };
+
+  // @ts-expect-error: who leads is told, not set
+  leader.isLeader = true;
+  // @ts-expect-error: there is no such option yet
+  const later: LeaderOptions = { heartbeatMs: 1_000 };
+  // @ts-expect-error: it ends when its signal fires, and a promise says so
+  leader.runExclusive("poll", () => 7);
+  // @ts-expect-error: a task has an input
+  await leader.delegate("sum");
 }
 
 async function locks(bw: Bellwether, signal: AbortSignal): Promise<void> {

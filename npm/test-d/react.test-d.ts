@@ -1,16 +1,17 @@
 // The types of `bellwether/react`, as promised: compiled, not run.
 
-import type { Bellwether, Commit, Receipt, Status } from "bellwether";
+import type { Bellwether, Commit, Receipt, Role, Status } from "bellwether";
 import {
   BellwetherProvider,
   useBellwether,
   useBroadcastSync,
+  useLeader,
   useOutbox,
   useSharedSelector,
   useSharedState,
   useStatus,
 } from "bellwether/react";
-import type { BroadcastSync, SetShared, SyncStore } from "bellwether/react";
+import type { BroadcastSync, LeaderView, SetShared, SyncStore } from "bellwether/react";
 import { createElement } from "react";
 
 import { holds } from "./same.js";
@@ -51,6 +52,12 @@ function Component(store: SyncStore<{ text: string }>): void {
   holds<Same<ReturnType<typeof enqueue>, Promise<Receipt>>>();
   // @ts-expect-error: an event has a type
   void enqueue({ data: 1 });
+
+  const view = useLeader();
+  holds<Same<typeof view, LeaderView>>();
+  holds<Same<[typeof view.isLeader, typeof view.leaderId, typeof view.role], [boolean, string | null, Role]>>();
+  // @ts-expect-error: it is told, not set
+  view.epoch = 1;
 
   holds<Same<ReturnType<typeof useBroadcastSync>, BroadcastSync>>();
   useBroadcastSync(store);

@@ -328,16 +328,14 @@ test("the connection is told as it comes and goes", () => {
   assert.deepEqual(told, ["connected", "disconnected", "connected", "disconnected"]);
 });
 
-test("pages are counted, and without leadership none leads nor can be made to", async () => {
+test("pages are counted", async () => {
   const { ann } = pair({});
   assert.equal(ann.sync.getTabId(), "ann");
   ann.page.show({ pages: 2 });
   assert.equal(ann.sync.getConnectedTabs(), 2);
-  assert.equal(ann.sync.isLeader(), false);
-  await assert.rejects(ann.sync.forceLeader(), { name: "BellwetherError", code: "not-supported" });
 });
 
-test("where the channel has a leader it is told and can be forced", async () => {
+test("who leads is told and can be forced", async () => {
   const session = fakeSession();
   const page = session.page("ann");
   page.leader = Object.assign(new EventTarget(), {
@@ -351,6 +349,7 @@ test("where the channel has a leader it is told and can be forced", async () => 
   const onConnectionChange = (it) => told.push(it);
   const sync = createBroadcastSync(storeOf({}), { bellwether: page, onConnectionChange });
   await sync.start();
+  assert.equal(sync.isLeader(), false);
   await sync.forceLeader();
   assert.equal(sync.isLeader(), true);
   page.leader.isLeader = false;

@@ -6,9 +6,10 @@ import { setImmediate as turn } from "node:timers/promises";
 
 import { connector } from "../build/js/connect.js";
 import { fakeClients, listening } from "../testing/client.mjs";
+import "../testing/lead.mjs";
 
 // Loaded once, so that no test waits for it longer than another.
-await import("../build/js/later.js");
+await Promise.all(["later", "lead"].map((name) => import(`../build/js/${name}.js`)));
 
 /** What all pages of a browser have in common. */
 let world;

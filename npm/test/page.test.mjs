@@ -75,6 +75,46 @@ test("the status is frozen, replaced on change, and told", async () => {
   assert.deepEqual(told, [after]);
 });
 
+test("a page takes part in leading once that is looked at, and leaves when it is closed", async (t) => {
+  const lines = [];
+  const before = globalThis.BroadcastChannel;
+  t.after(() => (globalThis.BroadcastChannel = before));
+  globalThis.BroadcastChannel = class {
+    said = [];
+    constructor(name) {
+      this.name = name;
+      lines.push(this);
+    }
+    postMessage({ word }) {
+      this.said.push(word);
+    }
+    close() {
+      this.isClosed = true;
+    }
+  };
+  const { page } = await open({ channel: "notes", leader: { enabled: false } });
+  await listening();
+  assert.equal(lines.length, 0);
+  const { leader } = page;
+  const { isLeader, leaderId, epoch, role } = leader;
+  assert.deepEqual([isLeader, leaderId, epoch, role], [false, null, 0, "starting"]);
+  await leader.resign();
+  assert.equal(page.leader, leader);
+  assert.deepEqual(lines.map(({ name, said }) => [name, said]), [["bellwether:notes:leader", ["who"]]]);
+  await assert.rejects(leader.forceLeader(), (fault) => fault instanceof BellwetherError && fault.code === "not-supported");
+  assert.throws(() => leader.runExclusive("poll"), { code: "option-invalid" });
+  await page.close();
+  await turn();
+  assert.ok(lines[0].isClosed);
+  await assert.rejects(leader.delegate("sum", 1), { code: "closed" });
+});
+
+test("options of leading that are not known are refused", async () => {
+  for (const leader of [{ leaseMs: 1 }, { enabled: "no" }, 7, null]) {
+    await assert.rejects(open({ leader }), { code: "option-invalid" });
+  }
+});
+
 test("a status that says the same again is no change", async () => {
   const { page, sink } = await open();
   await listening();

@@ -158,6 +158,37 @@ test("Bellwether, status and outbox are shown as they come", async () => {
   assert.equal(enqueues.size, 1);
 });
 
+test("who leads is shown as it changes, in the strict mode and on a server, too", async () => {
+  const page = fakeSession().page("ann");
+  const views = [];
+  const Leads = () => {
+    const view = hooks.useLeader();
+    views.push(view);
+    return [view.isLeader, view.leaderId, view.epoch, view.role].join(" ");
+  };
+  const tree = (source) => h(BellwetherProvider, { bellwether: source }, h(Leads));
+  assert.equal(renderToString(tree(page)), "false  0 starting");
+  let give;
+  const view = await shown(new Promise((resolve) => (give = resolve)), Leads, StrictMode);
+  assert.equal(view.text, "false  0 starting");
+  const lead = (facts) => {
+    Object.assign(page.leader, facts);
+    page.leader.dispatchEvent(new CustomEvent("change"));
+  };
+  await act(async () => lead({ leaderId: "ben", epoch: 3, role: "follower" }));
+  await act(async () => give(page));
+  assert.equal(view.text, "false ben 3 follower");
+  await act(async () => lead({ isLeader: true, leaderId: "ann", epoch: 4, role: "leader" }));
+  assert.equal(view.text, "true ann 4 leader");
+  assert.ok(Object.isFrozen(views.at(-1)));
+  await view.again();
+  assert.equal(views.at(-1), views.at(-2), "the same object until it changes");
+  const count = views.length;
+  await view.end();
+  lead({ isLeader: false, leaderId: null });
+  assert.equal(views.length, count);
+});
+
 test("options are connected with once, and a failure is told; the children are shown all the same", async () => {
   const fault = new BellwetherError("wasm-unavailable", "app", "none");
   const page = fakeSession().page("ann");
@@ -196,7 +227,8 @@ test("another connected Bellwether takes the place of the one before", async () 
 });
 
 test("a hook without a provider says what is missing", () => {
-  for (const name of ["useBellwether", "useStatus", "useSharedState", "useSharedSelector", "useOutbox"]) {
+  const names = ["useBellwether", "useStatus", "useSharedState", "useSharedSelector", "useOutbox", "useLeader"];
+  for (const name of names) {
     assert.throws(
       () => renderToString(h(() => String(hooks[name](() => "")))),
       (fault) => fault instanceof BellwetherError && fault.message.includes(`\`${name}\` has no <B`),

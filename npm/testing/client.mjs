@@ -3,7 +3,6 @@
 // It notes every call, and settles an append only when the test says so. Its document is what the patches make of it that it was
 // given, in their order: places below a key, as the wasm tells them.
 
-import { FakeMutex } from "./mutex.mjs";
 
 /** A class like the wasm's `Client`; `clients` lists those that were opened. */
 export function fakeClients() {
@@ -148,10 +147,6 @@ class FakeClient {
     this.calls.push(["identify", user, session, sink === this.sink]);
     sink?.("token", { user, session });
     if (this.fault) throw this.fault;
-  }
-
-  mutex() {
-    return new FakeMutex();
   }
 
   close(closed) {

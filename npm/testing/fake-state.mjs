@@ -60,6 +60,7 @@ class FakeBellwether extends EventTarget {
   ready = Promise.resolve();
   status = STATUS;
   enqueued = [];
+  leader = Object.assign(new EventTarget(), { isLeader: false, leaderId: null, epoch: 0, role: "starting" });
   outbox = {
     enqueue: async (event, options) => {
       this.enqueued.push([event, options]);

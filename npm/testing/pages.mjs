@@ -1,4 +1,4 @@
-// Pages of one browser that may have to host the coordinator, without a browser.
+// Pages of one browser that may have to host the coordinator, or to lead, without a browser.
 //
 // What always holds:
 // - what reaches a page (a word on the bus, a lock, an answer, a timer) is a task of its own, and runs as that page; tasks
@@ -56,13 +56,13 @@ export class Browser {
     for (const [name, value] of Object.entries(instead)) replace(t, name, value);
   }
 
-  /** Opens a page; `worker` is one that it knows. */
-  async open(options = {}) {
+  /** Opens a page, which takes part as `begin` says; `worker` is one that it knows. */
+  async open(options = {}, begin = (page) => takeSeat(page.inside, page.start, { election: page.election })) {
     const page = new Page(this, `page-${this.pages.length + 1}`, options);
     this.pages.push(page);
     replace(this.#t, "window", page.window);
     replace(this.#t, "document", page.document);
-    page.run(() => takeSeat(page.inside, page.start));
+    page.run(() => begin(page));
     await this.quiet();
     return page;
   }
@@ -140,7 +140,7 @@ export class Browser {
 class Page {
   status = { host: "starting", reasons: ["no worker"], epoch: 0 };
   window = new EventTarget();
-  document = new EventTarget();
+  document = Object.assign(new EventTarget(), { visibilityState: "visible" });
   faults = [];
   /** How often it has begun to start a coordinator. */
   attempts = 0;
@@ -241,6 +241,12 @@ class Page {
 
   resume() {
     return this.#fire(this.document, "resume");
+  }
+
+  /** It comes into sight, or goes out of it. */
+  see(isInSight) {
+    this.document.visibilityState = isInSight ? "visible" : "hidden";
+    return this.#fire(this.document, "visibilitychange");
   }
 
   close() {

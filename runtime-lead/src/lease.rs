@@ -2,11 +2,21 @@
 
 use core::cell::RefCell;
 
-use bellwether_shared::base::Epoch;
+use bellwether_shared::base::{Epoch, Wall};
 use bellwether_shared::lead::lease::{self, Effect, Input};
+use bellwether_shared::wire::to_cbor;
 use wasm_bindgen::prelude::*;
 
 use crate::{bytes, effect, now, page};
+
+/// A row that is taken, whoever has it, under a later epoch than `heard` and than the one found: that epoch, and the row.
+#[wasm_bindgen]
+#[must_use]
+pub fn raise(wall: f64, me: &str, build: &str, heard: f64, found: Option<Vec<u8>>) -> JsValue {
+    let heard = Epoch(heard as u64);
+    let row = lease::raised(found.as_deref(), page(me), build, heard, Wall(wall as u64));
+    effect(row.epoch.0 as f64, &[bytes(&to_cbor(&row))])
+}
 
 /// See `bellwether_shared::lead::lease`.
 #[wasm_bindgen]
@@ -53,13 +63,13 @@ impl Lease {
     pub fn poll(&self) -> JsValue {
         let Some(next) = self.0.borrow_mut().poll_effect() else { return JsValue::UNDEFINED };
         match next {
-            Effect::Read => effect(0, &[]),
+            Effect::Read => effect(0.0, &[]),
             Effect::Swap { expected, row } => {
                 let expected = expected.map_or(JsValue::UNDEFINED, |row| bytes(&row));
-                effect(1, &[expected, bytes(&row)])
+                effect(1.0, &[expected, bytes(&row)])
             }
-            Effect::Gained(epoch) => effect(2, &[JsValue::from_f64(epoch.0 as f64)]),
-            Effect::Lost(_) => effect(3, &[]),
+            Effect::Gained(epoch) => effect(2.0, &[JsValue::from_f64(epoch.0 as f64)]),
+            Effect::Lost(_) => effect(3.0, &[]),
         }
     }
 

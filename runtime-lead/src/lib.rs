@@ -21,7 +21,7 @@ use bellwether_shared::base::{Mono, Now, PageId, Wall};
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::JsValue;
 
-pub use lease::Lease;
+pub use lease::{Lease, raise};
 pub use mutex::Mutex;
 pub use vote::Vote;
 
@@ -34,8 +34,8 @@ fn page(id: &str) -> PageId {
     PageId::parse(id).unwrap_or_default()
 }
 
-fn effect(number: u32, about: &[JsValue]) -> JsValue {
-    let effect = Array::of1(&JsValue::from(number));
+fn effect(number: f64, about: &[JsValue]) -> JsValue {
+    let effect = Array::of1(&JsValue::from_f64(number));
     for it in about {
         effect.push(it);
     }

@@ -58,9 +58,9 @@ impl Vote {
                 return JsValue::UNDEFINED;
             };
             return match next {
-                Effect::Gained(epoch) => effect(2, &[JsValue::from_f64(epoch.0 as f64)]),
-                Effect::Lost(_) => effect(3, &[]),
-                Effect::Say(ballot) => effect(4, &[bytes(&ballot.seal(&self.build, self.me))]),
+                Effect::Gained(epoch) => effect(2.0, &[JsValue::from_f64(epoch.0 as f64)]),
+                Effect::Lost(_) => effect(3.0, &[]),
+                Effect::Say(ballot) => effect(4.0, &[bytes(&ballot.seal(&self.build, self.me))]),
                 Effect::Follows(..) => continue,
             };
         }

@@ -5,6 +5,7 @@
 //!              ├─▶ later.js, loaded when first wanted ┤
 //!              ├─▶ host.js, coordinator's glue inside ┤
 //!              ├─▶ lead.js, elections' glue inside ───┤
+//!              ├─▶ leader.js, where one is to lead ───┤
 //!              ├─▶ a face for each library, on top ───┤
 //!              └─▶ *.d.ts ──────────────────────────┤
 //! wasm of page and elections ──────────────────────────────────┼──▶ npm/dist/
@@ -37,8 +38,9 @@ const WASM_PLACE: &str = "__BELLWETHER_WASM__";
 const BUILD_PLACE: &str = "__BELLWETHER_BUILD__";
 
 /// The package's modules: the first, the one that it loads when something of it is first wanted, the one that is loaded
-/// where a page may have to host the coordinator, and the one for elections where the browser has no locks.
-pub(crate) const MODULES: [&str; 4] = ["index.js", "later.js", "host.js", "lead.js"];
+/// where a page may have to host the coordinator, the one for pages that take part in leading, and the one for elections
+/// where the browser has no locks.
+pub(crate) const MODULES: [&str; 5] = ["index.js", "later.js", "host.js", "leader.js", "lead.js"];
 
 /// What apps import for a library of theirs. Each is a module by itself, which takes the library from the app, and of this
 /// package the modules in [`BENEATH`] as they are: two copies of a class would be two classes.

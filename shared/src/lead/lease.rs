@@ -28,7 +28,7 @@ use core::time::Duration;
 use std::collections::VecDeque;
 
 use super::{BEAT, TERM, Why, age};
-use crate::base::{Epoch, Mono, Now, PageId, Rng, limits};
+use crate::base::{Epoch, Mono, Now, PageId, Rng, Wall, limits};
 use crate::rows::{HostKind, LeaseRow, RowFault, read};
 use crate::wire::to_cbor;
 
@@ -433,6 +433,24 @@ impl Lease {
     fn row(&self) -> Option<Result<LeaseRow, RowFault>> {
         self.seen.as_ref()?.row.as_deref().map(read)
     }
+}
+
+/// The row of a role that was taken by other means, whoever had it: only its epoch counts. One that cannot be read is followed
+/// by the wall clock in milliseconds, which is beyond any count of takings.
+#[must_use]
+pub fn raised(
+    found: Option<&[u8]>,
+    holder: PageId,
+    build: &str,
+    newest: Epoch,
+    at: Wall,
+) -> LeaseRow {
+    let before = found.map(read::<LeaseRow>);
+    let newest = if matches!(before, Some(Err(_))) { newest.max(Epoch(at.0)) } else { newest };
+    let before = before.and_then(Result::ok);
+    let row = LeaseRow::taken(before.as_ref(), holder, HostKind::Page, build, at);
+    let epoch = row.epoch.max(newest.next());
+    LeaseRow { epoch, ..row }
 }
 
 /// How long a lease holds without being renewed: three beats, as often as its holder says that it renews it. A

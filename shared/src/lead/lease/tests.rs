@@ -361,3 +361,16 @@ fn whoever_says_that_it_is_gone_is_not_waited_for_and_nobody_else_instead() {
     stage.row = Some(to_cbor(&held_by(BEN, 9)));
     assert_eq!(stage.wait(), ["read"], "it has come back since");
 }
+
+#[test]
+fn an_epoch_that_is_raised_is_beyond_all_that_were() {
+    for (shows, found, newest, expected) in [
+        ("nobody has led", None, 0, 1),
+        ("somebody leads", Some(to_cbor(&held_by(BEN, 7))), 3, 8),
+        ("the database was made anew", Some(to_cbor(&held_by(BEN, 7))), 40, 41),
+        ("unreadable", Some(vec![0xff]), 40, 1_000_001),
+    ] {
+        let row = raised(found.as_deref(), ANN, "b", Epoch(newest), Wall(1_000_000));
+        assert_eq!((row.epoch, row.holder, row.resigned), (Epoch(expected), ANN, false), "{shows}");
+    }
+}

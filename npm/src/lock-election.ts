@@ -1,0 +1,46 @@
+// Elections by Web Locks: whoever holds the lock is elected, under an epoch that it raises on disk first (LEAD-1, LEAD-3).
+//
+// What always holds:
+// - a page leads only inside the lock's callback, and waits for it without a timer;
+// - the epoch is raised before the lock is taken from anybody.
+
+import type { Election, Serve } from "./election.js";
+
+export class LockElection implements Election {
+  readonly #name: string;
+  readonly #raise: () => Promise<number>;
+
+  /** `raise` gives an epoch that is higher than any before, once it is on disk. */
+  constructor(name: string, raise: () => Promise<number>) {
+    this.#name = name;
+    this.#raise = raise;
+  }
+
+  async stand(signal: AbortSignal, serve: Serve): Promise<void> {
+    while (!signal.aborted) await this.#hold({ signal }, signal, serve);
+  }
+
+  async take(signal: AbortSignal, serve: Serve): Promise<void> {
+    const epoch = await this.#raise();
+    if (!signal.aborted) await this.#hold({ steal: true }, signal, serve, epoch);
+  }
+
+  async #hold(options: LockOptions, signal: AbortSignal, serve: Serve, raised?: number): Promise<void> {
+    const holding = new AbortController();
+    const lose = () => holding.abort();
+    signal.addEventListener("abort", lose);
+    try {
+      await navigator.locks.request(this.#name, options, async () => {
+        const epoch = raised ?? (await this.#raise());
+        if (!holding.signal.aborted) await serve(holding.signal, epoch);
+      });
+    } catch (cause) {
+      // What was held may have been stolen, and is asked for again.
+      const isStolen = cause instanceof DOMException && cause.name === "AbortError";
+      if (!signal.aborted && !isStolen) throw cause;
+    } finally {
+      lose();
+      signal.removeEventListener("abort", lose);
+    }
+  }
+}

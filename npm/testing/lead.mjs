@@ -1,0 +1,21 @@
+// What `lead.js` loads, without its wasm: import this before whatever wants it.
+//
+// Not here: leases and votes; who tests what an election leads to has elections of its own.
+
+import { writeFileSync } from "node:fs";
+
+const beside = (path) => new URL(path, import.meta.url);
+
+const GLUE = `
+  export { FakeMutex as Mutex } from ${JSON.stringify(beside("./mutex.mjs").href)};
+  export class Lease {}
+  export class Vote {}
+  export default async () => {};
+  export const raise = () => [1, new Uint8Array()];
+`;
+
+// Where the build puts the glue of the real one.
+writeFileSync(beside("../build/js/bellwether_lead.js"), GLUE);
+const { fetch } = globalThis;
+globalThis.fetch = async (url, ...more) =>
+  `${url}`.endsWith("/bellwether_lead_bg.wasm") ? new Response() : fetch(url, ...more);

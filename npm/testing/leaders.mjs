@@ -1,0 +1,173 @@
+// Pages of one browser of which one leads, with an election that is the test's.
+//
+// What always holds: one page is elected at a time, in the order in which they stand, and each election has a higher epoch; it
+// is told as a task of the page. Who takes the role has it at once, and the page that had it learns of that by a task.
+
+import { appFault, named } from "../build/js/errors.js";
+import { lead } from "../build/js/leader.js";
+import { Leading } from "../build/js/leading.js";
+import { refuseUnknown, text, unfit } from "../build/js/options.js";
+import { Browser } from "./pages.mjs";
+
+export class Leaders {
+  /** What happened, in its order. */
+  log = [];
+  #elections = new Elections(this);
+
+  constructor(t) {
+    this.browser = new Browser(t);
+    this.#elections.browser = this.browser;
+  }
+
+  /** Opens a page that takes part, as the options `leader` say. */
+  async open({ isInSight = true, leader, open } = {}) {
+    const begin = (page) => {
+      page.document.visibilityState = isInSight ? "visible" : "hidden";
+      Object.assign(page.inside, { kit: KIT });
+      page.inside.asked.leader = leader;
+      page.isAway = false;
+      const election = this.#elections.of(page);
+      page.leader = new Leading(async (face) => (page.part = lead(page.inside, election, face, open)), page.inside.report);
+      page.changes = [];
+      page.leader.addEventListener("change", ({ detail }) => page.changes.push(detail));
+    };
+    const page = await this.browser.open({}, begin);
+    page.calls = [];
+    return page;
+  }
+
+  /** Calls something of the page's, and gives what becomes of it: `undefined` until it settles. */
+  async call(page, act) {
+    const call = {};
+    page.run(() => {
+      const settle = (how) => (value) => Object.assign(call, { [how]: value, isSettled: true });
+      act(page.leader).then(settle("value"), settle("error"));
+    });
+    await this.browser.quiet();
+    return call;
+  }
+
+  /** Runs something exclusive, which ends as soon as it is told to, unless the test says when. */
+  async exclusive(page, name = "poll", { ends = () => {}, fails } = {}) {
+    const fn = (signal) => {
+      this.log.push(`${page.id} begins ${name}`);
+      if (fails) throw fails;
+      return new Promise((resolve) => {
+        signal.addEventListener("abort", () => {
+          this.log.push(`${page.id} is told`);
+          const end = () => {
+            this.log.push(`${page.id} ends ${name}`);
+            resolve();
+          };
+          if (ends === true) end();
+          else ends(end);
+        });
+      });
+    };
+    const stop = page.run(() => page.leader.runExclusive(name, fn));
+    await this.browser.quiet();
+    return async () => {
+      page.run(stop);
+      await this.browser.quiet();
+    };
+  }
+
+  /** A page dies without a word, and what it held is free. */
+  async kill(page) {
+    page.hang();
+    this.#elections.release(page);
+    await this.browser.quiet();
+  }
+
+  /** The pages that believe to lead. */
+  get leading() {
+    return this.browser.pages.filter(({ leader }) => leader.isLeader).map(({ id }) => id);
+  }
+
+  /** The page that has the role. */
+  get elected() {
+    return this.#elections.holder?.page.id;
+  }
+
+  /** How many have been elected. */
+  get elections() {
+    return this.#elections.epoch;
+  }
+
+  /** Taking the role is refused, with this. */
+  refuse(fault) {
+    this.#elections.fault = fault;
+  }
+}
+
+class Elections {
+  epoch = 0;
+  holder;
+  fault;
+  #waiting = [];
+
+  constructor(leaders) {
+    this.leaders = leaders;
+  }
+
+  of(page) {
+    return {
+      stand: async (signal, serve) => {
+        while (!signal.aborted) await this.#turn(page, signal, serve, false);
+      },
+      take: async (signal, serve) => {
+        if (this.fault) throw this.fault;
+        if (!signal.aborted) await this.#turn(page, signal, serve, true);
+      },
+    };
+  }
+
+  release(page) {
+    if (this.holder?.page !== page) return;
+    this.holder = undefined;
+    this.#elect();
+  }
+
+  #turn(page, signal, serve, takes) {
+    return new Promise((resolve, reject) => {
+      const it = { page, resolve, reject, holding: new AbortController(), serve };
+      signal.addEventListener("abort", () => {
+        it.holding.abort();
+        if (!this.#waiting.includes(it)) return;
+        this.#waiting = this.#waiting.filter((other) => other !== it);
+        resolve();
+      });
+      if (takes) {
+        const robbed = this.holder;
+        this.holder = undefined;
+        this.#waiting.unshift(it);
+        if (robbed) this.browser.task(robbed.page, () => robbed.holding.abort());
+      } else this.#waiting.push(it);
+      this.#elect();
+    });
+  }
+
+  #elect() {
+    if (this.holder) return;
+    const it = (this.holder = this.#waiting.shift());
+    if (!it) return;
+    this.epoch += 1;
+    const { epoch } = this;
+    this.browser.task(it.page, async () => {
+      try {
+        await it.serve(it.holding.signal, epoch);
+        it.resolve();
+      } catch (cause) {
+        it.reject(cause);
+      } finally {
+        it.holding.abort();
+        if (this.holder === it) {
+          this.holder = undefined;
+          this.#elect();
+        }
+      }
+    });
+  }
+}
+
+const KIT = { appFault, named, refuseUnknown, text, unfit };
