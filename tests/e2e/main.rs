@@ -26,6 +26,7 @@ mod fallback;
 mod farewell;
 mod hooks;
 mod killing;
+mod leading;
 mod live;
 mod locks;
 mod loss;
