@@ -236,6 +236,12 @@ impl Client {
         self.0.driver().back(&worker);
     }
 
+    /// There is no database here: rows are kept by `journal`, an object with the methods of the class in `journal.js`.
+    #[wasm_bindgen(js_name = keepIn)]
+    pub fn keep_in(&self, journal: JsValue) {
+        self.0.driver().keep_in(&journal);
+    }
+
     /// Answers what the sink was told as `token`.
     pub fn token(&self, user: JsValue, session: JsValue, token: JsValue) {
         let identity = Identity { session: text(&session), user: text(&user) };

@@ -120,6 +120,13 @@ impl Driver {
         }));
     }
 
+    /// Rows are kept elsewhere from here on.
+    pub(crate) fn keep_in(self: &Rc<Self>, journal: &JsValue) {
+        self.journal.instead(journal);
+        self.count();
+        self.read_document();
+    }
+
     // Until a coordinator has answered, the page says itself how much waits.
     fn count(self: &Rc<Self>) {
         let driver = Rc::clone(self);

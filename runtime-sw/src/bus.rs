@@ -3,6 +3,7 @@
 use core::fmt;
 
 use bellwether_shared::coordinator::Client;
+use bellwether_web::store::Store;
 use bellwether_web::task::settled;
 use js_sys::{Array, Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
@@ -18,6 +19,9 @@ extern "C" {
     /// Promises the pages that are there, as an array of their addresses.
     #[wasm_bindgen(method)]
     fn list(this: &Bus) -> Promise;
+    /// What keeps the rows where there is no database.
+    #[wasm_bindgen(method, getter)]
+    fn store(this: &Bus) -> JsValue;
     /// This coordinator is over: another has taken over, or it is to be started `anew`.
     #[wasm_bindgen(method)]
     fn over(this: &Bus, anew: bool);
@@ -26,6 +30,10 @@ extern "C" {
 impl Bus {
     pub(crate) fn send(&self, to: &str, message: &[u8]) {
         self.post(to, Uint8Array::from(message));
+    }
+
+    pub(crate) fn kept(&self) -> Option<Store> {
+        Some(self.store()).filter(|store| !store.is_undefined()).map(Store::over)
     }
 
     /// None if the browser does not say.

@@ -43,6 +43,8 @@ pub(crate) enum Booted {
 #[derive(Default)]
 pub(crate) struct Disk {
     store: RefCell<Option<Store>>,
+    /// It is not the browser's: each page that begins anew has another.
+    is_kept: bool,
     /// The device row found at boot.
     found: RefCell<Option<Vec<u8>>>,
     /// No page has been told yet that there had been another database.
@@ -55,6 +57,11 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
+    /// A disk of the browser's, or one that is `kept` by something else.
+    pub(crate) fn new(kept: Option<Store>) -> Self {
+        Self { is_kept: kept.is_some(), store: RefCell::new(kept), ..Self::default() }
+    }
+
     /// Whether the browser has taken the database away since the coordinator booted.
     pub(crate) fn is_lost(&self) -> bool {
         self.store.borrow().as_ref().is_some_and(|store| store.losses() != self.losses.get())
@@ -202,14 +209,16 @@ impl Disk {
         };
         // The sentinel only ever tells of a loss; without it nothing else is worse. What it tells lies on disk with
         // the device: if this worker is killed now, the next one tells it.
-        let before = sentinel::get(channel).await.ok().flatten();
+        let before = if self.is_kept { None } else { sentinel::get(channel).await.ok().flatten() };
         let store = self.store(channel).await?;
         let (in_force, pair) = store.mint(&to_cbor(&row), &pair, before.is_some()).await?;
         let device = read::<DeviceRow>(&in_force).map_err(|_| too_old())?;
         *self.signing.borrow_mut() = Some((pair, device.key.kind));
         let name = device.device.text();
-        let _ = sentinel::put(channel, &name).await;
-        let _ = registry::remember(channel).await;
+        if !self.is_kept {
+            let _ = sentinel::put(channel, &name).await;
+            let _ = registry::remember(channel).await;
+        }
         Ok((device, before.is_some_and(|before| before != name)))
     }
 

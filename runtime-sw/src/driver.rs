@@ -78,7 +78,7 @@ impl Driver {
             build: Rc::clone(build),
             realm: Cell::new(PageId(entropy::bytes())),
             heard: Cell::default(),
-            disk: Disk::default(),
+            disk: Disk::new(bus.as_ref().and_then(Bus::kept)),
             clients: Clients::new(channel, bus),
             machine: RefCell::default(),
             booting: RefCell::default(),

@@ -71,6 +71,11 @@ impl Connection {
         Self(Rc::new(Closing(Raw::new(name, &names, js::from_duration(patience)))))
     }
 
+    /// What does the same, made elsewhere: an object with the methods of the class in `store.js`.
+    pub(crate) fn over(store: JsValue) -> Self {
+        Self(Rc::new(Closing(store.unchecked_into())))
+    }
+
     /// Opens the database if it is not open.
     pub(crate) async fn open(&self) -> Result<(), StoreFault> {
         settled(Ok(self.0.0.open())).await?;

@@ -29,6 +29,16 @@ export class Journal {
     this.#patienceMs = patienceMs;
   }
 
+  /**
+   * From here on all is done by another journal, which keeps what it is given elsewhere.
+   *
+   * @param {Pick<Journal, "open" | "append" | "read" | "readDocument" | "count" | "close">} other
+   */
+  instead(other) {
+    this.close();
+    Object.assign(this, other);
+  }
+
   /** @param {Done} done */
   open(done) {
     this.#use(() => undefined, done);

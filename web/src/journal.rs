@@ -38,6 +38,8 @@ extern "C" {
     fn count(this: &Raw, store: &str, done: &JsValue);
     #[wasm_bindgen(method)]
     fn close(this: &Raw);
+    #[wasm_bindgen(method)]
+    fn instead(this: &Raw, other: &JsValue);
 }
 
 /// Called with what came of it.
@@ -54,6 +56,11 @@ impl Journal {
     #[must_use]
     pub fn new(channel: &str, patience: Duration) -> Self {
         Self(Raw::new(&joined(&["bellwether:", channel]), js::from_duration(patience)))
+    }
+
+    /// From here on all is done by `other`, an object with the methods of the class in `journal.js`.
+    pub fn instead(&self, other: &JsValue) {
+        self.0.instead(other);
     }
 
     /// Opens the database if it is not open.

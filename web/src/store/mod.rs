@@ -63,6 +63,12 @@ impl Store {
         Ok(Self(connection))
     }
 
+    /// A store that something else keeps: an object with the methods of the class in `store.js`.
+    #[must_use]
+    pub fn over(store: JsValue) -> Self {
+        Self(Connection::over(store))
+    }
+
     /// Reads what there is and takes the lease if `decide` says so, in one transaction.
     ///
     /// `decide` is shown the host's lease row and gives the row to write, or `None` to leave it. Two
