@@ -1,0 +1,624 @@
+// The journal and the store where a browser has no IndexedDB (HOST-4): each page has a copy, and one page, the primary, changes it.
+//
+// ```text
+// follower ── rows, under a ticket ──▶ primary ◀── runs ── coordinator
+//    ▲                                    ├─▶ localStorage, if there is one
+//    └────── did: version, changes ───────┘
+//
+// a version is missed, or another line begins ─▶ want ─▶ copy, in parts
+// a page becomes primary ─▶ poll ─▶ have ─▶ give ─▶ copy ─▶ lead: the version that it goes on from
+// ```
+//
+// What always holds:
+// - only the primary changes its copy by itself, and every other copy is what some primary's once was;
+// - what a page appends is done once its own copy has it, and is sent until then; so what is done is at the primary, too;
+// - terms are in one order: a page follows the latest that it has heard of, and a primary that hears of a later one is none;
+// - where two pages were primary at once, the rows of the line that ended are appended to the other by whoever has them.
+//   Then one may come twice: the coordinator drops a row whose event is queued or done;
+// - what waits, and each message, has a bound; what is on the bus is not believed to be ours.
+//
+// It promises less than a disk: what is in no page and was not kept is gone, and a page that is alone has all of it alone.
+//
+// Not here: who becomes primary, and when; how what is said gets to a page; what the rows mean.
+
+import {
+  BLANK,
+  BUS_BYTES_MAX,
+  Copy,
+  DEVICE,
+  LINE_MAX,
+  SIGNING,
+  areChanges,
+  areTold,
+  bytesOf,
+  compare,
+  compareTerms,
+  isCount,
+  isLine,
+  isSameTerm,
+  isVersion,
+} from "./copy.js";
+import type { Change, Request, Step, StoreFault, Term, Version } from "./copy.js";
+import type { Keep, Kept } from "./keep.js";
+import { base64 } from "./requests.js";
+
+/** What a replica is given. */
+export interface Around {
+  /** This page, as the others know it. */
+  readonly page: string;
+  /** What outlives all pages, where there is such a thing. */
+  readonly keep?: Keep | undefined;
+  /** To one page; to all others if `to` is empty. In their order; some may be lost. */
+  say(to: string, data: unknown): void;
+  /** Another page is primary: the store is of no use any more. */
+  fenced(): void;
+}
+
+/** The database as a coordinator uses it: class `Store` in `store.js`. */
+export interface Store {
+  readonly losses: number;
+  open(): Promise<undefined>;
+  /** Rejects with a {@link StoreFault}; then nothing is changed. */
+  run(
+    requests: Request[],
+    durability: string,
+    next?: ((first: unknown) => Request[] | undefined) | undefined,
+  ): Promise<unknown[]>;
+  close(): void;
+}
+
+/** Called once, and never before the call has returned. */
+export type Done = (value: unknown, fault?: StoreFault) => void;
+
+/** The database as a page uses it: class `Journal` in `journal.js`. */
+export interface Journal {
+  open(done: Done): void;
+  /** Gives the position of the last row. Fails with `full` where too much waits for a primary already. */
+  append(bytes: Uint8Array, lengths: Uint32Array, durability: string, done: Done): void;
+  read(store: string, after: number, limit: number, done: Done): void;
+  readDocument(prefix: string, whole: boolean, done: Done): void;
+  count(store: string, done: Done): void;
+  close(): void;
+}
+
+type Word =
+  /** The primary is to give its copy, if it is not of this version. */
+  | { readonly word: "want"; readonly version: Version }
+  /** The page that is asked is to give its copy, primary or not. */
+  | { readonly word: "give" }
+  /** Who has a newer copy is to say so. */
+  | { readonly word: "poll"; readonly version: Version }
+  | { readonly word: "have"; readonly version: Version }
+  /** From the primary: it has this version. A term begins with the last rows of the line. */
+  | { readonly word: "lead"; readonly version: Version; readonly line: Version[]; readonly next: number }
+  | ({ readonly word: "did" } & Step)
+  | ({ readonly word: "copy"; readonly line: Version[]; readonly part: number; readonly of: number } & Step)
+  /** To the primary: to be appended. */
+  | { readonly word: "rows"; readonly ticket: number; readonly rows: Uint8Array[] }
+  /** From the primary: they cannot be. */
+  | { readonly word: "failed"; readonly ticket: number; readonly name: string; readonly message: string };
+
+/** What this page appends. */
+interface Append {
+  readonly rows: Uint8Array[];
+  /** Without it they were done before, and are given up for nothing. */
+  readonly done?: Done;
+  /** Its number, once it was sent; later numbers come after it. */
+  ticket?: number | undefined;
+  /** To whom it was sent last. */
+  sent?: Term | undefined;
+}
+
+export class Replica {
+  readonly journal: Journal;
+  #around;
+  #copy = new Copy();
+  /** The latest of which this page has heard; or itself. */
+  #primary: Term = BLANK;
+  /** The coordinator's, while this page is the primary. */
+  #store: Store | undefined;
+  #election: Election | undefined;
+  /** A copy of which parts are missing. */
+  #arriving: { from: string; part: number; copy: Copy } | undefined;
+  /** Only the first may be on its way. */
+  #waiting: Append[] = [];
+  #waitingBytes = 0;
+  #tickets = 0;
+  #isWanting = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #isClosed = false;
+  #setReady!: () => void;
+  /** A copy has come; or none has in time, and there seems to be none. */
+  #ready = new Promise<void>((resolve) => (this.#setReady = resolve));
+  #patience: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(around: Around) {
+    this.#around = around;
+    this.journal = this.#journal();
+  }
+
+  /** Of this page's copy. */
+  get version(): Version {
+    return this.#copy.version;
+  }
+
+  /** Begins to take part: once at first, and each time that the page could not be heard for a while. */
+  join(): void {
+    this.#patience ??= setTimeout(this.#setReady, JOIN_MS_MAX);
+    this.#say("", { word: "want", version: this.version });
+  }
+
+  /** No more. What waits fails. */
+  close(): void {
+    this.resign();
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    clearTimeout(this.#patience);
+    this.#setReady();
+    for (const { done } of this.#waiting.splice(0)) settle(done, undefined, CLOSED);
+  }
+
+  /**
+   * Makes this page the primary, under this epoch or a later one; a later term may end that again at any time. Takes a
+   * quarter of a second, in which the newest copy is found, and more if that is not this page's. Rejects if it is given up
+   * meanwhile.
+   */
+  async lead(epoch: number): Promise<Store> {
+    this.resign();
+    const election: Election = (this.#election = { have: new Map() });
+    const goOn = () => {
+      if (this.#election !== election) throw FENCED;
+    };
+    this.#say("", { word: "poll", version: this.version });
+    await pause(POLL_MS);
+    goOn();
+    const holders = [...election.have].sort(([, one], [, other]) => compare(other, one));
+    for (const [page, version] of holders.slice(0, HOLDERS_MAX)) {
+      if (compare(version, this.version) <= 0) break;
+      election.asked = page;
+      const came = new Promise<void>((resolve) => (election.came = resolve));
+      this.#say(page, { word: "give" });
+      await Promise.race([came, pause(GIVE_MS_MAX)]);
+      goOn();
+    }
+    const kept = this.#around.keep?.load();
+    if (kept) this.#takeKept(kept);
+    const known = [this.version, this.#primary, ...election.have.values()];
+    return this.#begin(Math.max(epoch, ...known.map((it) => it.epoch + 1)), kept?.copy.next ?? 1);
+  }
+
+  /** This page is not the primary any more, or does not become it. There is none until another is. */
+  resign(): void {
+    this.#store = this.#election = undefined;
+  }
+
+  /** What another page says. */
+  receive(from: string, data: unknown): void {
+    if (this.#isClosed || from === this.#around.page || !isWord(data)) return;
+    if (data.word === "want") {
+      if (!this.#store) return;
+      if (compare(data.version, this.version) === 0) this.#announce(from);
+      else this.#give(from);
+    } else if (data.word === "give") this.#give(from);
+    else if (data.word === "poll") {
+      if (compare(this.version, data.version) > 0) this.#say(from, { word: "have", version: this.version });
+    } else if (data.word === "have") this.#election?.have.set(from, data.version);
+    else if (data.word === "rows") this.#onRows(from, data.ticket, data.rows);
+    else if (data.word === "failed") {
+      if (from === this.#primary.by && data.ticket === this.#waiting[0]?.ticket) this.#failFirst(data);
+      this.#flush();
+    } else if (data.word === "copy" && from === this.#election?.asked) this.#onCopy(from, data);
+    // Nobody speaks for another primary.
+    else if (from === data.version.by && this.#heeds(data.version)) {
+      if (data.word === "copy") this.#onCopy(from, data);
+      else if (data.word === "did") this.#onDid(data);
+      else this.#onLead(data);
+    }
+  }
+
+  /** Whether that is the primary's term; a later one is, from here on. */
+  #heeds(term: Term): boolean {
+    const order = compareTerms(term, this.#primary);
+    // Who still believes to be primary, or in one that is not, is to learn of it.
+    if (order < 0 && this.#store) this.#announce("");
+    if (order <= 0) return order === 0;
+    this.#primary = { epoch: term.epoch, by: term.by };
+    this.#isWanting = false;
+    if (this.#store) {
+      this.#store = undefined;
+      this.#around.fenced();
+    }
+    return true;
+  }
+
+  #onDid(step: Step): void {
+    const { version } = step;
+    if (isSameTerm(version, this.version) && version.seq === this.version.seq + 1) {
+      this.#copy.apply(step);
+      this.#onChange();
+    } else if (compare(version, this.version) > 0) this.#want();
+  }
+
+  #onLead({ version, line, next }: Extract<Word, { word: "lead" }>): void {
+    const last = line.at(-1);
+    if (version.seq === 0 && last && compare(last, this.version) === 0) this.#copy.turnTo(version, line, next);
+    if (compare(version, this.version) > 0) this.#want();
+    else if (compare(version, this.version) === 0) this.#onChange();
+  }
+
+  #onCopy(from: string, word: Extract<Word, { word: "copy" }>): void {
+    if (word.part === 0) this.#arriving = { from, part: 0, copy: new Copy(word.version, word.line) };
+    const arriving = this.#arriving;
+    if (arriving?.from !== from || arriving.part !== word.part) return;
+    if (compare(arriving.copy.version, word.version) !== 0) return;
+    arriving.copy.apply(word);
+    arriving.part += 1;
+    if (arriving.part < word.of) return;
+    this.#arriving = undefined;
+    if (compare(word.version, this.version) > 0) this.#adopt(arriving.copy);
+    this.#election?.came?.();
+  }
+
+  #adopt(copy: Copy): void {
+    const before = this.#copy;
+    this.#copy = copy;
+    this.#settle();
+    if (!copy.comesOf(before.version)) this.#appendAgain(before, copy);
+    this.#onChange();
+  }
+
+  /** What one line has and the other lacks goes before all that waits. */
+  #appendAgain(before: Copy, copy: Copy): void {
+    const there = new Set(copy.pairs("journal").map(([, row]) => base64(row as Uint8Array)));
+    const lost = before.pairs("journal").map(([, row]) => row as Uint8Array);
+    const appends: Append[] = [];
+    let bytes = Infinity;
+    for (const row of lost.filter((row) => !there.has(base64(row)))) {
+      bytes += row.length;
+      if (bytes > BUS_BYTES_MAX || appends.at(-1)!.rows.length === ROWS_MAX) {
+        appends.push({ rows: [] });
+        bytes = row.length;
+      }
+      appends.at(-1)!.rows.push(row);
+    }
+    // What was sent was sent to another line; with a later number it cannot be taken for done.
+    const [first] = this.#waiting;
+    if (first) first.ticket = undefined;
+    this.#waiting.unshift(...appends);
+    for (const append of appends) this.#waitingBytes += size(append);
+  }
+
+  #onChange(): void {
+    if (this.#isInStep()) {
+      this.#isWanting = false;
+      this.#setReady();
+    }
+    this.#settle();
+    this.#flush();
+  }
+
+  #isInStep(): boolean {
+    return this.#primary.epoch > 0 && isSameTerm(this.version, this.#primary);
+  }
+
+  /** What this page's copy has is done. */
+  #settle(): void {
+    const [ticket, position] = this.#copy.told(this.#around.page);
+    const [first] = this.#waiting;
+    if (first?.ticket === undefined || first.ticket > ticket) return;
+    this.#drop();
+    settle(first.done, position);
+  }
+
+  #drop(): Append | undefined {
+    const first = this.#waiting.shift();
+    if (first) this.#waitingBytes -= size(first);
+    return first;
+  }
+
+  /** Brings on its way what waits. */
+  #flush(): void {
+    // Each at most once: one that was done before and cannot be appended now waits on.
+    for (let left = this.#waiting.length; this.#store && left > 0; left -= 1) {
+      const first = this.#waiting[0]!;
+      const fault = this.#append(this.#around.page, (first.ticket ??= this.#tickets += 1), first.rows);
+      if (!fault) this.#settle();
+      else if (this.#store) this.#failFirst(fault);
+    }
+    const [first] = this.#waiting;
+    if (first && !this.#store && this.#isInStep() && this.#primary.by !== this.#around.page) {
+      first.ticket ??= this.#tickets += 1;
+      if (!first.sent || !isSameTerm(first.sent, this.#primary)) {
+        first.sent = this.#primary;
+        this.#say(this.#primary.by, { word: "rows", ticket: first.ticket, rows: first.rows });
+      }
+    }
+    const awaits = this.#isWanting || (first && (this.#store || first.sent));
+    if (awaits) this.#timer ??= setTimeout(() => this.#again(), AGAIN_MS);
+  }
+
+  #again(): void {
+    this.#timer = undefined;
+    const [first] = this.#waiting;
+    if (first) first.sent = undefined;
+    if (this.#isWanting) this.#want(true);
+    this.#flush();
+  }
+
+  #failFirst({ name, message }: StoreFault): void {
+    const first = this.#drop();
+    if (!first) return;
+    if (first.done) return settle(first.done, undefined, { name, message });
+    this.#waiting.push({ rows: first.rows });
+    this.#waitingBytes += size(first);
+  }
+
+  #want(again = false): void {
+    if (this.#isWanting && !again) return;
+    this.#isWanting = true;
+    this.#say(this.#primary.by, { word: "want", version: this.version });
+    if (!again) this.#flush();
+  }
+
+  #onRows(from: string, ticket: number, rows: Uint8Array[]): void {
+    if (!this.#store) return;
+    // It has missed that they are done.
+    if (this.#copy.told(from)[0] >= ticket) return this.#give(from);
+    const fault = this.#append(from, ticket, rows);
+    if (!fault || !this.#store) return;
+    this.#say(from, { word: "failed", ticket, name: fault.name, message: fault.message });
+  }
+
+  #append(page: string, ticket: number, rows: Uint8Array[]): StoreFault | undefined {
+    try {
+      this.#commit(rows.map((row) => ["journal", "add", row, undefined]), true, undefined, [page, ticket]);
+      return undefined;
+    } catch (fault) {
+      return fault as StoreFault;
+    }
+  }
+
+  /** The primary's only way to change its copy: what outlives it first, then its own, then the others'. */
+  #commit(
+    requests: Request[],
+    mayWrite: boolean,
+    next?: ((first: unknown) => Request[] | undefined) | undefined,
+    teller?: readonly [page: string, ticket: number],
+  ): unknown[] {
+    const steps: Step[] = [];
+    const commit = (step: Step) => {
+      this.#write(step);
+      steps.push(step);
+    };
+    const answers = this.#copy.run(requests, { mayWrite, next, commit, ...(teller && { teller }) });
+    for (const step of steps) {
+      if (bytesOf(step.changes) <= BUS_BYTES_MAX) this.#say("", { word: "did", ...step });
+      else this.#announce("");
+    }
+    return answers;
+  }
+
+  #write(step: Step): void {
+    const later = this.#around.keep?.write(this.#copy, step);
+    if (!later) return;
+    this.#heeds(later);
+    throw FENCED;
+  }
+
+  /** What was kept is newer, if all pages died that had seen it. */
+  #takeKept({ copy, last }: Kept): void {
+    const { version } = copy;
+    if (compare(version, this.version) <= 0) return;
+    const isNext = isSameTerm(version, this.version) && version.seq === this.version.seq + 1;
+    if (isNext && last && compare(last.version, version) === 0) return this.#copy.apply(last);
+    this.#adopt(copy);
+    // It is not all that this version had, so a page that still has that is not to take it for its own.
+    copy.version = { ...version, by: "" };
+  }
+
+  #begin(epoch: number, next: number): Store {
+    const copy = this.#copy;
+    const version = { epoch, by: this.#around.page, seq: 0 };
+    copy.turnTo(version, [...copy.line, copy.version].slice(-LINE_MAX), Math.max(copy.next, next));
+    const store: Store = {
+      losses: 0,
+      open: async () => this.#check(store),
+      // As late as a database: who asks may be in the middle of something.
+      run: async (requests, durability, next) => {
+        await undefined;
+        this.#check(store);
+        return this.#commit(requests, durability !== "default", next);
+      },
+      close() {},
+    };
+    this.#election = undefined;
+    [this.#primary, this.#store] = [version, store];
+    try {
+      this.#write({ version, changes: [], next: copy.next, told: [] });
+    } catch (fault) {
+      if (fault === FENCED) throw fault;
+      // There is no room for what is there. The next change tries again, and is told so.
+    }
+    this.#announce("");
+    this.#forgetDevice();
+    this.#onChange();
+    return store;
+  }
+
+  #check(store: Store): undefined {
+    if (this.#store !== store) throw FENCED;
+  }
+
+  // A device whose key pair has not come along signs nothing. Another seals the same events again.
+  #forgetDevice(): void {
+    const meta = this.#copy.pairs("meta").map(([key]) => key);
+    if (!meta.includes(DEVICE) || meta.includes(SIGNING)) return;
+    const sealed = ["flight", "stream", "retained"].flatMap((store) =>
+      this.#copy.pairs(store).map(([key]): Request => [store, "delete", key, undefined]),
+    );
+    try {
+      this.#commit([["meta", "delete", DEVICE, undefined], ...sealed], true);
+    } catch {
+      // Then it goes on unsigned, and the server says what it thinks of that.
+    }
+  }
+
+  #announce(to: string): void {
+    const { version, line, next } = this.#copy;
+    this.#say(to, { word: "lead", version, line: [...line], next });
+  }
+
+  #give(to: string): void {
+    const { version, line, next, allTold: told } = this.#copy;
+    const parts: Change[][] = [[]];
+    let bytes = 0;
+    for (const change of this.#copy.all()) {
+      bytes += bytesOf([change]);
+      if (bytes > PART_BYTES && parts.at(-1)!.length > 0) {
+        parts.push([]);
+        bytes = bytesOf([change]);
+      }
+      parts.at(-1)!.push(change);
+    }
+    parts.forEach((changes, part) =>
+      this.#say(to, { word: "copy", version, line: [...line], next, told, part, of: parts.length, changes }),
+    );
+  }
+
+  #say(to: string, word: Word): void {
+    if (this.#isClosed) return;
+    try {
+      this.#around.say(to, { v: FORMAT, ...word });
+    } catch {
+      // Who misses it finds out by what is said next.
+    }
+  }
+
+  #journal(): Journal {
+    const give = (done: Done, work: () => unknown) =>
+      void this.#ready.then(work).then(
+        (value) => done(value),
+        (fault: StoreFault) => done(undefined, fault),
+      );
+    // Numbers and texts beyond a number, as `IDBKeyRange.lowerBound` has it.
+    const beyond = (lower: number) => ({ lower, lowerOpen: true });
+    return {
+      open: (done) => give(done, () => undefined),
+      append: (bytes, lengths, _, done) => {
+        let at = 0;
+        // At once: the bytes are the wasm's own memory.
+        const rows = Array.from(lengths, (length) => bytes.slice(at, (at += length)));
+        const append = { rows, done };
+        const fault = this.#refuses(append);
+        if (fault || rows.length === 0) return settle(done, undefined, fault);
+        this.#waiting.push(append);
+        this.#waitingBytes += size(append);
+        this.#flush();
+      },
+      read: (store, after, limit, done) => give(done, () => this.#copy.pairs(store, beyond(after), limit)),
+      readDocument: (prefix, whole, done) =>
+        give(done, () => {
+          // No text that begins so comes after this one.
+          const begins = this.#copy.pairs("document", { lower: prefix, upper: `${prefix}\uffff` });
+          return whole ? [begins, this.#copy.pairs("journal")] : [begins];
+        }),
+      count: (store, done) => give(done, () => this.#copy.count(store)),
+      close() {},
+    };
+  }
+
+  #refuses(append: Append): StoreFault | undefined {
+    if (this.#isClosed) return CLOSED;
+    if (append.rows.length > 0 && !areRows(append.rows)) return { name: "DataError", message: "too much at once" };
+    const isFull = this.#waitingBytes + size(append) > WAITING_BYTES_MAX;
+    return isFull ? { name: "full", message: "no page does the work, and no more can wait for one" } : undefined;
+  }
+}
+
+interface Election {
+  /** Who has a newer copy. */
+  readonly have: Map<string, Version>;
+  /** Who was asked for it. */
+  asked?: string;
+  came?: () => void;
+}
+
+function settle(done: Done | undefined, value: unknown, fault?: StoreFault): void {
+  if (done) queueMicrotask(() => done(value, fault));
+}
+
+function size({ rows }: Append): number {
+  return rows.reduce((sum, row) => sum + row.length + ROW_BYTES, 0);
+}
+
+function areRows(it: unknown): boolean {
+  if (!Array.isArray(it) || it.length === 0 || it.length > ROWS_MAX) return false;
+  return it.every((row) => row instanceof Uint8Array) && it.reduce((sum, row) => sum + row.length, 0) <= BUS_BYTES_MAX;
+}
+
+function isText(it: unknown): it is string {
+  return typeof it === "string" && it.length <= 1_000;
+}
+
+function isWord(data: unknown): data is Word {
+  const told = (data ?? {}) as Record<string, unknown>;
+  const fields = told["v"] === FORMAT ? FIELDS.get(told["word"]) : undefined;
+  return fields !== undefined && fields.every((field) => FIT[field](told[field]));
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Whether a field of a message is as it should be. */
+const FIT = {
+  version: isVersion,
+  line: isLine,
+  next: isCount,
+  changes: areChanges,
+  told: areTold,
+  part: isCount,
+  of: isCount,
+  ticket: isCount,
+  rows: areRows,
+  name: isText,
+  message: isText,
+};
+/** What each message has. */
+const FIELDS: ReadonlyMap<unknown, (keyof typeof FIT)[]> = new Map(
+  Object.entries({
+    want: ["version"],
+    give: [],
+    poll: ["version"],
+    have: ["version"],
+    lead: ["version", "line", "next"],
+    did: ["version", "changes", "next", "told"],
+    copy: ["version", "line", "changes", "next", "told", "part", "of"],
+    rows: ["ticket", "rows"],
+    failed: ["ticket", "name", "message"],
+  } satisfies Record<Word["word"], (keyof typeof FIT)[]>),
+);
+
+/** What a coordinator takes for a closed database; and who is closed is told no more. */
+const FENCED: StoreFault = { name: "InvalidStateError", message: "another page is the primary, or none" };
+const CLOSED: StoreFault = { name: "InvalidStateError", message: "the page has ended its part" };
+
+/** Of the messages; fields are added and never changed. */
+const FORMAT = 1;
+/** For word of newer copies. */
+const POLL_MS = 250;
+/** For such a copy to come. */
+const GIVE_MS_MAX = 1_000;
+const HOLDERS_MAX = 3;
+/** Until a page that has joined goes by what it has, which is nothing. */
+const JOIN_MS_MAX = 2_000;
+/** Until what was not answered is said again. */
+const AGAIN_MS = 1_000;
+/** A part has at least one row. */
+const PART_BYTES = 1024 * 1024;
+/** `GROUP_ROWS_MAX` of the core's limits. */
+const ROWS_MAX = 4_096;
+/** What waits for a primary: some groups of rows, each of at most `GROUP_BYTES_MAX`. */
+const WAITING_BYTES_MAX = 4 * BUS_BYTES_MAX;
+/** What a row takes besides. */
+const ROW_BYTES = 64;
