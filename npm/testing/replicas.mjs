@@ -22,10 +22,10 @@ export class World {
   said = [];
   #t;
 
-  /** Takes the place of the clock until the test ends; `storage` is what pages that keep something share. */
-  constructor(t, storage) {
+  /** Takes the place of the clock until the test ends; `items` are those of the localStorage, if pages have one. */
+  constructor(t, items) {
     this.#t = t;
-    this.storage = storage;
+    this.items = items;
     t.mock.timers.enable({ apis: ["setTimeout"] });
   }
 
@@ -92,6 +92,8 @@ export class World {
 
 class Page {
   isDead = false;
+  /** It has a copy, or goes by what it has. */
+  isReady = false;
   /** How often it was told that another is the primary. */
   fenced = 0;
   /** Of what it has appended: the text, and the position or the fault, in the order in which it became known. */
@@ -100,12 +102,14 @@ class Page {
   constructor(world, id) {
     this.world = world;
     this.id = id;
+    this.storage = world.items && new FakeStorage(world.items, () => this.die());
     this.replica = new Replica({
       page: id,
-      keep: world.storage && new Keep(world.storage, "c"),
+      keep: this.storage && new Keep(this.storage, "c"),
       say: (to, data) => world.say(this, to, data),
       fenced: () => (this.fenced += 1),
     });
+    this.replica.journal.open(() => (this.isReady = true));
   }
 
   /** Appends a row for each text, at once; what came of it is in `done`. */
@@ -141,12 +145,18 @@ class Page {
   }
 }
 
-/** localStorage, with room for so many characters. */
+/** localStorage, as one page has it. */
 export class FakeStorage {
-  items = new Map();
+  /** For so many characters. */
   room = Infinity;
-  /** After so many more writes the page is dead: what is written then throws, and changes nothing. */
+  /** After so many more writes the page dies: what it writes then is not written, and throws. */
   lives = Infinity;
+  #died;
+
+  constructor(items = new Map(), died = () => {}) {
+    this.items = items;
+    this.#died = died;
+  }
 
   get length() {
     return this.items.size;
@@ -174,7 +184,10 @@ export class FakeStorage {
   }
 
   #live() {
-    if ((this.lives -= 1) < 0) throw new Error("dead");
+    this.lives -= 1;
+    if (this.lives >= 0) return;
+    this.#died();
+    throw new Error("dead");
   }
 }
 
