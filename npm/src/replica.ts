@@ -205,8 +205,8 @@ export class Replica {
     } else if (data.word === "have") this.#election?.have.set(from, data.version);
     else if (data.word === "rows") this.#onRows(from, data.ticket, data.rows);
     else if (data.word === "failed") {
-      if (from === this.#primary.by && data.ticket === this.#waiting[0]?.ticket) this.#failFirst(data);
-      this.#flush();
+      const isMine = from === this.#primary.by && data.ticket === this.#waiting[0]?.ticket;
+      if (isMine && this.#failFirst(data)) this.#flush();
     } else if (data.word === "copy" && from === this.#election?.asked) this.#onCopy(from, data);
     // Nobody speaks for another primary.
     else if (from === data.version.by && this.#heeds(data.version)) {
@@ -333,8 +333,11 @@ export class Replica {
         this.#say(this.#primary.by, { word: "rows", ticket: first.ticket, rows: first.rows });
       }
     }
-    const awaits = this.#isWanting || (first && (this.#store || first.sent));
-    if (awaits) this.#timer ??= setTimeout(() => this.#again(), AGAIN_MS);
+    if (this.#isWanting || (first && (this.#store || first.sent))) this.#await();
+  }
+
+  #await(): void {
+    this.#timer ??= setTimeout(() => this.#again(), AGAIN_MS);
   }
 
   #again(): void {
@@ -345,12 +348,16 @@ export class Replica {
     this.#flush();
   }
 
-  #failFirst({ name, message }: StoreFault): void {
-    const first = this.#drop();
-    if (!first) return;
-    if (first.done) return settle(first.done, undefined, { name, message });
+  /** Whether what waits behind it may go at once. */
+  #failFirst({ name, message }: StoreFault): boolean {
+    const first = this.#drop()!;
+    settle(first.done, undefined, { name, message });
+    if (first.done) return true;
+    // It was done before, and must not be lost for want of room now.
     this.#waiting.push({ rows: first.rows });
     this.#waitingBytes += size(first);
+    this.#await();
+    return false;
   }
 
   #want(again = false): void {
