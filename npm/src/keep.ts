@@ -179,8 +179,8 @@ function readRedo(json: string | null): { step: Step; line: Version[]; isWhole: 
 }
 
 function readRow(item: string, row: string | null): Change | undefined {
-  const [, store = "", kind, name = ""] = /^([a-z]+):([nt])(.*)$/s.exec(item) ?? [];
-  const one: Change = [store, kind === "n" ? Number(name) : name, bytes(row) ?? {}];
+  const [, store = "", kind, name = ""] = /^([a-z]+):(?:(n)(?=\d+$)|t)(.*)$/s.exec(item) ?? [];
+  const one: Change = [store, kind ? Number(name) : name, bytes(row) ?? {}];
   return isKept(one) && areChanges([one]) ? one : undefined;
 }
 

@@ -409,6 +409,7 @@ export class Replica {
     const later = this.#around.keep?.write(this.#copy, step);
     if (!later) return;
     this.#heeds(later);
+    this.#want();
     throw FENCED;
   }
 
