@@ -128,7 +128,14 @@ export class Keep {
       this.#written = undefined;
       this.#set(REDO, null);
       this.#set(HEAD, null);
-      this.#setAll(other);
+      const [gone, come] = [other.filter(([, row]) => row === null), other.filter(([, row]) => row !== null)];
+      try {
+        // The same event may be in both.
+        this.#setAll(come);
+      } catch {
+        this.#setAll([...gone, ...come]);
+      }
+      this.#setAll(gone);
     }
     this.#set(HEAD, head);
   }

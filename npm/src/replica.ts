@@ -416,7 +416,10 @@ export class Replica {
   /** What was kept is newer, if all pages died that had seen it. */
   #takeKept({ copy, last }: Kept): void {
     const { version } = copy;
-    if (compare(version, this.version) <= 0) return;
+    if (compare(version, this.version) <= 0) {
+      if (!this.#copy.comesOf(version)) this.#appendAgain(copy, this.#copy);
+      return;
+    }
     const isNext = isSameTerm(version, this.version) && version.seq === this.version.seq + 1;
     if (isNext && last && compare(last.version, version) === 0) return this.#copy.apply(last);
     this.#adopt(copy);
@@ -441,16 +444,22 @@ export class Replica {
     };
     this.#election = undefined;
     [this.#primary, this.#store] = [version, store];
-    try {
-      this.#write({ version, changes: [], next: copy.next, told: [] });
-    } catch (fault) {
-      if (fault === FENCED) throw fault;
-      // There is no room for what is there. The next change tries again, and is told so.
-    }
     this.#announce("");
     this.#forgetDevice();
     this.#onChange();
+    this.#keepBeginning();
+    this.#check(store);
     return store;
+  }
+
+  /** The first change has written all, with what was to be appended again; where there was none it is written here. */
+  #keepBeginning(): void {
+    if (!this.#store || this.version.seq > 0) return;
+    try {
+      this.#write({ version: this.version, changes: [], next: this.#copy.next, told: [] });
+    } catch {
+      // There is no room for what is there. The next change tries again, and is told so.
+    }
   }
 
   #check(store: Store): undefined {

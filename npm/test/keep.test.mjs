@@ -178,6 +178,27 @@ for (const [shows, head, texts, document] of [
   });
 }
 
+test("what was kept of another line, or of none, is not lost to a page that goes on from its own copy", async (t) => {
+  for (const head of [undefined, JSON.stringify({ version: { epoch: 1, by: "page-0", seq: 5 }, line: [], next: 9 })]) {
+    t.mock.timers.reset();
+    const world = new World(t, new Map());
+    const page = await world.open();
+    await world.lead(page, 3);
+    page.append("of its own");
+    await world.quiet();
+    page.replica.resign();
+    if (head === undefined) world.items.delete(`${PREFIX}head`);
+    else world.items.set(`${PREFIX}head`, head);
+    world.items.set(`${PREFIX}journal:n8`, btoa("of another"));
+    await world.lead(page, 4);
+    assert.deepEqual((await page.texts()).sort(), ["of another", "of its own"]);
+    page.die();
+    const next = await world.open();
+    await world.lead(next, 5);
+    assert.deepEqual((await next.texts()).sort(), ["of another", "of its own"]);
+  }
+});
+
 for (const [shows, redo] of [
   ["no JSON", "{"],
   ["of another shape", '{"version":{"epoch":9,"by":"x","seq":1},"changes":7}'],

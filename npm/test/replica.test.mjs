@@ -548,7 +548,7 @@ for (const [shows, seeds, hasStorage] of [
   ["that have a storage", 60, true],
 ]) {
   test(`pages ${shows} lose nothing that was done and that one of them has seen`, async (t) => {
-    const [from, count] = [Number(process.env.SEED ?? 1), process.env.SEED ? 1 : seeds];
+    const [from, count] = [Number(process.env.SEED ?? 1), Number(process.env.SEEDS ?? (process.env.SEED ? 1 : seeds))];
     const world = { mock: t.mock };
     t.mock.timers.enable({ apis: ["setTimeout"] });
     for (let seed = from; seed < from + count; seed += 1) {
