@@ -27,6 +27,7 @@ import {
   isCount,
   isLine,
   isOfDevice,
+  isSameTerm,
   isVersion,
 } from "./copy.js";
 import type { Change, Key, Step, Value, Version } from "./copy.js";
@@ -49,8 +50,8 @@ interface Head {
 export class Keep {
   #storage;
   #prefix;
-  /** The head as it was written last; it may have been changed since, or removed. */
-  #written: string | undefined;
+  /** The head as it was written last, and what it is of; it may have been changed since, or removed. */
+  #written: { readonly head: string; readonly version: Version } | undefined;
 
   /** `storage` is localStorage, which may refuse anything. */
   constructor(storage: Storage, channel: string) {
@@ -72,7 +73,7 @@ export class Keep {
       }
       const redo = readRedo(this.#get(REDO));
       const copy = copyOf(found, changes);
-      if (redo && compare(redo.step.version, found.version) > 0) {
+      if (redo && follows(redo.step.version, redo.line, found.version)) {
         const kept = { ...redo.step, changes: redo.step.changes.filter(isKept) };
         copy.apply(kept);
         copy.line = redo.line;
@@ -84,6 +85,13 @@ export class Keep {
     }
   }
 
+  /** What is there and is older, and what the copy does not come of. */
+  stray(copy: Copy): Copy | undefined {
+    if (this.#written && this.#get(HEAD) === this.#written.head) return undefined;
+    const found = this.load()?.copy;
+    return found && compare(found.version, copy.version) < 0 && !copy.comesOf(found.version) ? found : undefined;
+  }
+
   /**
    * Writes a change down, before it is final: `copy` has it, under the version before. Throws what the storage throws, and
    * then nothing is changed; gives the version that is there if that is of a later primary, and has written nothing then.
@@ -91,12 +99,15 @@ export class Keep {
   write(copy: Copy, step: Step): Version | undefined {
     const there = this.#get(HEAD);
     const head = JSON.stringify({ version: step.version, line: copy.line, next: step.next } satisfies Head);
-    if (there === null || there !== this.#written) {
+    const written = this.#written;
+    if (there !== null && there === written?.head && follows(step.version, copy.line, written.version)) {
+      this.#writeStep(step, copy.line, head);
+    } else {
       const found = readHead(there)?.version;
       if (found && compare(found, copy.version) > 0) return found;
       this.#writeAll(copy, head);
-    } else this.#writeStep(step, copy.line, head);
-    this.#written = head;
+    }
+    this.#written = { head, version: step.version };
     return undefined;
   }
 
@@ -159,6 +170,13 @@ export class Keep {
     if (text === null) this.#storage.removeItem(this.#prefix + item);
     else this.#storage.setItem(this.#prefix + item, text);
   }
+}
+
+/** Whether nothing lies between these two, but that a page became primary. */
+function follows({ epoch, by, seq }: Version, line: readonly Version[], before: Version): boolean {
+  if (isSameTerm(before, { epoch, by })) return seq === before.seq + 1;
+  const last = line.at(-1);
+  return seq <= 1 && last !== undefined && compare(last, before) === 0;
 }
 
 function isKept([store, key]: Change): boolean {

@@ -38,7 +38,7 @@ import {
   isSameTerm,
   isVersion,
 } from "./copy.js";
-import type { Change, Request, Step, StoreFault, Term, Version } from "./copy.js";
+import type { Change, Request, Run, Step, StoreFault, Term, Version } from "./copy.js";
 import type { Keep, Kept } from "./keep.js";
 import { base64 } from "./requests.js";
 
@@ -269,11 +269,9 @@ export class Replica {
 
   /** What one line has and the other lacks goes before all that waits. */
   #appendAgain(before: Copy, copy: Copy): void {
-    const there = new Set(copy.pairs("journal").map(([, row]) => base64(row as Uint8Array)));
-    const lost = before.pairs("journal").map(([, row]) => row as Uint8Array);
     const appends: Append[] = [];
     let bytes = Infinity;
-    for (const row of lost.filter((row) => !there.has(base64(row)))) {
+    for (const row of lacking(copy, before)) {
       bytes += row.length;
       if (bytes > BUS_BYTES_MAX || appends.at(-1)!.rows.length === ROWS_MAX) {
         appends.push({ rows: [] });
@@ -378,26 +376,34 @@ export class Replica {
 
   #append(page: string, ticket: number, rows: Uint8Array[]): StoreFault | undefined {
     try {
-      this.#commit(rows.map((row) => ["journal", "add", row, undefined]), true, undefined, [page, ticket]);
+      this.#commit(rows.map(adding), { teller: [page, ticket] });
       return undefined;
     } catch (fault) {
       return fault as StoreFault;
     }
   }
 
+  /** What the coordinator or a page wants to be changed. */
+  #commit(requests: Request[], how: Pick<Run, "next" | "teller">): unknown[] {
+    this.#takeStray();
+    return this.#change(requests, how);
+  }
+
+  /** Nothing that was kept is written over before its events are here, too. */
+  #takeStray(): void {
+    const stray = this.#around.keep?.stray(this.#copy);
+    const rows = stray ? lacking(this.#copy, stray) : [];
+    if (rows.length > 0) this.#change(rows.map(adding), {});
+  }
+
   /** The primary's only way to change its copy: what outlives it first, then its own, then the others'. */
-  #commit(
-    requests: Request[],
-    mayWrite: boolean,
-    next?: ((first: unknown) => Request[] | undefined) | undefined,
-    teller?: readonly [page: string, ticket: number],
-  ): unknown[] {
+  #change(requests: Request[], how: Pick<Run, "next" | "teller">): unknown[] {
     const steps: Step[] = [];
     const commit = (step: Step) => {
       this.#write(step);
       steps.push(step);
     };
-    const answers = this.#copy.run(requests, { mayWrite, next, commit, ...(teller && { teller }) });
+    const answers = this.#copy.run(requests, { ...how, mayWrite: true, commit });
     for (const step of steps) {
       if (bytesOf(step.changes) <= BUS_BYTES_MAX) this.#say("", { word: "did", ...step });
       else this.#announce("");
@@ -416,10 +422,7 @@ export class Replica {
   /** What was kept is newer, if all pages died that had seen it. */
   #takeKept({ copy, last }: Kept): void {
     const { version } = copy;
-    if (compare(version, this.version) <= 0) {
-      if (!this.#copy.comesOf(version)) this.#appendAgain(copy, this.#copy);
-      return;
-    }
+    if (compare(version, this.version) <= 0) return;
     const isNext = isSameTerm(version, this.version) && version.seq === this.version.seq + 1;
     if (isNext && last && compare(last.version, version) === 0) return this.#copy.apply(last);
     this.#adopt(copy);
@@ -438,7 +441,8 @@ export class Replica {
       run: async (requests, durability, next) => {
         await undefined;
         this.#check(store);
-        return this.#commit(requests, durability !== "default", next);
+        if (durability !== "default") return this.#commit(requests, { next });
+        return this.#copy.run(requests, { mayWrite: false, next, commit() {} });
       },
       close() {},
     };
@@ -454,9 +458,9 @@ export class Replica {
 
   /** The first change has written all, with what was to be appended again; where there was none it is written here. */
   #keepBeginning(): void {
-    if (!this.#store || this.version.seq > 0) return;
     try {
-      this.#write({ version: this.version, changes: [], next: this.#copy.next, told: [] });
+      if (this.#store) this.#takeStray();
+      if (this.#store && this.version.seq === 0) this.#write({ version: this.version, changes: [], next: this.#copy.next, told: [] });
     } catch {
       // There is no room for what is there. The next change tries again, and is told so.
     }
@@ -474,7 +478,7 @@ export class Replica {
       this.#copy.pairs(store).map(([key]): Request => [store, "delete", key, undefined]),
     );
     try {
-      this.#commit([["meta", "delete", DEVICE, undefined], ...sealed], true);
+      this.#commit([["meta", "delete", DEVICE, undefined], ...sealed], {});
     } catch {
       // Then it goes on unsigned, and the server says what it thinks of that.
     }
@@ -558,6 +562,17 @@ interface Election {
   /** Who was asked for it. */
   asked?: string;
   came?: () => void;
+}
+
+function adding(row: Uint8Array): Request {
+  return ["journal", "add", row, undefined];
+}
+
+/** The rows of the other's journal that this one's has not, wherever they lie. */
+function lacking(copy: Copy, other: Copy): Uint8Array[] {
+  const rows = (it: Copy) => it.pairs("journal").map(([, row]) => row as Uint8Array);
+  const there = new Set(rows(copy).map(base64));
+  return rows(other).filter((row) => !there.has(base64(row)));
 }
 
 function settle(done: Done | undefined, value: unknown, fault?: StoreFault): void {

@@ -119,7 +119,7 @@ class Page {
     rows.reduce((at, row) => (all.set(row, at), at + row.length), 0);
     const lengths = Uint32Array.from(rows, (row) => row.length);
     this.replica.journal.append(all, lengths, "strict", (position, fault) => {
-      this.done.push(...texts.map((text) => [text, fault ?? position]));
+      if (!this.isDead) this.done.push(...texts.map((text) => [text, fault ?? position]));
     });
     all.fill(0);
   }
