@@ -235,9 +235,13 @@ export function isSameTerm(one: Term, other: Term): boolean {
   return compareTerms(one, other) === 0;
 }
 
+export function isTerm(it: unknown): it is Term {
+  const { epoch, by } = (it ?? {}) as Partial<Record<keyof Term, unknown>>;
+  return isCount(epoch) && typeof by === "string";
+}
+
 export function isVersion(it: unknown): it is Version {
-  const { epoch, by, seq } = (it ?? {}) as Partial<Record<keyof Version, unknown>>;
-  return isCount(epoch) && isCount(seq) && typeof by === "string";
+  return isTerm(it) && isCount((it as Partial<Version>).seq);
 }
 
 export function isLine(it: unknown): it is Version[] {

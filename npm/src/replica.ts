@@ -19,28 +19,15 @@
 //
 // It promises less than a disk: what is in no page and was not kept is gone, and a page that is alone has all of it alone.
 //
-// Not here: who becomes primary, and when; how what is said gets to a page; what the rows mean.
+// Not here: who becomes primary, and when; how what is said gets to a page; what
+// it looks like (`words.ts`); what the rows mean.
 
-import {
-  BLANK,
-  BUS_BYTES_MAX,
-  Copy,
-  DEVICE,
-  LINE_MAX,
-  SIGNING,
-  areChanges,
-  areTold,
-  bytesOf,
-  compare,
-  compareTerms,
-  isCount,
-  isLine,
-  isSameTerm,
-  isVersion,
-} from "./copy.js";
+import { BLANK, BUS_BYTES_MAX, Copy, DEVICE, LINE_MAX, SIGNING, bytesOf, compare, compareTerms, isSameTerm } from "./copy.js";
 import type { Change, Request, Run, Step, StoreFault, Term, Version } from "./copy.js";
 import type { Keep, Kept } from "./keep.js";
 import { base64 } from "./requests.js";
+import { FORMAT, ROWS_MAX, areRows, isWord } from "./words.js";
+import type { Known, Word } from "./words.js";
 
 /** What a replica is given. */
 export interface Around {
@@ -80,23 +67,6 @@ export interface Journal {
   count(store: string, done: Done): void;
   close(): void;
 }
-
-type Word =
-  /** The primary is to give its copy, if it is not of this version. */
-  | { readonly word: "want"; readonly version: Version }
-  /** The page that is asked is to give its copy, primary or not. */
-  | { readonly word: "give" }
-  /** Who has a newer copy is to say so. */
-  | { readonly word: "poll"; readonly version: Version }
-  | { readonly word: "have"; readonly version: Version }
-  /** From the primary: it has this version. A term begins with the last rows of the line. */
-  | { readonly word: "lead"; readonly version: Version; readonly line: Version[]; readonly next: number }
-  | ({ readonly word: "did" } & Step)
-  | ({ readonly word: "copy"; readonly line: Version[]; readonly part: number; readonly of: number } & Step)
-  /** To the primary: to be appended. */
-  | { readonly word: "rows"; readonly ticket: number; readonly rows: Uint8Array[] }
-  /** From the primary: they cannot be. */
-  | { readonly word: "failed"; readonly ticket: number; readonly name: string; readonly message: string };
 
 /** What this page appends. */
 interface Append {
@@ -172,8 +142,8 @@ export class Replica {
     this.#say("", { word: "poll", version: this.version });
     await pause(POLL_MS);
     goOn();
-    const holders = [...election.have].sort(([, one], [, other]) => compare(other, one));
-    for (const [page, version] of holders.slice(0, HOLDERS_MAX)) {
+    const holders = [...election.have].sort(([, one], [, other]) => compare(other.version, one.version));
+    for (const [page, { version }] of holders.slice(0, HOLDERS_MAX)) {
       if (compare(version, this.version) <= 0) break;
       election.asked = page;
       const came = new Promise<void>((resolve) => (election.came = resolve));
@@ -183,7 +153,8 @@ export class Replica {
     }
     const kept = this.#around.keep?.load();
     if (kept) this.#takeKept(kept);
-    const known = [this.version, this.#primary, ...election.have.values()];
+    const others = [...election.have.values()].flatMap(({ version, heard }) => [version, heard]);
+    const known = [this.version, this.#primary, ...others];
     return this.#begin(Math.max(epoch, ...known.map((it) => it.epoch + 1)), kept?.copy.next ?? 1);
   }
 
@@ -201,8 +172,14 @@ export class Replica {
       else this.#give(from);
     } else if (data.word === "give") this.#give(from);
     else if (data.word === "poll") {
-      if (compare(this.version, data.version) > 0) this.#say(from, { word: "have", version: this.version });
-    } else if (data.word === "have") this.#election?.have.set(from, data.version);
+      const isLater = compareTerms(this.#primary, data.version) > 0;
+      if (isLater || compare(this.version, data.version) > 0) this.#sayKnown(from);
+    } else if (data.word === "have") {
+      this.#election?.have.set(from, data);
+      if (!this.#store) return;
+      this.#heeds(data.heard);
+      if (!this.#store) this.#want();
+    }
     else if (data.word === "rows") this.#onRows(from, data.ticket, data.rows);
     else if (data.word === "failed") {
       const isMine = from === this.#primary.by && data.ticket === this.#waiting[0]?.ticket;
@@ -221,6 +198,7 @@ export class Replica {
     const order = compareTerms(term, this.#primary);
     // Who still believes to be primary, or in one that is not, is to learn of it.
     if (order < 0 && this.#store) this.#announce("");
+    else if (order < 0) this.#sayKnown(term.by);
     if (order <= 0) return order === 0;
     this.#primary = { epoch: term.epoch, by: term.by };
     this.#isWanting = false;
@@ -484,6 +462,10 @@ export class Replica {
     }
   }
 
+  #sayKnown(to: string): void {
+    this.#say(to, { word: "have", version: this.version, heard: this.#primary });
+  }
+
   #announce(to: string): void {
     const { version, line, next } = this.#copy;
     this.#say(to, { word: "lead", version, line: [...line], next });
@@ -557,8 +539,8 @@ export class Replica {
 }
 
 interface Election {
-  /** Who has a newer copy. */
-  readonly have: Map<string, Version>;
+  /** Who has a newer copy, or has heard of a later term. */
+  readonly have: Map<string, Known>;
   /** Who was asked for it. */
   asked?: string;
   came?: () => void;
@@ -583,60 +565,14 @@ function size({ rows }: Append): number {
   return rows.reduce((sum, row) => sum + row.length + ROW_BYTES, 0);
 }
 
-function areRows(it: unknown): boolean {
-  if (!Array.isArray(it) || it.length === 0 || it.length > ROWS_MAX) return false;
-  return it.every((row) => row instanceof Uint8Array) && it.reduce((sum, row) => sum + row.length, 0) <= BUS_BYTES_MAX;
-}
-
-function isText(it: unknown): it is string {
-  return typeof it === "string" && it.length <= 1_000;
-}
-
-function isWord(data: unknown): data is Word {
-  const told = (data ?? {}) as Record<string, unknown>;
-  const fields = told["v"] === FORMAT ? FIELDS.get(told["word"]) : undefined;
-  return fields !== undefined && fields.every((field) => FIT[field](told[field]));
-}
-
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
-
-/** Whether a field of a message is as it should be. */
-const FIT = {
-  version: isVersion,
-  line: isLine,
-  next: isCount,
-  changes: areChanges,
-  told: areTold,
-  part: isCount,
-  of: isCount,
-  ticket: isCount,
-  rows: areRows,
-  name: isText,
-  message: isText,
-};
-/** What each message has. */
-const FIELDS: ReadonlyMap<unknown, (keyof typeof FIT)[]> = new Map(
-  Object.entries({
-    want: ["version"],
-    give: [],
-    poll: ["version"],
-    have: ["version"],
-    lead: ["version", "line", "next"],
-    did: ["version", "changes", "next", "told"],
-    copy: ["version", "line", "changes", "next", "told", "part", "of"],
-    rows: ["ticket", "rows"],
-    failed: ["ticket", "name", "message"],
-  } satisfies Record<Word["word"], (keyof typeof FIT)[]>),
-);
 
 /** What a coordinator takes for a closed database; and who is closed is told no more. */
 const FENCED: StoreFault = { name: "InvalidStateError", message: "another page is the primary, or none" };
 const CLOSED: StoreFault = { name: "InvalidStateError", message: "the page has ended its part" };
 
-/** Of the messages; fields are added and never changed. */
-const FORMAT = 1;
 /** For word of newer copies. */
 const POLL_MS = 250;
 /** For such a copy to come. */
@@ -648,8 +584,6 @@ const JOIN_MS_MAX = 2_000;
 const AGAIN_MS = 1_000;
 /** A part has at least one row. */
 const PART_BYTES = 1024 * 1024;
-/** `GROUP_ROWS_MAX` of the core's limits. */
-const ROWS_MAX = 4_096;
 /** What waits for a primary: some groups of rows, each of at most `GROUP_BYTES_MAX`. */
 const WAITING_BYTES_MAX = 4 * BUS_BYTES_MAX;
 /** What a row takes besides. */
