@@ -22,11 +22,13 @@
 // Not here: who becomes primary, and when; how what is said gets to a page; what
 // it looks like (`words.ts`); what the rows mean.
 
+import { Appends, settle } from "./appends.js";
+import type { Append, Done } from "./appends.js";
 import { BLANK, BUS_BYTES_MAX, Copy, DEVICE, LINE_MAX, SIGNING, bytesOf, compare, compareTerms, isSameTerm } from "./copy.js";
 import type { Change, Request, Run, Step, StoreFault, Term, Version } from "./copy.js";
 import type { Keep, Kept } from "./keep.js";
 import { base64 } from "./requests.js";
-import { FORMAT, ROWS_MAX, areRows, isWord } from "./words.js";
+import { FORMAT, TEXT_MAX, isWord } from "./words.js";
 import type { Known, Word } from "./words.js";
 
 /** What a replica is given. */
@@ -54,9 +56,6 @@ export interface Store {
   close(): void;
 }
 
-/** Called once, and never before the call has returned. */
-export type Done = (value: unknown, fault?: StoreFault) => void;
-
 /** The database as a page uses it: class `Journal` in `journal.js`. */
 export interface Journal {
   open(done: Done): void;
@@ -66,17 +65,6 @@ export interface Journal {
   readDocument(prefix: string, whole: boolean, done: Done): void;
   count(store: string, done: Done): void;
   close(): void;
-}
-
-/** What this page appends. */
-interface Append {
-  readonly rows: Uint8Array[];
-  /** Without it they were done before, and are given up for nothing. */
-  readonly done?: Done;
-  /** Its number, once it was sent; later numbers come after it. */
-  ticket?: number | undefined;
-  /** To whom it was sent last. */
-  sent?: Term | undefined;
 }
 
 export class Replica {
@@ -90,10 +78,7 @@ export class Replica {
   #election: Election | undefined;
   /** A copy of which parts are missing. */
   #arriving: { from: string; part: number; copy: Copy } | undefined;
-  /** Only the first may be on its way. */
-  #waiting: Append[] = [];
-  #waitingBytes = 0;
-  #tickets = 0;
+  #waiting = new Appends();
   #isWanting = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
@@ -125,7 +110,7 @@ export class Replica {
     clearTimeout(this.#timer);
     clearTimeout(this.#patience);
     this.#setReady();
-    for (const { done } of this.#waiting.splice(0)) settle(done, undefined, CLOSED);
+    this.#waiting.close(CLOSED);
   }
 
   /**
@@ -182,8 +167,9 @@ export class Replica {
     }
     else if (data.word === "rows") this.#onRows(from, data.ticket, data.rows);
     else if (data.word === "failed") {
-      const isMine = from === this.#primary.by && data.ticket === this.#waiting[0]?.ticket;
-      if (isMine && this.#failFirst(data)) this.#flush();
+      const { first } = this.#waiting;
+      const isFirst = from === this.#primary.by && data.ticket === first?.ticket;
+      if (isFirst && this.#fail(first!, data)) this.#flush();
     } else if (data.word === "copy" && from === this.#election?.asked) this.#onCopy(from, data);
     // Nobody speaks for another primary.
     else if (from === data.version.by && this.#heeds(data.version)) {
@@ -241,27 +227,9 @@ export class Replica {
     const before = this.#copy;
     this.#copy = copy;
     this.#settle();
-    if (!copy.comesOf(before.version)) this.#appendAgain(before, copy);
+    // What one line has and the other lacks.
+    if (!copy.comesOf(before.version)) this.#waiting.addAgain(lacking(copy, before));
     this.#onChange();
-  }
-
-  /** What one line has and the other lacks goes before all that waits. */
-  #appendAgain(before: Copy, copy: Copy): void {
-    const appends: Append[] = [];
-    let bytes = Infinity;
-    for (const row of lacking(copy, before)) {
-      bytes += row.length;
-      if (bytes > BUS_BYTES_MAX || appends.at(-1)!.rows.length === ROWS_MAX) {
-        appends.push({ rows: [] });
-        bytes = row.length;
-      }
-      appends.at(-1)!.rows.push(row);
-    }
-    // What was sent was sent to another line; with a later number it cannot be taken for done.
-    const [first] = this.#waiting;
-    if (first) first.ticket = undefined;
-    this.#waiting.unshift(...appends);
-    for (const append of appends) this.#waitingBytes += size(append);
   }
 
   #onChange(): void {
@@ -279,37 +247,27 @@ export class Replica {
 
   /** What this page's copy has is done. */
   #settle(): void {
-    const [ticket, position] = this.#copy.told(this.#around.page);
-    const [first] = this.#waiting;
-    if (first?.ticket === undefined || first.ticket > ticket) return;
-    this.#drop();
-    settle(first.done, position);
-  }
-
-  #drop(): Append | undefined {
-    const first = this.#waiting.shift();
-    if (first) this.#waitingBytes -= size(first);
-    return first;
+    this.#waiting.settle(...this.#copy.told(this.#around.page));
   }
 
   /** Brings on its way what waits. */
   #flush(): void {
     // Each at most once: one that was done before and cannot be appended now waits on.
-    for (let left = this.#waiting.length; this.#store && left > 0; left -= 1) {
-      const first = this.#waiting[0]!;
-      const fault = this.#append(this.#around.page, (first.ticket ??= this.#tickets += 1), first.rows);
+    for (let left = this.#waiting.count; this.#store && left > 0; left -= 1) {
+      const first = this.#waiting.first!;
+      const fault = this.#append(this.#around.page, this.#waiting.number(first), first.rows);
       if (!fault) this.#settle();
-      else if (this.#store) this.#failFirst(fault);
+      else if (this.#store) this.#fail(first, fault);
     }
-    const [first] = this.#waiting;
-    if (first && !this.#store && this.#isInStep() && this.#primary.by !== this.#around.page) {
-      first.ticket ??= this.#tickets += 1;
-      if (!first.sent || !isSameTerm(first.sent, this.#primary)) {
-        first.sent = this.#primary;
-        this.#say(this.#primary.by, { word: "rows", ticket: first.ticket, rows: first.rows });
-      }
-    }
+    const { first } = this.#waiting;
+    if (first && !this.#store && this.#isInStep() && this.#primary.by !== this.#around.page) this.#send(first);
     if (this.#isWanting || (first && (this.#store || first.sent))) this.#await();
+  }
+
+  #send(first: Append): void {
+    if (first.sent && isSameTerm(first.sent, this.#primary)) return;
+    first.sent = this.#primary;
+    this.#say(this.#primary.by, { word: "rows", ticket: this.#waiting.number(first), rows: first.rows });
   }
 
   #await(): void {
@@ -318,22 +276,17 @@ export class Replica {
 
   #again(): void {
     this.#timer = undefined;
-    const [first] = this.#waiting;
+    const { first } = this.#waiting;
     if (first) first.sent = undefined;
     if (this.#isWanting) this.#want(true);
     this.#flush();
   }
 
   /** Whether what waits behind it may go at once. */
-  #failFirst({ name, message }: StoreFault): boolean {
-    const first = this.#drop()!;
-    settle(first.done, undefined, { name, message });
-    if (first.done) return true;
-    // It was done before, and must not be lost for want of room now.
-    this.#waiting.push({ rows: first.rows });
-    this.#waitingBytes += size(first);
-    this.#await();
-    return false;
+  #fail(first: Append, fault: StoreFault): boolean {
+    const mayGoOn = this.#waiting.fail(first, fault);
+    if (!mayGoOn) this.#await();
+    return mayGoOn;
   }
 
   #want(again = false): void {
@@ -349,7 +302,8 @@ export class Replica {
     if (this.#copy.told(from)[0] >= ticket) return this.#give(from);
     const fault = this.#append(from, ticket, rows);
     if (!fault || !this.#store) return;
-    this.#say(from, { word: "failed", ticket, name: fault.name, message: fault.message });
+    const [name, message] = [fault.name, fault.message].map((text) => String(text).slice(0, TEXT_MAX)) as [string, string];
+    this.#say(from, { word: "failed", ticket, name, message });
   }
 
   #append(page: string, ticket: number, rows: Uint8Array[]): StoreFault | undefined {
@@ -511,11 +465,8 @@ export class Replica {
         let at = 0;
         // At once: the bytes are the wasm's own memory.
         const rows = Array.from(lengths, (length) => bytes.slice(at, (at += length)));
-        const append = { rows, done };
-        const fault = this.#refuses(append);
-        if (fault || rows.length === 0) return settle(done, undefined, fault);
-        this.#waiting.push(append);
-        this.#waitingBytes += size(append);
+        if (this.#isClosed) return settle(done, undefined, CLOSED);
+        this.#waiting.add(rows, done);
         this.#flush();
       },
       read: (store, after, limit, done) => give(done, () => this.#copy.pairs(store, beyond(after), limit)),
@@ -528,13 +479,6 @@ export class Replica {
       count: (store, done) => give(done, () => this.#copy.count(store)),
       close() {},
     };
-  }
-
-  #refuses(append: Append): StoreFault | undefined {
-    if (this.#isClosed) return CLOSED;
-    if (append.rows.length > 0 && !areRows(append.rows)) return { name: "DataError", message: "too much at once" };
-    const isFull = this.#waitingBytes + size(append) > WAITING_BYTES_MAX;
-    return isFull ? { name: "full", message: "no page does the work, and no more can wait for one" } : undefined;
   }
 }
 
@@ -557,14 +501,6 @@ function lacking(copy: Copy, other: Copy): Uint8Array[] {
   return rows(other).filter((row) => !there.has(base64(row)));
 }
 
-function settle(done: Done | undefined, value: unknown, fault?: StoreFault): void {
-  if (done) queueMicrotask(() => done(value, fault));
-}
-
-function size({ rows }: Append): number {
-  return rows.reduce((sum, row) => sum + row.length + ROW_BYTES, 0);
-}
-
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
@@ -584,7 +520,3 @@ const JOIN_MS_MAX = 2_000;
 const AGAIN_MS = 1_000;
 /** A part has at least one row. */
 const PART_BYTES = 1024 * 1024;
-/** What waits for a primary: some groups of rows, each of at most `GROUP_BYTES_MAX`. */
-const WAITING_BYTES_MAX = 4 * BUS_BYTES_MAX;
-/** What a row takes besides. */
-const ROW_BYTES = 64;

@@ -44,7 +44,7 @@ export function isWord(data: unknown): data is Word {
 }
 
 function isText(it: unknown): boolean {
-  return typeof it === "string" && it.length <= 1_000;
+  return typeof it === "string" && it.length <= TEXT_MAX;
 }
 
 /** Whether a field of a message is as it should be. */
@@ -81,3 +81,5 @@ const FIELDS: ReadonlyMap<unknown, (keyof typeof FIT)[]> = new Map(
 export const FORMAT = 1;
 /** `GROUP_ROWS_MAX` of the core's limits. */
 export const ROWS_MAX = 4_096;
+/** Of a fault's name and message. */
+export const TEXT_MAX = 1_000;
