@@ -135,11 +135,11 @@ export class Keep {
     for (const item of this.#items()) if (item !== HEAD && item !== REDO) rows.set(item, null);
     for (const one of copy.all()) if (isKept(one)) rows.set(nameOf(one[0], one[1]), text(one[2] ?? null));
     const other = [...rows].filter(([item, row]) => this.#get(item) !== row);
-    if (other.length > 0) {
-      this.#written = undefined;
-      this.#set(REDO, null);
-      this.#set(HEAD, null);
-      const [gone, come] = [other.filter(([, row]) => row === null), other.filter(([, row]) => row !== null)];
+    const [gone, come] = [other.filter(([, row]) => row === null), other.filter(([, row]) => row !== null)];
+    const before = [...other.map(([item]) => item), REDO, HEAD].map((item) => [item, this.#get(item)] as const);
+    this.#written = undefined;
+    try {
+      if (other.length > 0) this.#setAll([[REDO, null], [HEAD, null]]);
       try {
         // The same event may be in both.
         this.#setAll(come);
@@ -147,8 +147,11 @@ export class Keep {
         this.#setAll([...gone, ...come]);
       }
       this.#setAll(gone);
+      this.#set(HEAD, head);
+    } catch (fault) {
+      this.#setAll(before);
+      throw fault;
     }
-    this.#set(HEAD, head);
   }
 
   /** What goes makes room for what comes. */

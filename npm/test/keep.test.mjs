@@ -97,19 +97,30 @@ test("a page may die between any two writes of an undoing, too", () => {
   const first = [["document", "1", bytes("old")], ["document", "2", bytes("old")], ["journal", 1, bytes("j")]];
   const second = [["document", "1", bytes("new")], ["document", "2", bytes("x".repeat(200))], ["journal", 1]];
   const seen = new Set();
-  for (let lives = 0; ; lives += 1) {
+  const attempt = (room, lives) => {
     const storage = new FakeStorage();
     const { write } = writer(storage);
     write(first);
-    // Enough for the redo, and not for the rows beside it.
-    storage.room = 1_000;
-    storage.lives = lives;
-    throws(() => write(second));
+    const before = JSON.stringify(rowsOf(new Keep(storage, "c")));
+    Object.assign(storage, { room, lives });
+    const failed = throws(() => write(second));
     const isAlive = storage.lives >= 0;
     storage.lives = Infinity;
-    seen.add(JSON.stringify(rowsOf(new Keep(storage, "c"))));
+    const after = JSON.stringify(rowsOf(new Keep(storage, "c")));
+    seen.add(after);
+    return { failed, isAlive, isUndone: after === before };
+  };
+  // Enough for the redo and some of the rows beside it, and not for all.
+  let room = 500;
+  while (attempt(room + 1, Infinity).failed) room += 1;
+  for (let lives = 0; ; lives += 1) {
+    const { failed, isAlive, isUndone } = attempt(room, lives);
+    assert.ok(failed);
     assert.ok(seen.size <= 2, [...seen].join("\n"));
-    if (isAlive) break;
+    if (isAlive) {
+      assert.ok(isUndone);
+      break;
+    }
   }
   assert.equal(seen.size, 2);
 });
@@ -195,6 +206,7 @@ for (const [shows, head] of [
     await world.lead(page, 4);
     const both = ["of its own", "of another"];
     assert.deepEqual(await page.texts(), both);
+    if (head !== undefined) assert.deepEqual((await page.read("journal")).map(([position]) => position), [1, 9]);
     page.die();
     const next = await world.open();
     await world.lead(next, 5);
@@ -243,6 +255,77 @@ test("who was primary learns from the storage that another is, and writes nothin
   world.cuts.clear();
   await world.pass(3_000);
   assert.deepEqual(page.done, [["a", 1], ["b", 2]]);
+});
+
+test("an event costs three writes", async (t) => {
+  const world = new World(t, new Map());
+  const page = await world.open();
+  await world.lead(page);
+  page.append("a");
+  page.append("b");
+  await world.quiet();
+  page.storage.lives = 3;
+  page.append("c");
+  await world.quiet();
+  assert.deepEqual([page.isDead, page.storage.lives, page.done.length], [false, 0, 3]);
+});
+
+test("a redo gives back what is kept, and of the rest nothing", async (t) => {
+  const world = new World(t, new Map());
+  const page = await world.open();
+  await world.lead(page);
+  page.append("a");
+  await world.quiet();
+  page.storage.lives = 1;
+  await assert.rejects(page.run(["document", "put", bytes("d"), "d"], ["stream", "put", bytes("s"), "s"], ["journal", "delete", 1]));
+  assert.ok(page.isDead);
+  const next = await world.open();
+  await world.lead(next);
+  assert.deepEqual([await next.texts("document"), await next.texts("stream"), await next.texts()], [["d"], [], []]);
+});
+
+test("events that were done in another line wait for room, and are not lost for want of it", async (t) => {
+  for (const hosts of [true, false]) {
+    t.mock.timers.reset();
+    const world = new World(t, new Map());
+    const [page, other] = [await world.open(), await world.open()];
+    await world.lead(page);
+    world.cut(page, other);
+    world.items.clear();
+    page.append("x".repeat(300));
+    await world.quiet();
+    world.items.clear();
+    await world.lead(other, 2);
+    other.storage.room = 500;
+    world.cuts.clear();
+    if (hosts) {
+      page.storage.room = 500;
+      page.replica.resign();
+      await world.lead(page, 3);
+    } else {
+      other.append("small");
+      await world.pass(3_000);
+      assert.deepEqual(other.done, [["small", 1]], "others go on meanwhile");
+    }
+    await world.pass(3_000);
+    page.storage.room = other.storage.room = Infinity;
+    await world.pass(3_000);
+    const all = hosts ? ["x".repeat(300)] : ["small", "x".repeat(300)];
+    for (const one of [page, other]) assert.deepEqual(await one.texts(), all, one.id);
+  }
+});
+
+test("a page that has the change before the last does not take the last for whole if a device came with it", async (t) => {
+  const world = new World(t, new Map());
+  const [page, other] = [await world.open(), await world.open()];
+  await world.lead(page);
+  await page.run(["stream", "put", bytes("1"), "s"], ["document", "put", bytes("x"), "x"]);
+  await world.quiet();
+  await page.run(["meta", "put", bytes("d"), "device"], ["meta", "put", null, "signing"]);
+  world.tasks = [];
+  page.die();
+  await world.lead(other, 2);
+  assert.deepEqual([await other.texts("document"), await other.texts("stream")], [["x"], []]);
 });
 
 test("a storage that was cleared is written anew", async (t) => {

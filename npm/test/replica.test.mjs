@@ -273,6 +273,7 @@ test("who becomes primary goes on from the newest copy that a page has", async (
     assert.deepEqual(await one.read("journal"), [[2, "b"]], one.id);
     assert.deepEqual(await one.read("stream"), [["s", "s"]]);
   }
+  assert.deepEqual(world.said.filter(([, , { word }]) => word === "give").map(([, to]) => to), [ahead.id], "one is asked, once");
   assert.equal(new Set(world.living.map(({ replica }) => JSON.stringify(replica.version))).size, 1);
 });
 
@@ -377,6 +378,90 @@ test("who missed a change of primaries appends nothing again that the line has d
   for (const one of world.pages) assert.deepEqual(await one.read("journal"), [[2, "b"]], one.id);
 });
 
+test("a term whose primary died when few had heard of it keeps no later one from being followed", async (t) => {
+  for (const isHeard of [true, false]) {
+    t.mock.timers.reset();
+    const world = new World(t);
+    const [page, other, last] = [await world.open(), await world.open(), await world.open()];
+    await world.lead(page);
+    page.append("a");
+    await world.quiet();
+    world.cut(page, last);
+    await world.lead(last, 5);
+    assert.deepEqual([page.fenced, other.replica.version.epoch], [0, 5]);
+    last.die();
+    if (!isHeard) world.cut(page, other);
+    const leading = page.replica.lead(5);
+    await world.pass(250);
+    world.cuts.clear();
+    page.store = await leading;
+    await world.quiet();
+    if (!isHeard) {
+      // It did not hear of the other term in time, and other pages ignore it.
+      await page.run(["kv", "put", bytes("x"), 1]).catch(() => {});
+      await world.quiet();
+      assert.equal(page.fenced, 1, "so it is told");
+      await world.lead(page, 5);
+    }
+    other.append("b");
+    await world.quiet();
+    assert.equal(page.replica.version.epoch, 6);
+    for (const one of [page, other]) assert.deepEqual(await one.texts(), ["a", "b"], one.id);
+  }
+});
+
+test("what was on its way to another line is sent again, behind what is appended again", async (t) => {
+  const world = new World(t);
+  const [page, other, third] = [await world.open(), await world.open(), await world.open()];
+  await world.lead(page);
+  world.cut(page, other);
+  third.append("of the line that ends");
+  await world.quiet();
+  third.append("not arrived");
+  world.tasks = [];
+  page.die();
+  world.cut(third, other);
+  await world.lead(other, 2);
+  world.cuts.clear();
+  other.append("a");
+  await world.pass(2_000);
+  for (const one of [other, third]) assert.deepEqual(await one.texts(), ["a", "of the line that ends", "not arrived"], one.id);
+  assert.deepEqual(third.done, [["of the line that ends", 1], ["not arrived", 3]]);
+});
+
+test("who waits for a copy of a dead primary asks the next at once", async (t) => {
+  const world = new World(t);
+  const [page, other, third] = [await world.open(), await world.open(), await world.open()];
+  await world.lead(page);
+  world.cut(page, third);
+  page.append("a");
+  await world.quiet();
+  world.cuts.clear();
+  page.append("b");
+  await world.step();
+  await world.step();
+  page.die();
+  await world.quiet();
+  assert.deepEqual(await third.texts(), []);
+  const leading = other.replica.lead(2);
+  await world.pass(250);
+  await leading;
+  await world.quiet();
+  assert.deepEqual(await third.texts(), ["a", "b"]);
+});
+
+test("a message that was lost twice over is not waited for by those behind it", async (t) => {
+  const world = new World(t);
+  const [page, other] = [await world.open(), await world.open()];
+  await world.lead(page);
+  other.replica.receive(page.id, { v: 1, word: "failed", ticket: 1, name: "x", message: "nothing is on its way" });
+  other.append("a");
+  other.append("b");
+  other.replica.receive(page.id, { v: 1, word: "failed", ticket: 1, name: "x", message: "the first" });
+  await world.pass(2_000);
+  assert.deepEqual(other.done, [["a", { name: "x", message: "the first" }], ["b", 2]]);
+});
+
 test("two that become primary at once agree on one", async (t) => {
   const world = new World(t);
   const [page, other, third] = [await world.open(), await world.open(), await world.open()];
@@ -412,9 +497,10 @@ test("what waits for a primary has a bound, and is told so", async (t) => {
   assert.equal(page.done[1][1].name, "DataError");
   await world.lead(page);
   assert.equal((await page.texts()).length, 4);
-  page.append("there is room again");
-  await world.quiet();
-  assert.deepEqual(page.done.at(-1), ["there is room again", 5]);
+  page.replica.resign();
+  for (let count = 0; count < 4; count += 1) page.append(`again ${count}${large}`);
+  await world.lead(page, 2);
+  assert.deepEqual(page.done.slice(-4).map(([, position]) => position), [5, 6, 7, 8], "there is room again");
 });
 
 test("a page that ends its part tells who waits", async (t) => {
