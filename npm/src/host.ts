@@ -26,6 +26,12 @@ export async function host(inside: Inside): Promise<void> {
     });
     await loading;
     held.throwIfAborted();
+    const below = inside.below()?.below;
+    if (below) {
+      held.addEventListener("abort", () => below.resign());
+      bus.store = await below.lead(heard, () => bus.over(false));
+      held.throwIfAborted();
+    }
     return Embedded.start(channel, build, heard, bus);
   };
   takeSeat(inside, start, way);

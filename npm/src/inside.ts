@@ -1,5 +1,6 @@
 // What the parts of the package that are loaded later are given of the page. Types only.
 
+import type { Below } from "./below.js";
 import type { appFault, named, settled } from "./errors.js";
 import type { Way } from "./ladder.js";
 import type { Asked, refuseUnknown, text, unfit } from "./options.js";
@@ -15,6 +16,8 @@ export interface Inside {
   readonly asked: Asked;
   /** Fires once the page is closed. */
   readonly over: AbortSignal;
+  /** Where the rows are, if this page has no database; and why it has none. */
+  below(): { readonly below: Below; readonly why: string } | undefined;
   /** The token that the app gives for this user and session. */
   token(user: string, session: string): Promise<string | undefined>;
   /** Whether of all pages this is the one that does what one has to do. */

@@ -85,6 +85,11 @@ export class Keep {
     }
   }
 
+  /** Removes the events; all else stays. */
+  forgetEvents(): void {
+    for (const item of this.#items()) if (item === REDO || item.startsWith("journal:")) this.#set(item, null);
+  }
+
   /** What is there and is older, and what the copy does not come of. */
   stray(copy: Copy): Copy | undefined {
     if (this.#written && this.#get(HEAD) === this.#written.head) return undefined;

@@ -3,8 +3,9 @@
 // What always holds: a way is taken to work only once it was tried; why one does not is said in words.
 
 import type { Candidate } from "./campaign.js";
-import type { Election } from "./election.js";
+import type { Election, Serve } from "./election.js";
 import type { Inside } from "./inside.js";
+import { openLine } from "./line.js";
 import { LockElection } from "./lock-election.js";
 import { machines } from "./machines.js";
 import type { HostKind } from "./types.js";
@@ -22,7 +23,13 @@ export interface Way {
 export async function climb(inside: Inside): Promise<Way | undefined> {
   const { asked, climbed } = inside;
   const allowed = asked.raw.hosts?.split(",");
-  const found = await first(inside, "host", (rung) => allowed?.includes(rung) !== false);
+  const lower = inside.below();
+  const refusal = (rung: Rung) => {
+    if (allowed?.includes(rung) === false) return "not among the option `hosts`";
+    return lower && (rung === lower.below.rung ? undefined : lower.why);
+  };
+  const found = await first(inside, "host", refusal);
+  if (lower && !asked.raw.workerOff) found.reasons.unshift(`service-worker: ${lower.why}`);
   climbed({ rung: found.way?.rung ?? "solo", reasons: found.reasons });
   return found.way;
 }
@@ -30,7 +37,9 @@ export async function climb(inside: Inside): Promise<Way | undefined> {
 /** To lead; `undefined`, and told by "error", if none works. */
 export async function electionFor(inside: Inside): Promise<Election | undefined> {
   const { kit, over, report } = inside;
-  const { way, reasons } = await first(inside, "leader", () => true);
+  const lower = inside.below();
+  const refusal = (rung: Rung) => (lower && NEED_DATABASE.includes(rung) ? lower.why : undefined);
+  const { way, reasons } = await first(inside, "leader", refusal);
   if (!way && !over.aborted) {
     const message = `this page cannot lead, but follows (${reasons.join("; ")})`;
     report(kit.named({ code: "leader-unavailable", culprit: "browser", message }));
@@ -40,12 +49,14 @@ export async function electionFor(inside: Inside): Promise<Election | undefined>
 
 type Role = "host" | "leader";
 
-async function first(inside: Inside, role: Role, isAllowed: (rung: Rung) => boolean) {
+/** The first that is not refused, for a reason, and works. */
+async function first(inside: Inside, role: Role, refusal: (rung: Rung) => string | undefined) {
   const reasons: string[] = [];
   for (const rung of RUNGS) {
     if (inside.over.aborted) break;
-    if (!isAllowed(rung)) {
-      reasons.push(`${rung}: not among the option \`hosts\``);
+    const refused = refusal(rung);
+    if (refused !== undefined) {
+      reasons.push(`${rung}: ${refused}`);
       continue;
     }
     try {
@@ -61,7 +72,14 @@ async function first(inside: Inside, role: Role, isAllowed: (rung: Rung) => bool
 
 type Rung = (typeof RUNGS)[number];
 
-const RUNGS = ["web-locks", "indexeddb-lease"] as const satisfies readonly HostKind[];
+const RUNGS = [
+  "web-locks",
+  "indexeddb-lease",
+  "storage-mutex",
+  "broadcast-vote",
+  "solo",
+] as const satisfies readonly HostKind[];
+const NEED_DATABASE: readonly Rung[] = ["web-locks", "indexeddb-lease"];
 
 /** Each throws where it does not work. */
 const TRIES: Record<Rung, (inside: Inside, role: Role) => Promise<Election | undefined>> = {
@@ -78,7 +96,39 @@ const TRIES: Record<Rung, (inside: Inside, role: Role) => Promise<Election | und
     const lead = await machines(inside);
     return lead.byDatabase(of(inside, role));
   },
+  async "storage-mutex"(inside, role) {
+    const item = "bellwether:try";
+    localStorage.setItem(item, "");
+    localStorage.removeItem(item);
+    const lead = await machines(inside);
+    return lead.byStorage(of(inside, role));
+  },
+  async "broadcast-vote"(inside, role) {
+    const candidate = of(inside, role);
+    const open = (hear: (data: unknown) => void) => openLine(`bellwether:${candidate.channel}:${role}:vote`, hear);
+    const line = open(() => {});
+    if (!line) throw new Error("pages cannot hear one another here");
+    line.close();
+    const lead = await machines(inside);
+    return lead.byVote(candidate, (hear) => open(hear)!);
+  },
+  async solo() {
+    return new Solo();
+  },
 };
+
+/** Nobody else is heard: this page always has the role. */
+class Solo implements Election {
+  #epoch = 0;
+
+  async stand(signal: AbortSignal, serve: Serve): Promise<void> {
+    while (!signal.aborted) await serve(signal, (this.#epoch += 1));
+  }
+
+  take(signal: AbortSignal, serve: Serve): Promise<void> {
+    return this.stand(signal, serve);
+  }
+}
 
 function of({ asked, page }: Inside, role: Role): Candidate {
   const { build, channel } = asked.raw;

@@ -3,7 +3,8 @@
 // What always holds: of the first module it has only types, and what it is handed by `Inside`; so there is
 // one `BellwetherError`, and one outbox. Not here: how it is loaded; `load.ts` does that.
 
-import { forget, prepareFarewell } from "./farewell.js";
+import type { Below } from "./below.js";
+import { adopt as adoptLeft, forget, prepareFarewell } from "./farewell.js";
 import { furnished } from "./furnished.js";
 import type { LoggedEvent, SubscribeOptions } from "./event-log.js";
 import type { Inside } from "./inside.js";
@@ -15,10 +16,31 @@ import type { DeadLetter, DeadLetterNotice, SignOutOptions, WipeOptions, WipeRep
 
 export { keepUp } from "./live.js";
 export { resolver } from "./resolver.js";
-export { adopt } from "./farewell.js";
 export { failed, pending } from "./listing.js";
 export { lockMetrics, withLock } from "./lock.js";
 export { delivered } from "./outcomes.js";
+
+/** There is no database, or none is allowed: the pages keep the rows themselves. Gives nothing if that is not allowed, either. */
+export async function descend(inside: Inside): Promise<Below | undefined> {
+  const { hosts } = inside.asked.raw;
+  const module = await below(inside);
+  return module.goBelow(inside, (rung) => hosts?.split(",").includes(rung) !== false);
+}
+
+/** Takes in what pages have left that had no worker, or no database. */
+export async function adopt(inside: Inside): Promise<void> {
+  adoptLeft(inside);
+  await (await below(inside)).adoptKept(inside);
+}
+
+async function below({ kit }: Inside): Promise<typeof import("./below.js")> {
+  try {
+    return await import("./below.js");
+  } catch (cause) {
+    const message = `below.js could not be loaded (${cause}); check that it lies beside index.js`;
+    throw kit.appFault("module-unavailable", message, { cause });
+  }
+}
 
 /** There is no worker: the pages host the coordinator themselves. */
 export function goOnWithoutWorker(inside: Inside): void {

@@ -41,9 +41,10 @@ export class Page extends EventTarget implements Bellwether {
   readonly #over = new AbortController();
   #raw = STARTING;
   #storage: Status["storage"] = "best-effort";
+  #below: ReturnType<Inside["below"]>;
   /** How pages choose one of them to host. */
   #way: Pick<Way, "rung" | "reasons"> | undefined;
-  #status = toStatus(STARTING, "best-effort", undefined);
+  #status = toStatus(STARTING, "best-effort");
   #seen = "";
   #hasAskedToStay = false;
   #isAlone = false;
@@ -69,17 +70,21 @@ export class Page extends EventTarget implements Bellwether {
     const isPlain = !asksMore;
     // What is not there yet is not waited for where nothing of it was asked for.
     const more = isPlain ? undefined : await later();
-    await settled((opened) => {
+    const fault = await settled<Fault | undefined>((opened) => {
       page.#client = clients.open(raw, page.#sink, (_, fault) => {
         // Tried again by each use; whoever enqueues is told, too.
         if (fault) page.#onStored(fault);
-        opened(_, undefined);
+        opened(fault, undefined);
       });
     });
     void page.#stay(false);
     const inside = page.#inside();
+    const isForced = raw.hosts !== undefined && !DATABASE_HOSTS.some((it) => raw.hosts!.split(",").includes(it));
+    if (isForced || NO_DATABASE.includes(fault?.code ?? "")) {
+      await page.#descend(inside, isForced ? "not among the option `hosts`" : fault!.message);
+    }
     // Before the app can enqueue anything: it is older.
-    if (hasLeft(raw.channel)) await later().then((it) => it.adopt(inside), page.#report);
+    else if (hasLeft(raw.channel)) await later().then((it) => it.adopt(inside)).catch(page.#report);
     page.#state = new PageState(inside);
     page.#outbox = more ? more.furnish(inside) : new PageOutbox(inside);
     // The app can listen once `connect` has resolved and its microtasks have run.
@@ -244,7 +249,7 @@ export class Page extends EventTarget implements Bellwether {
     const seen = this.#storage + this.#way?.rung + JSON.stringify({ ...raw, leads: undefined });
     if (seen === this.#seen) return;
     this.#seen = seen;
-    this.#status = toStatus(raw, this.#storage, this.#way);
+    this.#status = toStatus(raw, this.#storage, this.#way, this.#below !== undefined);
     this.#fire("status", this.#status);
     // There is no worker to leave anything to.
     if (raw.host === "starting" && raw.reason !== "" && !this.#isAlone) {
@@ -258,6 +263,24 @@ export class Page extends EventTarget implements Bellwether {
     }
   }
 
+  /** The pages keep the rows themselves. Where that cannot be had, either, each use tells so. */
+  async #descend(inside: Inside, why: string): Promise<void> {
+    try {
+      const it = await later();
+      const below = await it.descend(inside);
+      if (!below) return;
+      this.#below = { below, why };
+      this.#isAlone = true;
+      // A worker keeps its rows in a database. Until a page hosts nobody is spoken to.
+      this.#client.via(() => {}, () => {});
+      this.#storage = below.rung === "storage-mutex" ? "local" : "memory";
+      this.#onStatus(this.#raw);
+      it.goOnWithoutWorker(inside);
+    } catch (cause) {
+      this.#report(named(cause));
+    }
+  }
+
   readonly #report = (fault: Fault) => this.#sink("error", fault);
 
   readonly #onStored = (fault: Fault | undefined) => {
@@ -265,7 +288,7 @@ export class Page extends EventTarget implements Bellwether {
       if (this.#hasAskedToStay) return;
       this.#hasAskedToStay = true;
       void this.#stay(true);
-    } else if (fault.code !== "store-quota" && fault.code.startsWith("store-")) {
+    } else if (!this.#below && fault.code !== "store-quota" && fault.code.startsWith("store-")) {
       this.#hasAskedToStay = false;
       this.#storage = "none";
       this.#onStatus(this.#raw);
@@ -281,7 +304,7 @@ export class Page extends EventTarget implements Bellwether {
     } catch {
       // A browser that does not say promises nothing.
     }
-    if (this.#storage === "none" && !this.#hasAskedToStay) return;
+    if (this.#below || (this.#storage === "none" && !this.#hasAskedToStay)) return;
     this.#storage = stays ? "persistent" : "best-effort";
     this.#onStatus(this.#raw);
   }
@@ -293,6 +316,7 @@ export class Page extends EventTarget implements Bellwether {
       asked: this.#asked,
       over: this.#over.signal,
       token: (user, session) => this.#token(user, session),
+      below: () => this.#below,
       leads: () => this.#raw.leads,
       watch: (look) => void this.#looks.add(look),
       climbed: (way) => {
@@ -348,23 +372,33 @@ export class Page extends EventTarget implements Bellwether {
 function toStatus(
   { reason, leads: _, host, ...facts }: RawStatus,
   storage: Status["storage"],
-  way: Pick<Way, "rung" | "reasons"> | undefined,
+  way?: Pick<Way, "rung" | "reasons">,
+  isBelow = false,
 ): Status {
   const why = reason === "" ? [] : reason.split("\n");
-  const reasons = Object.freeze(way && host !== "service-worker" ? [...why, ...way.reasons] : why);
-  return Object.freeze({ host: (host === "web-locks" && way?.rung) || host, ...facts, reasons, storage });
+  // A worker may have answered before it was known that there is no database.
+  const isHosted = host !== "service-worker" || isBelow;
+  const reasons = Object.freeze(way && isHosted ? [...why, ...way.reasons] : why);
+  const shown = host === "web-locks" ? (way?.rung ?? host) : isHosted ? "starting" : host;
+  return Object.freeze({ host: shown, ...facts, reasons, storage });
 }
 
-/** Whether a page that had no worker has left something; `later.ts` knows more of it. */
+/** Whether a page that had no worker, or no database, has left something; `later.ts` knows more of it. */
 function hasLeft(channel: string): boolean {
-  const start = `bellwether:left:${encodeURIComponent(channel)}:`;
+  const name = encodeURIComponent(channel);
+  const starts = [`bellwether:left:${name}:`, `bellwether:kept:${name}:journal:`];
   try {
-    return Object.keys(globalThis.localStorage).some((key) => key.startsWith(start));
+    return Object.keys(globalThis.localStorage).some((key) => starts.some((it) => key.startsWith(it)));
   } catch {
     // Storage is refused in this page.
     return false;
   }
 }
+
+/** What is said of an opening that will fail again. */
+const NO_DATABASE = ["store-unavailable", "store-closed", "store-failed"];
+/** Rungs with a database. */
+const DATABASE_HOSTS = ["service-worker", "web-locks", "indexeddb-lease"];
 
 /** What the wasm tells, by its name. */
 type Told = { [K in keyof Happenings]: { name: K; detail: Happenings[K] } }[keyof Happenings];

@@ -21,6 +21,7 @@ import type { Election, Serve } from "./election.js";
 import type { Inside } from "./inside.js";
 import type { Way } from "./ladder.js";
 import { openLine } from "./line.js";
+import type { Store } from "./replica.js";
 import type { Line } from "./line.js";
 import type { Fault } from "./wasm.js";
 
@@ -31,6 +32,8 @@ export interface Bus {
   list(): Promise<string[]>;
   /** The coordinator is over: another has taken over, or it is to be started `anew`. */
   over(anew: boolean): void;
+  /** What keeps the rows where there is no database. */
+  store?: Store;
 }
 
 /** The coordinator that this page hosts. */
@@ -310,7 +313,11 @@ export function takeSeat(inside: Inside, start: Start, { election }: Way): void 
     }
   };
 
+  // A worker keeps its rows in a database.
+  const isBelow = inside.below() !== undefined;
+
   const lookForWorker = () => {
+    if (isBelow) return;
     if (worker?.state === "redundant") worker = undefined;
     if (worker) offered(worker);
     else client.back(undefined);
@@ -319,6 +326,7 @@ export function takeSeat(inside: Inside, start: Start, { election }: Way): void 
   /** A worker is there, and whether it works is seen by asking it; or whoever hosts has been silent for long. */
   const offered = (found: ServiceWorker | undefined) => {
     if (!found) return void accuse();
+    if (isBelow) return;
     worker = found;
     void speaks(found, channel).then((does) => {
       if (!does || over.aborted || worker !== found) return;
@@ -367,7 +375,7 @@ export function takeSeat(inside: Inside, start: Start, { election }: Way): void 
   // No worker, or not any more; or one that was only slow.
   const look = () => {
     const { host, reasons } = page.status;
-    if (host === "starting" && reasons.length > 0) enter();
+    if (isBelow || (host === "starting" && reasons.length > 0)) enter();
     else if (host === "service-worker" && part && !hosted) leave();
   };
   const isHostedByPages = () => page.status.host !== "service-worker";

@@ -437,10 +437,11 @@ export interface Status {
   readonly breaker: "closed" | "open" | "half-open";
   /**
    * What the browser promises for what is stored. `"persistent"`: it stays until the user deletes it.
-   * `"best-effort"`: the browser may delete it when it is short of space. `"none"`: nothing can be
-   * stored here; `enqueue` fails, and says why.
+   * `"best-effort"`: the browser may delete it when it is short of space. Without a database pages keep it themselves:
+   * `"local"`, it outlives them in `localStorage`, up to a few megabytes; `"memory"`, it is gone with the last page. `"none"`:
+   * nothing can be stored here; `enqueue` fails, and says why.
    */
-  readonly storage: "persistent" | "best-effort" | "none";
+  readonly storage: "persistent" | "best-effort" | "local" | "memory" | "none";
   /** Build id of the coordinator; `""` until one has answered. */
   readonly build: string;
   /** Version of the protocol spoken with the coordinator; 0 until one has answered. */

@@ -2,6 +2,7 @@
 //
 // What always holds: texts, numbers, flags and callbacks cross, never the app's own objects.
 
+import type { Journal } from "./replica.js";
 import type { BellwetherEventMap, Status } from "./types.js";
 
 /** Starts the page's wasm, once per page. */
@@ -116,6 +117,8 @@ export interface Client {
    * rows that this page has not seen written, before it returns. `"recording"`: what was written down.
    */
   read(what: string, after: number, settle: Settle<any>): void;
+  /** There is no database here: rows are kept by this journal. */
+  keepIn(journal: Journal): void;
   /** Appends a row as it was left by another page. */
   adopt(row: Uint8Array, settle: Settle<number>): void;
   /**

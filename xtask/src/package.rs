@@ -5,6 +5,7 @@
 //!              ├─▶ later.js, loaded when first wanted ┤
 //!              ├─▶ host.js, coordinator's glue inside ┤
 //!              ├─▶ lead.js, elections' glue inside ───┤
+//!              ├─▶ below.js, where no database is ────┤
 //!              ├─▶ leader.js, where one is to lead ───┤
 //!              ├─▶ a face for each library, on top ───┤
 //!              └─▶ *.d.ts ──────────────────────────┤
@@ -38,9 +39,10 @@ const WASM_PLACE: &str = "__BELLWETHER_WASM__";
 const BUILD_PLACE: &str = "__BELLWETHER_BUILD__";
 
 /// The package's modules: the first, the one that it loads when something of it is first wanted, the one that is loaded
-/// where a page may have to host the coordinator, the one for pages that take part in leading, and the one for elections
-/// where the browser has no locks.
-pub(crate) const MODULES: [&str; 5] = ["index.js", "later.js", "host.js", "leader.js", "lead.js"];
+/// where a page may have to host the coordinator, the one for pages that take part in leading, the one for elections where
+/// the browser has no locks, and the one for rows where it has no database.
+pub(crate) const MODULES: [&str; 6] =
+    ["index.js", "later.js", "host.js", "leader.js", "lead.js", "below.js"];
 
 /// What apps import for a library of theirs. Each is a module by itself, which takes the library from the app, and of this
 /// package the modules in [`BENEATH`] as they are: two copies of a class would be two classes.

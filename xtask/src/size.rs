@@ -35,6 +35,9 @@ const LEAD_BYTES_MAX: usize = 20 * KB;
 /// What is loaded in a page that takes part in leading. Brotli 11.
 const LEADER_BYTES_MAX: usize = 6 * KB;
 
+/// What is loaded where pages keep the rows themselves. Brotli 11.
+const BELOW_BYTES_MAX: usize = 10 * KB;
+
 /// What the faces for libraries may weigh, all six of them; an app loads one or two. Brotli 11.
 const FACES_BYTES_MAX: usize = 8 * KB;
 
@@ -55,12 +58,13 @@ pub(crate) fn check(repo: &Repo) -> Outcome {
     say(&format!("{:<40} {:>9} {:>9} {:>9}", "bytes", "raw", "gzip -9", "brotli 11"));
     let worker = weigh(repo, "worker", &worker_files(&dist)?)?;
     let page = weigh(repo, "page", &page_files(&dist)?)?;
-    let [_, later, host, leader, lead] = MODULES.map(|name| dist.join(name));
+    let [_, later, host, leader, lead, below] = MODULES.map(|name| dist.join(name));
     let lead_wasm = dist.join(format!("{}_bg.wasm", Runtime::Lead.name()));
     let later = weigh(repo, "page, when first wanted", &[later])?;
     let host = weigh(repo, "page that may host, beside the worker's wasm", &[host])?;
     let leader = weigh(repo, "page that takes part in leading", &[leader])?;
     let lead = weigh(repo, "page that elects without locks", &[lead, lead_wasm])?;
+    let below = weigh(repo, "page without a database", &[below])?;
     let faces = weigh(repo, "faces for libraries", &FACES.map(|name| dist.join(name)))?;
     let budgets = [
         ("worker", worker, WORKER_BYTES_MAX),
@@ -68,6 +72,7 @@ pub(crate) fn check(repo: &Repo) -> Outcome {
         ("page's later module", later, LATER_BYTES_MAX),
         ("page's module for hosting", host, HOST_BYTES_MAX),
         ("page's module for elections", lead, LEAD_BYTES_MAX),
+        ("page's module for rows without a database", below, BELOW_BYTES_MAX),
         ("page's module for leading", leader, LEADER_BYTES_MAX),
         ("faces for libraries", faces, FACES_BYTES_MAX),
     ];
