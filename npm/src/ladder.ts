@@ -29,7 +29,7 @@ export async function climb(inside: Inside): Promise<Way | undefined> {
     return lower && (rung === lower.below.rung ? undefined : lower.why);
   };
   const found = await first(inside, "host", refusal);
-  if (lower && !asked.raw.workerOff) found.reasons.unshift(`service-worker: ${lower.why}`);
+  if (lower && inside.page.status.reasons.length === 0) found.reasons.unshift(`service-worker: ${lower.why}`);
   climbed({ rung: found.way?.rung ?? "solo", reasons: found.reasons });
   return found.way;
 }

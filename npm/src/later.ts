@@ -69,7 +69,8 @@ export async function lead(inside: Inside, face: Leading): Promise<Part> {
     const message = `leader.js could not be loaded (${cause}); check that it lies beside index.js`;
     throw inside.kit.appFault("module-unavailable", message, { cause });
   });
-  return module.lead(inside, await module.electionFor(inside), face);
+  const isCandidate = inside.asked.leader?.enabled !== false;
+  return module.lead(inside, isCandidate ? await module.electionFor(inside) : undefined, face);
 }
 
 /** Makes the outbox of a page whose options ask for more than the usual one, and sets up the rest of them. */

@@ -38,6 +38,8 @@ class Asker {
   readonly #reject: (cause: unknown) => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #last: number | undefined;
+  /** Its mark, as it was written last. */
+  #mark: string | undefined;
   #isContended = false;
   #isHeld = false;
   #isOver = false;
@@ -56,6 +58,7 @@ class Asker {
     waiting.delete(key);
     const { timeout, lockCheckInterval, maxRetries } = limits;
     this.#mutex.begin(performance.now(), timeout, lockCheckInterval, maxRetries);
+    globalThis.addEventListener?.("pagehide", this.#onHide);
     signal.addEventListener("abort", () => {
       if (this.#isHeld) return;
       // What is under way at the door comes to its end without the caller.
@@ -93,7 +96,7 @@ class Asker {
         localStorage.setItem(`${key}:x`, `${about}`);
         return 0;
       case Told.WriteY:
-        localStorage.setItem(`${key}:y`, `${about}`);
+        localStorage.setItem(`${key}:y`, (this.#mark = `${about}`));
         return 0;
       case Told.EraseY:
         localStorage.removeItem(`${key}:y`);
@@ -109,7 +112,6 @@ class Asker {
       case Told.Held:
         if (signal.aborted) return 0;
         this.#isHeld = true;
-        globalThis.addEventListener?.("pagehide", this.#onHide);
         this.#resolve(this.#letGo);
         return 0;
       case Told.GaveUp:
@@ -138,9 +140,20 @@ class Asker {
 
   // What goes on in a page that comes back goes on without the lock.
   readonly #onHide = ({ persisted }: PageTransitionEvent) => {
+    if (!this.#isHeld) return this.#giveUp();
     this.#letGo();
     if (persisted) this.#asking.onLost?.();
   };
+
+  // It may never get to its next step, and others would wait for it.
+  #giveUp(): void {
+    const item = `${this.#asking.key}:y`;
+    try {
+      if (this.#mark !== undefined && localStorage.getItem(item) === this.#mark) localStorage.removeItem(item);
+    } catch {
+      // The storage refuses; the mark expires.
+    }
+  }
 
   #end(): void {
     this.#isOver = true;

@@ -47,7 +47,8 @@ export class Page extends EventTarget implements Bellwether {
   #status = toStatus(STARTING, "best-effort");
   #seen = "";
   #hasAskedToStay = false;
-  #isAlone = false;
+  /** It has seen to what there is to do without a worker; or it is not known yet whether it has a database. */
+  #isAlone = true;
   #held: Event[] | undefined = [];
   readonly #looks = new Set<() => void>();
   /** What somebody listens to, or once did. */
@@ -83,8 +84,12 @@ export class Page extends EventTarget implements Bellwether {
     if (isForced || NO_DATABASE.includes(fault?.code ?? "")) {
       await page.#descend(inside, isForced ? "not among the option `hosts`" : fault!.message);
     }
+    if (!page.#below) {
+      page.#isAlone = false;
+      page.#lookAround();
+    }
     // Before the app can enqueue anything: it is older.
-    else if (hasLeft(raw.channel)) await later().then((it) => it.adopt(inside)).catch(page.#report);
+    if (!page.#below && hasLeft(raw.channel)) await later().then((it) => it.adopt(inside)).catch(page.#report);
     page.#state = new PageState(inside);
     page.#outbox = more ? more.furnish(inside) : new PageOutbox(inside);
     // The app can listen once `connect` has resolved and its microtasks have run.
@@ -251,16 +256,20 @@ export class Page extends EventTarget implements Bellwether {
     this.#seen = seen;
     this.#status = toStatus(raw, this.#storage, this.#way, this.#below !== undefined);
     this.#fire("status", this.#status);
-    // There is no worker to leave anything to.
-    if (raw.host === "starting" && raw.reason !== "" && !this.#isAlone) {
-      this.#isAlone = true;
-      const failed = (fault: Fault) => {
-        // The next status tries again.
-        this.#isAlone = false;
-        this.#report(fault);
-      };
-      later().then((it) => it.goOnWithoutWorker(this.#inside()), failed);
-    }
+    this.#lookAround();
+  }
+
+  /** There may be no worker to leave anything to. */
+  #lookAround(): void {
+    const { host, reason } = this.#raw;
+    if (this.#isAlone || host !== "starting" || reason === "") return;
+    this.#isAlone = true;
+    const failed = (fault: Fault) => {
+      // The next status tries again.
+      this.#isAlone = false;
+      this.#report(fault);
+    };
+    later().then((it) => it.goOnWithoutWorker(this.#inside()), failed);
   }
 
   /** The pages keep the rows themselves. Where that cannot be had, either, each use tells so. */
@@ -270,7 +279,6 @@ export class Page extends EventTarget implements Bellwether {
       const below = await it.descend(inside);
       if (!below) return;
       this.#below = { below, why };
-      this.#isAlone = true;
       // A worker keeps its rows in a database. Until a page hosts nobody is spoken to.
       this.#client.via(() => {}, () => {});
       this.#storage = below.rung === "storage-mutex" ? "local" : "memory";

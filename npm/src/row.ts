@@ -58,9 +58,21 @@ export function storageRow(
     const text = localStorage.getItem(item);
     return text === null ? undefined : Uint8Array.from(text, (letter) => letter.charCodeAt(0));
   };
+  // A page that is left or frozen may die under the lock, and is not to ask for it.
+  let isLeft = false;
+  const note = (left: boolean) => () => (isLeft = left);
+  for (const [target, type, left] of [
+    [window, "pagehide", true],
+    [document, "freeze", true],
+    [window, "pageshow", false],
+    [document, "resume", false],
+  ] as const) {
+    target.addEventListener(type, note(left));
+  }
   return {
     read: async () => read(),
     async swap(expected, row) {
+      if (isLeft) throw new Error("the page is left");
       const { signal } = new AbortController();
       const release = await lock({ key: item, limits: LIMITS, signal });
       if (!release) throw new Error(`${item} is locked`);

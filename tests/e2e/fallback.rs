@@ -27,6 +27,59 @@ fn without_locks_pages_host_by_a_lease_whichever_of_them_is_closed_or_crashes() 
     });
 }
 
+#[test]
+fn without_a_database_pages_keep_the_rows_and_outlive_each_other_and_the_browser() {
+    play(Site::bare(), async |stage| {
+        stage.take_away("database");
+        outlives_its_hosts(stage, &["service-worker: ", "web-locks: ", "indexeddb-lease: "]).await;
+        // What was not sent when the last page went is sent by the next that comes, with a database or without.
+        let mut known = stage.server.log_of("e2e").await.len();
+        for without in ["database", ""] {
+            stage.quit_browser().await;
+            stage.take_away("database");
+            let tab = stage.page(brisk()).await;
+            stage.server.mood(json!({ "mode": "error-500" })).await;
+            let receipts = tab.enqueue(3, 1).await;
+            let status = tab.status_is("status.pending >= 3", secs(10)).await;
+            assert_eq!(status["storage"], json!("local"));
+            stage.quit_browser().await;
+            stage.server.all_is_well().await;
+            stage.take_away(without);
+            let next = stage.page(brisk()).await;
+            let log = stage.server.log_reaches("e2e", known + 3, secs(20)).await;
+            assert_once_and_in_order(&log[known..], &receipts);
+            known += 3;
+            next.status_is("status.pending === 0", secs(10)).await;
+        }
+    });
+}
+
+#[test]
+fn where_the_user_allows_no_storage_pages_vote_for_a_host_and_outlive_it() {
+    play(Site::bare(), async |stage| {
+        stage.refuse_storage();
+        outlives_its_hosts(stage, &["service worker: ", "indexeddb-lease: ", "storage-mutex: "])
+            .await;
+    });
+}
+
+#[test]
+fn a_page_that_has_nothing_and_hears_nobody_sends_what_it_is_given() {
+    play(Site::bare(), async |stage| {
+        stage.refuse_storage();
+        stage.take_away("bus");
+        let mut receipts = Vec::new();
+        for _ in 0..2 {
+            let tab = stage.page(brisk()).await;
+            let status = tab.status_is("status.host === 'solo'", secs(20)).await;
+            assert_eq!((&status["storage"], &status["pages"]), (&json!("memory"), &json!(1)));
+            receipts.extend(tab.enqueue(3, 3).await);
+        }
+        let log = stage.server.log_reaches("e2e", 6, secs(20)).await;
+        assert_once_and_in_order(&log, &receipts);
+    });
+}
+
 /// Whoever hosts is closed or crashes, twenty times, and all is delivered.
 async fn outlives_its_hosts(stage: &mut Stage, reasons: &[&str]) {
     let mut receipts = Vec::new();
@@ -269,7 +322,7 @@ async fn two_hosted_by_the_first(stage: &mut Stage) -> [Tab; 2] {
 /// A page hosts, under this epoch, as far as `tab` knows.
 async fn hosts(tab: &Tab, epoch: u64) {
     let wanted = format!(
-        "status.host in {{ 'web-locks': 1, 'indexeddb-lease': 1 }} && status.epoch === {epoch}"
+        "!['starting', 'service-worker'].includes(status.host) && status.epoch === {epoch}"
     );
     tab.status_is(&wanted, secs(20)).await;
 }

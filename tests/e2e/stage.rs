@@ -24,6 +24,8 @@ pub(crate) struct Stage {
     pub(crate) server: Server,
     browser: Option<Browser>,
     second: Option<Browser>,
+    /// What new tabs are without.
+    without: &'static str,
     /// The last to go: browsers write to it as long as they run.
     home: Scratch,
 }
@@ -39,6 +41,7 @@ pub(crate) fn play(site: Site, test: impl AsyncFnOnce(&mut Stage)) {
             home: Scratch::new("home"),
             browser: None,
             second: None,
+            without: "",
         };
         stage.server.start().await;
         let played = AssertUnwindSafe(tokio::time::timeout(TEST_MAX, test(&mut stage)));
@@ -117,8 +120,22 @@ impl Stage {
 
     /// A new tab with the page under test.
     pub(crate) async fn unjoined(&mut self) -> Tab {
-        let url = self.server.url(Build::This.page());
+        let url = format!("{}?without={}", self.server.url(Build::This.page()), self.without);
         self.browser().await.tab(&url).await
+    }
+
+    /// From here on new tabs are `without` something: `database`, `bus`.
+    pub(crate) fn take_away(&mut self, without: &'static str) {
+        self.without = without;
+    }
+
+    /// The user allows no page to store anything: no database, no storage, no worker and no locks.
+    pub(crate) fn refuse_storage(&self) {
+        assert!(self.browser.is_none(), "a running browser has read what its user wants");
+        let folder = self.profile().join("Default");
+        let wishes = json!({ "profile": { "default_content_setting_values": { "cookies": 2 } } });
+        fs::create_dir_all(&folder).expect("the profile can be made");
+        fs::write(folder.join("Preferences"), wishes.to_string()).expect("it can be written to");
     }
 
     fn profile(&self) -> PathBuf {
@@ -195,4 +212,4 @@ pub(crate) fn brisk() -> Value {
 }
 
 /// Longer than any test takes, shorter than anybody's patience.
-const TEST_MAX: Duration = secs(100);
+const TEST_MAX: Duration = secs(200);

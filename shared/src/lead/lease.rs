@@ -330,7 +330,7 @@ impl Lease {
             }
         };
         // Who is out of sight lets the others go first: its timers come late.
-        let patience = if self.visible || self.claims { patience } else { patience + TERM };
+        let patience = if self.visible || self.claims { patience } else { patience + BEAT };
         let unchanged = self.seen.as_mut().map_or(Duration::ZERO, |seen| {
             seen.unchanged += stood.min(patience / 2);
             seen.unchanged
