@@ -459,12 +459,14 @@ test("what cannot be appended keeps nothing behind it waiting", async (t) => {
   const world = new World(t);
   const [page, other] = [await world.open(), await world.open()];
   await world.lead(page);
-  other.replica.receive(page.id, { v: 1, word: "failed", ticket: 1, name: "x", message: "nothing is on its way" });
-  other.append("a");
-  other.append("b");
-  other.replica.receive(page.id, { v: 1, word: "failed", ticket: 1, name: "x", message: "the first" });
+  for (const one of [page, other]) {
+    // It fits in a message, and not in one with what a row comes with.
+    one.append("x".repeat(4 * 1024 * 1024));
+    one.append("b");
+  }
   await world.quiet();
-  assert.deepEqual(other.done, [["a", { name: "x", message: "the first" }], ["b", 2]]);
+  const done = [page, other].map(({ done }) => done.map(([row, it]) => [row.length, it.name ?? it]));
+  assert.deepEqual(done, [1, 2].map((position) => [[4 * 1024 * 1024, "DataError"], [1, position]]));
 });
 
 test("two that become primary at once agree on one", async (t) => {
