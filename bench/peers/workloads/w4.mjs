@@ -59,7 +59,8 @@ async function gone(c, srv, a, { trials, first }) {
       const found = [];
       for (let k = 0; k <= trials; k++) {
         const ms = await room.trial(how);
-        if (ms === undefined) { never(a, how); if (a[how].never < NEVER) break; return; }
+        // The next round begins with the other kind.
+        if (ms === undefined) return void never(a, how);
         if (k > 0) found.push(ms);
         await room.add();
       }
@@ -113,10 +114,12 @@ async function enter(c, srv, a, how) {
     }
     tabs.push({ page, offset: best.offset });
   };
+  // A tab that is gone does not answer.
+  const ask = ({ page }, what) => withTimeout(page.evaluate(what), 10_000, 'a tab that answers');
   // The one that leads, once there is one.
   const leading = async () => {
     for (let k = 0; k < 200; k++) {
-      for (const tab of tabs) if (await tab.page.evaluate(() => bench.w4leads())) return tab;
+      for (const tab of tabs) if (await ask(tab, () => bench.w4leads())) return tab;
       await sleep(25);
     }
     throw new Error('nobody leads');
@@ -126,7 +129,7 @@ async function enter(c, srv, a, how) {
     await sleep(500);
     const rest = tabs.filter((tab) => tab !== leader);
     for (const tab of tabs) {
-      const seen = await tab.page.evaluate(() => bench.w4arm());
+      const seen = await ask(tab, () => bench.w4arm());
       if (how !== 'freeze') a.seen.add(seen);
     }
     const said = Promise.any(rest.map(({ page }) => page.evaluate(() => bench.w4said())));
@@ -144,7 +147,7 @@ async function enter(c, srv, a, how) {
     } catch { return undefined; }
     // Others may have known it sooner than the one that was heard first.
     await sleep(50);
-    const told = await Promise.all(rest.map(async ({ page, offset }) => (await page.evaluate(() => bench.w4told())).map((at) => at - offset)));
+    const told = await Promise.all(rest.map(async (tab) => (await ask(tab, () => bench.w4told())).map((at) => at - tab.offset)));
     if (how !== 'close') leader.page.S('Page.crash').catch(() => {});
     if (how === 'crash') leader.page.close().catch(() => {});
     tabs = rest;
