@@ -60,5 +60,6 @@ function peers(workload, rows) {
     const faster = /time/.test(figure.what) ? (x, y) => y / x : (x, y) => x / y;
     return ours ? cell(against(figure.pick(ours), figure.pick(r), faster)) : '–';
   };
+  if (!others.some((r) => figures.some((figure) => times(figure, r) !== '–'))) return '';
   return mdTable(['times as fast as', ...figures.map((figure) => figure.what)], others.map((r) => [r.title, ...figures.map((figure) => times(figure, r))]));
 }
