@@ -1,4 +1,4 @@
-// node profile.mjs w1|w2|w3|w5 [--n N] [--cpu] [--list] [--memory] [--now] [--seq]
+// node profile.mjs w1|w2|w3|w4|w5 [--n N] [--cpu] [--list] [--memory] [--now] [--seq]
 // Where Bellwether's time goes: the stages of page and worker, and with `--cpu` their functions.
 import fs from 'node:fs';
 import { startServer } from './lib/server.mjs';
@@ -15,11 +15,11 @@ const n = Number(opt('n', { w1: 1000, w3: 300 }[what] ?? 10000));
 const [c] = list(['bellwether']);
 
 const srv = await startServer({ prelude: fs.readFileSync(new URL('lib/stages.js', import.meta.url), 'utf8') });
-const sync = what === 'w2' ? await startSync(args.includes('--memory') ? ['--memory'] : []) : undefined;
+const sync = what === 'w2' || what === 'w4' ? await startSync(args.includes('--memory') ? ['--memory'] : []) : undefined;
 const b = await bare(FOREGROUND);
 const page = await b.page(`${srv.origin}/c/${c.id}/bench.html`);
-if (what !== 'w3') await page.evaluate(`bench.open(${JSON.stringify({ name: 'p', origin: srv.origin, sync: sync?.origin })})`);
-let worker = what === 'w3' ? undefined : await b.attach('service_worker');
+if (what !== 'w3' && what !== 'w4') await page.evaluate(`bench.open(${JSON.stringify({ name: 'p', origin: srv.origin, sync: sync?.origin })})`);
+let worker = what === 'w3' || what === 'w4' ? undefined : await b.attach('service_worker');
 const read = async (S) => {
   const r = await S('Runtime.evaluate', { expression: 'JSON.stringify(benchStages.splice(0))', returnByValue: true });
   return JSON.parse(r.result.value);
@@ -92,6 +92,24 @@ if (what === 'w3') {
   sides = () => ({ writer: page.S, reader: reader.S, worker });
   worker = await b.attach('service_worker');
   await measured(() => page.evaluate(`bench.w3seq({ n: ${n}, run: 'r', jitter: 4, lostMs: 1000 }).then(() => 1)`));
+}
+if (what === 'w4') {
+  // Each is closed in its turn, and the next hosts.
+  const seat = async (it) => { await it.evaluate(`bench.w4init(${JSON.stringify({ name: 'p', origin: srv.origin, sync: sync.origin })})`); return it; };
+  let host = await seat(page);
+  for (let i = 0; i < 6; i++) {
+    const next = await seat(await b.page(`${srv.origin}/c/${c.id}/bench.html`));
+    await sleep(1000);
+    await read(next.S);
+    await next.evaluate('bench.w4arm()');
+    const from = performance.timeOrigin + performance.now();
+    await host.close();
+    const at = await next.evaluate('bench.w4said()');
+    await sleep(200);
+    console.log(`\nhosts after ${fmt(at - from)} ms`);
+    (await read(next.S)).sort((x, y) => x[1] - y[1]).forEach(([k, s, e, d]) => console.log(`  ${fmt(s - from).padStart(9)} +${fmt(e - s).padStart(7)}  ${k} ${d ?? ''}`));
+    host = next;
+  }
 }
 if (what === 'w5') {
   await page.S('ServiceWorker.enable');

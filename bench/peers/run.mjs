@@ -1,4 +1,4 @@
-// node run.mjs [w1 w2 ...] [--only a,b] [--rounds N] [--quick] [--save name] [--built]
+// node run.mjs [w1 w2 ...] [--only a,b] [--rounds N] [--quick] [--save name] [--built] [--stalls]
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -7,12 +7,12 @@ import { startServer } from './lib/server.mjs';
 import { ROOT, list } from './lib/contestants.mjs';
 import { ratios } from './lib/ratios.mjs';
 
-const ALL = ['w1', 'w2', 'w3', 'w5'];
+const ALL = ['w1', 'w2', 'w3', 'w4', 'w5'];
 const args = process.argv.slice(2);
 const opt = (k) => { const i = args.indexOf('--' + k); return i < 0 ? undefined : args[i + 1]; };
 const named = args.filter((x) => ALL.includes(x));
 const which = named.length ? named : ALL;
-const o = { only: opt('only')?.split(','), quick: args.includes('--quick') };
+const o = { only: opt('only')?.split(','), quick: args.includes('--quick'), stalls: args.includes('--stalls') };
 if (opt('rounds')) o.rounds = Number(opt('rounds'));
 
 // What is measured is built first, as it is shipped, unless `--built` says that it is there.
@@ -20,10 +20,10 @@ function cargo(...command) {
   const { status } = spawnSync('cargo', command, { cwd: path.resolve(ROOT, '../..'), stdio: ['ignore', 'inherit', 'inherit'] });
   if (status !== 0) throw new Error(`\`cargo ${command.join(' ')}\` failed`);
 }
-const ours = list(o.only).filter((c) => c.meta.package);
+const ours = ['queue', 'state', 'leader'].flatMap((role) => list(o.only, role)).filter((c) => c.meta.package);
 if (ours.length && !args.includes('--built')) {
   if (!process.env.BENCH_DIST) cargo('xtask', 'build', '--release');
-  if (!process.env.BENCH_SERVER && which.includes('w2')) cargo('build', '--quiet', '--release', '-p', 'bellwether-server');
+  if (!process.env.BENCH_SERVER && (which.includes('w2') || which.includes('w4'))) cargo('build', '--quiet', '--release', '-p', 'bellwether-server');
 }
 
 const srv = await startServer();

@@ -169,7 +169,7 @@ export class Replica {
     else if (data.word === "failed") {
       const { first } = this.#waiting;
       const isFirst = from === this.#primary.by && data.ticket === first?.ticket;
-      if (isFirst && this.#fail(first!, data)) this.#flush();
+      if (isFirst && this.#waiting.fail(first!, data)) this.#flush();
     } else if (data.word === "copy" && from === this.#election?.asked) this.#onCopy(from, data);
     // Nobody speaks for another primary.
     else if (from === data.version.by && this.#heeds(data.version)) {
@@ -257,11 +257,11 @@ export class Replica {
       const first = this.#waiting.first!;
       const fault = this.#append(this.#around.page, this.#waiting.number(first), first.rows);
       if (!fault) this.#settle();
-      else if (this.#store) this.#fail(first, fault);
+      else if (this.#store) this.#waiting.fail(first, fault);
     }
     const { first } = this.#waiting;
     if (first && !this.#store && this.#isInStep() && this.#primary.by !== this.#around.page) this.#send(first);
-    if (this.#isWanting || (first && (this.#store || first.sent))) this.#await();
+    if (this.#isWanting || (first && (this.#store || first.sent))) this.#timer ??= setTimeout(() => this.#again(), AGAIN_MS);
   }
 
   #send(first: Append): void {
@@ -270,23 +270,12 @@ export class Replica {
     this.#say(this.#primary.by, { word: "rows", ticket: this.#waiting.number(first), rows: first.rows });
   }
 
-  #await(): void {
-    this.#timer ??= setTimeout(() => this.#again(), AGAIN_MS);
-  }
-
   #again(): void {
     this.#timer = undefined;
     const { first } = this.#waiting;
     if (first) first.sent = undefined;
     if (this.#isWanting) this.#want(true);
     this.#flush();
-  }
-
-  /** Whether what waits behind it may go at once. */
-  #fail(first: Append, fault: StoreFault): boolean {
-    const mayGoOn = this.#waiting.fail(first, fault);
-    if (!mayGoOn) this.#await();
-    return mayGoOn;
   }
 
   #want(again = false): void {

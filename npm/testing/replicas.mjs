@@ -33,9 +33,9 @@ export class World {
     return this.pages.filter(({ isDead }) => !isDead);
   }
 
-  /** A page comes, and is heard. */
-  async open(id = `page-${this.pages.length + 1}`) {
-    const page = new Page(this, id);
+  /** A page comes, and is heard; it may have no storage, or another thing to `keep` by. */
+  async open({ keep = this.items } = {}) {
+    const page = new Page(this, `page-${this.pages.length + 1}`, keep);
     this.pages.push(page);
     page.replica.join();
     await this.quiet();
@@ -99,13 +99,13 @@ class Page {
   /** Of what it has appended: the text, and the position or the fault, in the order in which it became known. */
   done = [];
 
-  constructor(world, id) {
+  constructor(world, id, keep) {
     this.world = world;
     this.id = id;
-    this.storage = world.items && new FakeStorage(world.items, () => this.die());
+    this.storage = keep instanceof Map ? new FakeStorage(keep, () => this.die()) : undefined;
     this.replica = new Replica({
       page: id,
-      keep: this.storage && new Keep(this.storage, "c"),
+      keep: this.storage ? new Keep(this.storage, "c") : keep || undefined,
       say: (to, data) => world.say(this, to, data),
       fenced: () => (this.fenced += 1),
     });

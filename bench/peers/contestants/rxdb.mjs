@@ -1,6 +1,7 @@
 // RxDB over Dexie, with push replication.
-import { createRxDatabase } from 'rxdb/plugins/core';
+import { addRxPlugin, createRxDatabase } from 'rxdb/plugins/core';
 import { getRxStorageDexie } from 'rxdb/plugins/storage-dexie';
+import { RxDBLeaderElectionPlugin } from 'rxdb/plugins/leader-election';
 import { replicateRxCollection } from 'rxdb/plugins/replication';
 export const meta = {
   title: 'rxdb (dexie storage)', kind: 'peer', pkgs: ['rxdb', 'rxjs'], order: 14, drains: ['push100', 'push500'],
@@ -13,8 +14,9 @@ const evSchema = {
     device: { type: 'string' }, path: { type: 'string' }, data: { type: 'object' },
   },
 };
+const open = (name) => createRxDatabase({ name, storage: getRxStorageDexie(), multiInstance: true, eventReduce: true });
 export async function queue({ name }) {
-  const db = await createRxDatabase({ name, storage: getRxStorageDexie(), multiInstance: true, eventReduce: true });
+  const db = await open(name);
   const { q } = await db.addCollections({ q: { schema: evSchema } });
   const push = (batchSize) => async (u) => {
     const rep = replicateRxCollection({
@@ -36,4 +38,9 @@ export async function queue({ name }) {
     count: () => q.count().exec(),
     drains: { push100: push(100), push500: push(500) },
   };
+}
+export async function leader({ name }, tell) {
+  addRxPlugin(RxDBLeaderElectionPlugin);
+  const db = await open(name);
+  db.waitForLeadership().then(tell);
 }

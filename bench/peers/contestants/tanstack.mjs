@@ -48,3 +48,7 @@ export async function queue({ name, origin }) {
     drains: { single: goOnline, tx100: goOnline },
   };
 }
+export async function leader({ name }, tell) {
+  const events = collection();
+  startOfflineExecutor({ collections: { events }, mutationFns: {}, storage: new IndexedDBAdapter(name), onLeadershipChange: (leads) => { if (leads) tell(); } });
+}

@@ -47,7 +47,7 @@ export async function bare(flags = []) {
         return r.result.value;
       };
       for (let i = 0; i < 100; i++) { if (await evaluate('typeof bench').catch(() => '') === 'object') break; await sleep(50); }
-      return { S, sessionId, evaluate };
+      return { S, sessionId, evaluate, close: () => send('Target.closeTarget', { targetId }) };
     },
     async close() {
       const gone = new Promise((r) => child.once('exit', r));

@@ -15,7 +15,7 @@ const shared = {
   logLevel: 'silent', absWorkingDir: ROOT, legalComments: 'none',
 };
 
-// Those that can do a `role`: `queue` (W1, W2, W5) or `state` (W3).
+// Those that can do a `role`: `queue` (W1, W2, W5), `state` (W3) or `leader` (W4).
 export function list(only, role = 'queue') {
   return fs.readdirSync(DIR).filter((f) => f.endsWith('.mjs')).map((f) => {
     const src = fs.readFileSync(path.join(DIR, f), 'utf8');

@@ -1,5 +1,5 @@
 // Runs in the page, bundled together with one contestant. The measuring code is
-// the same for every contestant; only queue()/state() differs.
+// the same for every contestant; only queue()/state()/leader() differs.
 const now = () => performance.timeOrigin + performance.now();
 const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
 
@@ -113,6 +113,41 @@ export function install(C) {
     }
     c.close();
     return best;
+  };
+  // ---------- W4
+  let role, led = false, told = [], said = Promise.resolve(), say = () => {};
+  B.w4init = async (ctx) => {
+    if (ctx.stalls) watchTransactions();
+    role = await C.leader(ctx, () => { led = true; told.push(now()); say(); });
+    return true;
+  };
+  // From here on what is told counts.
+  B.w4arm = () => { told = []; said = new Promise((res) => { say = res; }); return document.visibilityState; };
+  B.w4said = async () => { await said; return told[0]; };
+  B.w4told = () => told;
+  B.w4leads = () => (role?.leads ? role.leads() : led);
+  B.w4stir = async () => { await role?.stir?.(); };
+  B.clock = now;
+  // In the middle of a transaction it would keep others from the disk as well.
+  let transactions = 0;
+  const watchTransactions = () => {
+    const { transaction } = IDBDatabase.prototype;
+    IDBDatabase.prototype.transaction = function (...given) {
+      const begun = transaction.apply(this, given);
+      transactions += 1;
+      for (const end of ['complete', 'abort']) begun.addEventListener(end, () => { transactions -= 1; });
+      return begun;
+    };
+  };
+  // When this page will begin to do nothing else for so long.
+  B.w4hang = async (ms) => {
+    const hang = () => {
+      if (transactions > 0) return void setTimeout(hang, 1);
+      const end = performance.now() + ms;
+      while (performance.now() < end);
+    };
+    setTimeout(hang, 50);
+    return now() + 50;
   };
   // ---------- W5
   B.coldPut = async (i) => { const t = performance.now(); await q.put(event(i, 'c')); return performance.now() - t; };

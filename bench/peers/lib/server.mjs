@@ -26,7 +26,7 @@ export class Ingest {
 
 // `prelude` goes before the scripts of page and worker.
 export async function startServer({ prelude = '' } = {}) {
-  const all = new Map([...reg.list(), ...reg.list(undefined, 'state')].map((c) => [c.id, c]));
+  const all = new Map(['queue', 'state', 'leader'].flatMap((role) => reg.list(undefined, role)).map((c) => [c.id, c]));
   const ingest = new Ingest();
   const kept = path.join(os.tmpdir(), `peerbench-log-${process.pid}`);
   const log = fs.openSync(kept, 'a');

@@ -33,6 +33,15 @@
   timed(globalThis.Clients?.prototype, 'matchAll', 'list clients');
   timed(WebAssembly, 'compile', 'compile');
   timed(WebAssembly, 'instantiate', 'instantiate');
+  // From asking for a lock until it is there.
+  const request = globalThis.LockManager?.prototype.request;
+  if (request) {
+    LockManager.prototype.request = function (name, ...given) {
+      const from = now();
+      const act = given.pop();
+      return request.call(this, name, ...given, (lock) => { note('lock', from, name); return act(lock); });
+    };
+  }
   const open = IDBFactory.prototype.open;
   IDBFactory.prototype.open = function (...args) {
     const from = now();
