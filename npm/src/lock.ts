@@ -121,11 +121,19 @@ function byBrowser(call: Call): Promise<Release> {
     let isHeld = false;
     const hold = () =>
       new Promise<undefined>((done) => {
-        isHeld = true;
-        resolve(() => {
+        const release = () => {
           isHeld = false;
+          globalThis.removeEventListener?.("pagehide", onHide);
           done(undefined);
-        });
+        };
+        // What goes on in a page that comes back goes on without the lock.
+        const onHide = ({ persisted }: PageTransitionEvent) => {
+          release();
+          if (persisted) lost(call);
+        };
+        globalThis.addEventListener?.("pagehide", onHide);
+        isHeld = true;
+        resolve(release);
       });
     const ask = async () => {
       const take = (lock: Lock | null) => (lock ? hold() : "taken");

@@ -39,7 +39,8 @@ class Asker {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #last: number | undefined;
   /** Its mark, as it was written last. */
-  #mark: string | undefined;
+  #mark = "";
+  #markedAt = -Infinity;
   #isContended = false;
   #isHeld = false;
   #isOver = false;
@@ -96,7 +97,8 @@ class Asker {
         localStorage.setItem(`${key}:x`, `${about}`);
         return 0;
       case Told.WriteY:
-        localStorage.setItem(`${key}:y`, (this.#mark = `${about}`));
+        [this.#mark, this.#markedAt] = [`${about}`, performance.now()];
+        localStorage.setItem(`${key}:y`, this.#mark);
         return 0;
       case Told.EraseY:
         localStorage.removeItem(`${key}:y`);
@@ -149,7 +151,9 @@ class Asker {
   #giveUp(): void {
     const item = `${this.#asking.key}:y`;
     try {
-      if (this.#mark !== undefined && localStorage.getItem(item) === this.#mark) localStorage.removeItem(item);
+      // One that is about to expire may become another's between the look and the erasing.
+      const isFresh = performance.now() - this.#markedAt < FRESH_MS;
+      if (isFresh && localStorage.getItem(item) === this.#mark) localStorage.removeItem(item);
     } catch {
       // The storage refuses; the mark expires.
     }
@@ -185,3 +189,5 @@ const enum Told {
 /** Of locks that were not to be had, what this page has seen of them. */
 const waiting = new Map<string, Mutex>();
 const WAITING_MAX = 100;
+/** Half of the time after which a mark that stands unchanged is nobody's. */
+const FRESH_MS = 5_000;

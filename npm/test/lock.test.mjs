@@ -417,6 +417,25 @@ test("a page that goes out of the window lets go, and is told if it comes back",
   assert.equal(await call, "done");
 });
 
+test("a page that goes out of the window lets go of the browser's lock, too", async () => {
+  const locks = new Locks();
+  browser({ locks });
+  const { page, errors } = await open();
+  const it = work();
+  const call = page.withLock("n", it.fn);
+  await quiet();
+  const isHeld = () => [...locks.queues.values()].some((queue) => queue.length > 0);
+  assert.ok(isHeld());
+  world.events.dispatchEvent(Object.assign(new Event("pagehide"), { persisted: true }));
+  await quiet();
+  assert.ok(!isHeld());
+  assert.deepEqual(errors.map(({ code }) => code), ["lock-lost"]);
+  it.end("done");
+  assert.equal(await call, "done");
+  world.events.dispatchEvent(Object.assign(new Event("pagehide"), { persisted: true }));
+  assert.equal(errors.length, 1, "it holds nothing any more");
+});
+
 test("without locks and storage there is an error, or a warning where that was asked for", async (t) => {
   const warned = t.mock.method(console, "warn", () => {});
   for (const prepare of [

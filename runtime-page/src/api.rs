@@ -228,7 +228,7 @@ impl Client {
     /// A page hosts the coordinator: what is said to it is given to `post`, and what it says to the function that this gives.
     /// A worker that is found meanwhile is `offered`, and taken with [`back`](Self::back).
     pub fn via(&self, post: JsValue, offered: JsValue) -> JsValue {
-        self.0.driver().link.via(&post, &offered)
+        self.0.driver().via(&post, &offered)
     }
 
     /// A worker hosts it again; or one is looked for, if it is `undefined`.

@@ -456,9 +456,16 @@ impl Driver {
         });
     }
 
+    /// A page hosts the coordinator.
+    pub(crate) fn via(&self, post: &JsValue, offered: &JsValue) -> JsValue {
+        self.watchdog.borrow_mut().asks_page(true);
+        self.link.via(post, offered)
+    }
+
     /// A worker hosts the coordinator again; or one is looked for.
     pub(crate) fn back(&self, worker: &JsValue) {
         if !worker.is_undefined() {
+            self.watchdog.borrow_mut().asks_page(false);
             // Should it fail, too, that is news.
             self.change_status(|status| status.host_reason = "".into());
         }

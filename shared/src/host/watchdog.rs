@@ -29,6 +29,8 @@ pub struct Watchdog {
     /// When it was looked at last, while an answer is waited for.
     looked: Option<Mono>,
     told: Option<Suspicion>,
+    /// A page hosts, which need not be loaded before it answers.
+    of_page: bool,
 }
 
 impl Watchdog {
@@ -40,7 +42,12 @@ impl Watchdog {
 
     /// There was a word, or there is another to be asked.
     pub fn heard(&mut self) {
-        *self = Self::default();
+        *self = Self { of_page: self.of_page, ..Self::default() };
+    }
+
+    /// From here on a page is asked; or a worker.
+    pub fn asks_page(&mut self, of_page: bool) {
+        *self = Self { of_page, ..Self::default() };
     }
 
     /// Looks how long it has been silent. Gives each suspicion once.
@@ -51,7 +58,9 @@ impl Watchdog {
         self.look(now);
         let suspicion = match self.awake {
             _ if self.unanswered < ASKED_MIN => None,
-            awake if awake >= WEDGED => Some(Suspicion::Wedged),
+            awake if awake >= WEDGED || self.of_page && awake >= WEDGED_PAGE => {
+                Some(Suspicion::Wedged)
+            }
             awake if awake >= SLOW => Some(Suspicion::Slow),
             _ => None,
         };
@@ -78,6 +87,7 @@ const TICK: Duration = Duration::from_secs(1);
 const ASKED_MIN: u32 = 3;
 const SLOW: Duration = Duration::from_secs(5);
 const WEDGED: Duration = Duration::from_secs(15);
+const WEDGED_PAGE: Duration = Duration::from_secs(8);
 
 #[cfg(test)]
 mod tests {
@@ -107,6 +117,23 @@ mod tests {
         assert_eq!(suspicions(&[0, 1], None, 40), [], "twice is not enough");
         assert_eq!(suspicions(&[0, 1, 20], None, 40), [(20, Suspicion::Wedged)]);
         assert_eq!(suspicions(&[0, 1, 3], Some(4), 40), [], "it has answered");
+    }
+
+    #[test]
+    fn a_page_that_hosts_has_eight_seconds() {
+        let mut watchdog = Watchdog::default();
+        watchdog.asks_page(true);
+        watchdog.heard();
+        let suspected: Vec<_> = (0..20_u64)
+            .filter_map(|second| {
+                let now = Mono(second * 1_000);
+                if second < 3 {
+                    watchdog.asked(now);
+                }
+                watchdog.suspects(now).map(|suspicion| (second, suspicion))
+            })
+            .collect();
+        assert_eq!(suspected, [(5, Suspicion::Slow), (8, Suspicion::Wedged)]);
     }
 
     #[test]
