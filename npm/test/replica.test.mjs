@@ -731,9 +731,9 @@ class Random {
       this.steps.push(other === page ? "all hear" : `${page.id} and ${other.id} do not hear`);
     } else if (rolled < 96) await this.#consume(page);
     else if (page.storage) {
-      if (this.dice(2)) page.storage.room = this.dice(2) ? Infinity : 1_000;
+      if (this.dice(2)) page.storage.room = this.dice(2) ? Infinity : page.storage.used + this.dice(600);
       else page.storage.lives = this.dice(8);
-      this.steps.push(`${page.id} has room ${page.storage.room}, lives ${page.storage.lives}`);
+      this.steps.push(`${page.id} has ${page.storage.room} of room, lives ${page.storage.lives}`);
     }
   }
 
