@@ -604,6 +604,7 @@ for (const [shows, data] of [
   ["a line that is none", { ...STEP, word: "lead", line: [1] }],
   ["a line that is too long", { ...STEP, word: "lead", line: Array(65).fill(VERSION) }],
   ["a part that is none", { ...STEP, word: "copy", line: [], part: "0", of: 1 }],
+  ["a term that is none", { v: 1, word: "have", version: VERSION, heard: { epoch: 9 } }],
   ["rows that are none", { ...ROWS, rows: ["x"] }],
   ["no rows", { ...ROWS, rows: [] }],
   ["rows that are too large", { ...ROWS, rows: [large] }],
