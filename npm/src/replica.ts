@@ -151,32 +151,48 @@ export class Replica {
   /** What another page says. */
   receive(from: string, data: unknown): void {
     if (this.#isClosed || from === this.#around.page || !isWord(data)) return;
-    if (data.word === "want") {
-      if (!this.#store) return;
-      if (compare(data.version, this.version) === 0) this.#announce(from);
-      else this.#give(from);
-    } else if (data.word === "give") this.#give(from);
-    else if (data.word === "poll") {
-      const isLater = compareTerms(this.#primary, data.version) > 0;
-      if (isLater || compare(this.version, data.version) > 0) this.#sayKnown(from);
-    } else if (data.word === "have") {
-      this.#election?.have.set(from, data);
-      if (!this.#store) return;
-      this.#heeds(data.heard);
-      if (!this.#store) this.#want();
+    switch (data.word) {
+      case "want":
+        if (!this.#store) return;
+        return compare(data.version, this.version) === 0 ? this.#announce(from) : this.#give(from);
+      case "give":
+        return this.#give(from);
+      case "poll": {
+        const isLater = compareTerms(this.#primary, data.version) > 0;
+        if (isLater || compare(this.version, data.version) > 0) this.#sayKnown(from);
+        return;
+      }
+      case "have":
+        return this.#onHave(from, data);
+      case "rows":
+        return this.#onRows(from, data.ticket, data.rows);
+      case "failed": {
+        const { first } = this.#waiting;
+        const isFirst = from === this.#primary.by && data.ticket === first?.ticket;
+        if (isFirst && this.#waiting.fail(first!, data)) this.#flush();
+        return;
+      }
+      case "copy":
+        if (from === this.#election?.asked || this.#follows(from, data.version)) this.#onCopy(from, data);
+        return;
+      case "did":
+        if (this.#follows(from, data.version)) this.#onDid(data);
+        return;
+      case "lead":
+        if (this.#follows(from, data.version)) this.#onLead(data);
     }
-    else if (data.word === "rows") this.#onRows(from, data.ticket, data.rows);
-    else if (data.word === "failed") {
-      const { first } = this.#waiting;
-      const isFirst = from === this.#primary.by && data.ticket === first?.ticket;
-      if (isFirst && this.#waiting.fail(first!, data)) this.#flush();
-    } else if (data.word === "copy" && from === this.#election?.asked) this.#onCopy(from, data);
-    // Nobody speaks for another primary.
-    else if (from === data.version.by && this.#heeds(data.version)) {
-      if (data.word === "copy") this.#onCopy(from, data);
-      else if (data.word === "did") this.#onDid(data);
-      else this.#onLead(data);
-    }
+  }
+
+  #onHave(from: string, known: Known): void {
+    this.#election?.have.set(from, known);
+    if (!this.#store) return;
+    this.#heeds(known.heard);
+    if (!this.#store) this.#want();
+  }
+
+  /** Whether it is the primary who says that. Nobody speaks for another. */
+  #follows(from: string, version: Version): boolean {
+    return from === version.by && this.#heeds(version);
   }
 
   /** Whether that is the primary's term; a later one is, from here on. */
@@ -381,7 +397,8 @@ export class Replica {
   #keepBeginning(): void {
     try {
       if (this.#store) this.#takeStray();
-      if (this.#store && this.version.seq === 0) this.#write({ version: this.version, changes: [], next: this.#copy.next, told: [] });
+      const step = { version: this.version, changes: [], next: this.#copy.next, told: [] };
+      if (this.#store && this.version.seq === 0) this.#write(step);
     } catch {
       // There is no room for what is there. The next change tries again, and is told so.
     }

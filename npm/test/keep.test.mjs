@@ -265,14 +265,14 @@ test("what another page has kept while there was no room is taken in before it i
   const world = new World(t, new Map());
   const [page, other] = [await world.open(), await world.open()];
   world.cut(page, other);
-  other.storage.room = 0;
+  world.items.room = 0;
   await world.lead(other, 5);
+  world.items.room = Infinity;
   await world.lead(page, 5);
   page.append("a");
   await world.quiet();
   assert.deepEqual(page.done, [["a", 1]]);
   page.die();
-  other.storage.room = Infinity;
   other.append("b");
   await world.quiet();
   assert.deepEqual(await other.texts(), ["a", "b"]);
@@ -347,10 +347,9 @@ test("events that were done in another line wait for room, and are not lost for 
     await world.quiet();
     world.items.clear();
     await world.lead(other, 2);
-    other.storage.room = 500;
+    world.items.room = 500;
     world.cuts.clear();
     if (hosts) {
-      page.storage.room = 500;
       page.replica.resign();
       await world.lead(page, 3);
     } else {
@@ -359,7 +358,7 @@ test("events that were done in another line wait for room, and are not lost for 
       assert.deepEqual(other.done, [["small", 1]], "others go on meanwhile");
     }
     await world.pass(3_000);
-    page.storage.room = other.storage.room = Infinity;
+    world.items.room = Infinity;
     await world.pass(3_000);
     const all = hosts ? ["x".repeat(300)] : ["small", "x".repeat(300)];
     for (const one of [page, other]) assert.deepEqual(await one.texts(), all, one.id);

@@ -604,6 +604,7 @@ for (const [shows, data] of [
   ["a line that is none", { ...STEP, word: "lead", line: [1] }],
   ["a line that is too long", { ...STEP, word: "lead", line: Array(65).fill(VERSION) }],
   ["a part that is none", { ...STEP, word: "copy", line: [], part: "0", of: 1 }],
+  ["a term that is none", { v: 1, word: "have", version: VERSION, heard: { epoch: 9 } }],
   ["rows that are none", { ...ROWS, rows: ["x"] }],
   ["no rows", { ...ROWS, rows: [] }],
   ["rows that are too large", { ...ROWS, rows: [large] }],
@@ -731,9 +732,9 @@ class Random {
       this.steps.push(other === page ? "all hear" : `${page.id} and ${other.id} do not hear`);
     } else if (rolled < 96) await this.#consume(page);
     else if (page.storage) {
-      if (this.dice(2)) page.storage.room = this.dice(2) ? Infinity : 1_000;
+      if (this.dice(2)) page.storage.room = this.dice(2) ? Infinity : page.storage.used + this.dice(600);
       else page.storage.lives = this.dice(8);
-      this.steps.push(`${page.id} has room ${page.storage.room}, lives ${page.storage.lives}`);
+      this.steps.push(`${page.id} has ${page.storage.room} of room, lives ${page.storage.lives}`);
     }
   }
 

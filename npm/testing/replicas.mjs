@@ -147,8 +147,6 @@ class Page {
 
 /** localStorage, as one page has it. */
 export class FakeStorage {
-  /** For so many characters. */
-  room = Infinity;
   /** After so many more writes the page dies: what it writes then is not written, and throws. */
   lives = Infinity;
   #died;
@@ -162,6 +160,19 @@ export class FakeStorage {
     return this.items.size;
   }
 
+  /** How many characters all pages may have here together. */
+  get room() {
+    return this.items.room ?? Infinity;
+  }
+
+  set room(room) {
+    this.items.room = room;
+  }
+
+  get used() {
+    return [...this.items].reduce((sum, [item, text]) => sum + item.length + text.length, 0);
+  }
+
   key(at) {
     return [...this.items.keys()][at] ?? null;
   }
@@ -172,9 +183,8 @@ export class FakeStorage {
 
   setItem(item, text) {
     this.#live();
-    const others = [...this.items].filter(([name]) => name !== item);
-    const used = others.reduce((sum, [name, text]) => sum + name.length + text.length, 0);
-    if (used + item.length + text.length > this.room) throw new DOMException("there is no room", "QuotaExceededError");
+    const before = this.items.has(item) ? item.length + this.items.get(item).length : 0;
+    if (this.used - before + item.length + text.length > this.room) throw new DOMException("there is no room", "QuotaExceededError");
     this.items.set(item, text);
   }
 
