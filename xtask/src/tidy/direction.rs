@@ -20,6 +20,10 @@ const BROWSER: &[&str] = &["wasm_bindgen", "wasm_bindgen_futures", "web_sys", "j
 /// What only `web` may use: it makes these typed, and the rest uses `web`.
 const ONLY_WEB: &[&str] = &["gloo_timers"];
 
+/// The runtimes, as code names them.
+const RUNTIMES: &[&str] =
+    &["bellwether_runtime_sw", "bellwether_runtime_page", "bellwether_runtime_lead"];
+
 /// What is too large to be shipped: only the tests of `web` use it.
 const ONLY_TESTS: &[&str] = &["rexie", "idb"];
 
@@ -58,8 +62,11 @@ pub(super) fn check(source: &Source) -> Vec<Finding> {
             let of_client = |name: &str| decides(name) || matches!(name, "rows" | "bus");
             forbid("bellwether_shared", &of_client, "the server shares only base, wire and rules");
         }
-        "runtime-sw" => forbid("bellwether_runtime_page", &|_| true, "runtimes stand apart"),
-        "runtime-page" => forbid("bellwether_runtime_sw", &|_| true, "runtimes stand apart"),
+        "runtime-sw" | "runtime-page" | "runtime-lead" => {
+            for root in RUNTIMES.iter().filter(|root| !is_own(root, member)) {
+                forbid(root, &|_| true, "runtimes stand apart");
+            }
+        }
         _ => {}
     }
     if member != "web" {
@@ -71,6 +78,10 @@ pub(super) fn check(source: &Source) -> Vec<Finding> {
         forbid(root, &|_| true, "only the tests of web may");
     }
     found
+}
+
+fn is_own(root: &str, member: &str) -> bool {
+    root.strip_prefix("bellwether_").is_some_and(|name| name == member.replace('-', "_"))
 }
 
 #[cfg(test)]
@@ -103,6 +114,8 @@ mod tests {
             ("runtime-page/src/driver.rs",   "use gloo_timers::callback::Timeout;",         1),
             ("runtime-page/src/embed.rs",    "use bellwether_runtime_sw::Driver;",          1),
             ("runtime-sw/src/api.rs",        "use bellwether_runtime_page::Api;",           1),
+            ("runtime-lead/src/lib.rs",      "use bellwether_runtime_page::Api;",           1),
+            ("runtime-sw/src/api.rs",        "use bellwether_runtime_lead::Vote;",          1),
             ("server/src/app.rs",            "use bellwether_shared::wire::Push;",          0),
             ("server/src/app.rs",            "use bellwether_shared::rows::Event;",         1),
             ("tests/src/world.rs",           "use bellwether_shared::outbox::Outbox;",      0),

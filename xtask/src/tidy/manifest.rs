@@ -27,8 +27,11 @@ pub(super) fn check(source: &Source) -> Vec<Finding> {
             "shared" if !is_for_tests && !SHARED.contains(&name) => {
                 Some("shared may depend on minicbor, sha2, thiserror and serde only")
             }
-            "runtime-sw" if name == "bellwether-runtime-page" => Some("runtimes stand apart"),
-            "runtime-page" if name == "bellwether-runtime-sw" => Some("runtimes stand apart"),
+            "runtime-sw" | "runtime-page" | "runtime-lead"
+                if name.starts_with("bellwether-runtime") =>
+            {
+                Some("runtimes stand apart")
+            }
             "server" if name == "bellwether-web" || name.starts_with("bellwether-runtime") => {
                 Some("the server shares only bellwether-shared with the client")
             }
