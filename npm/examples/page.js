@@ -22,5 +22,5 @@ export function show({ counter, text, theme }) {
 
 /** Shows whether the coordinator is heard. */
 export function showConnection(connection) {
-  element("connection").textContent = connection === "connected" ? "Connected" : "Starting";
+  element("connection").textContent = connection === "disconnected" ? "Starting" : "Connected";
 }

@@ -79,7 +79,7 @@ export type Start = (heard: number, bus: Bus, held: AbortSignal) => Promise<Embe
 
 /** Lets this page take part in hosting the channel's coordinator, which it is to `start`, until it is closed. */
 export function takeSeat(inside: Inside, start: Start, { election }: Way): void {
-  const { asked, client, over, page, report } = inside;
+  const { asked, client, fire, over, page, report } = inside;
   const { channel } = asked.raw;
   const me = page.id;
   const names = `bellwether:${channel}:`;
@@ -207,6 +207,12 @@ export function takeSeat(inside: Inside, start: Start, { election }: Way): void 
     }
   };
 
+  const tell = (cause: unknown) => {
+    const { code, message } = (cause ?? {}) as Partial<Fault>;
+    if (code === "reload-needed") fire("reload-needed", { build: "", message: `${message}` });
+    else report(fault(cause));
+  };
+
   const rest = (ms: number) => {
     rests = Math.max(rests, performance.now() + ms);
   };
@@ -246,7 +252,7 @@ export function takeSeat(inside: Inside, start: Start, { election }: Way): void 
       // The next page may have more luck.
       failures += 1;
       rest(Math.min(AGAIN_MS * 2 ** failures, TAKE_MS_MIN));
-      if (failures === 1) report(fault(cause));
+      if (failures === 1) tell(cause);
       return false;
     } finally {
       clearInterval(again);

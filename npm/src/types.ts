@@ -820,7 +820,7 @@ export interface StateLoss {
 
 /** Tells that this page has to be loaded again. */
 export interface ReloadNotice {
-  /** The coordinator's build. */
+  /** The coordinator's build; `""` where that is not known. */
   readonly build: string;
   /** Why, in words. */
   readonly message: string;

@@ -243,6 +243,14 @@ test("what is to be started anew is, at once", async (t) => {
   assert.deepEqual(browser.started.map(({ isAlive, heard }) => [isAlive, heard]), [[false, 0], [true, 4]]);
 });
 
+test("rows of a newer build are told as such", async (t) => {
+  const browser = new Browser(t);
+  const fault = { code: "reload-needed", culprit: "peer", message: "written by a newer version" };
+  const first = await browser.open({ fault });
+  assert.deepEqual(first.fired, [["reload-needed", { build: "", message: fault.message }]]);
+  assert.deepEqual(first.faults, []);
+});
+
 test("a start that fails is told once and tried again later, and another page has its turn", async (t) => {
   const browser = new Browser(t);
   const fault = { code: "storage-unavailable", culprit: "browser", message: "no disk" };

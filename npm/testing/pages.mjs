@@ -142,6 +142,7 @@ class Page {
   window = new EventTarget();
   document = Object.assign(new EventTarget(), { visibilityState: "visible" });
   faults = [];
+  fired = [];
   /** How often it has begun to start a coordinator. */
   attempts = 0;
   /** What its client was told by whoever hosts. */
@@ -175,6 +176,7 @@ class Page {
       asked: { raw: { build: "b1", channel: CHANNEL } },
       over: this.#over.signal,
       report: (fault) => this.faults.push(fault),
+      fire: (type, detail) => this.fired.push([type, detail]),
       client: {
         via: (post, offered) => this.#via(post, offered),
         back: (worker) => this.#back(worker),

@@ -15,8 +15,8 @@ export const leader = (ctx, tell) => hosted(ctx, { epoch: tell });
 
 // Without a worker: each page tells that another hosts than before, which its status shows by a later `epoch`; and that an
 // event was `delivered` which it was stirred to enqueue.
-export async function hosted({ name, sync }, { epoch = () => {}, delivered = () => {} }) {
-  const bw = await connected({ channel: name, worker: false, server: sync });
+export async function hosted({ name, sync, hosts }, { epoch = () => {}, delivered = () => {} }) {
+  const bw = await connected({ channel: name, worker: false, server: sync, ...(hosts && { hosts }) });
   let known = bw.status.epoch;
   bw.addEventListener('status', () => {
     if (bw.status.epoch <= known) return;
@@ -30,7 +30,7 @@ export async function hosted({ name, sync }, { epoch = () => {}, delivered = () 
   };
   // What is loaded when it is first wanted is there.
   await stir();
-  return { leads: () => holds(`bellwether:${name}:host`, `bellwether:${name}:page:${bw.id}`), stir };
+  return { id: bw.id, leads: () => holds(`bellwether:${name}:host`, `bellwether:${name}:page:${bw.id}`), stir };
 }
 
 // Whether this page holds a lock. The browser calls it by an id, which the lock shows that is called after the page.

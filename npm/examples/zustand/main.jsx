@@ -22,7 +22,7 @@ const useStore = create(
     {
       bellwether: options("zustand"),
       excludeKeys: ["isConnected"],
-      onConnectionChange: (state) => useStore.setState({ isConnected: state === "connected" }),
+      onConnectionChange: (state) => useStore.setState({ isConnected: state !== "disconnected" }),
     },
   ),
 );
