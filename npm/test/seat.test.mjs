@@ -569,20 +569,25 @@ for (const go of ["hide", "freeze", "close"]) {
   });
 }
 
-test("a page that comes back is elected anew, and goes under its new epoch", async (t) => {
+test("a page that comes back goes under its new epoch, though what it did before has not ended", async (t) => {
   const { browser, open } = electing(t);
-  const worker = new Worker(false);
-  const [first, second] = [await open({ worker }), await open()];
-  // While it asks its worker it is elected already.
-  await first.hide();
-  await second.hide();
-  await first.show();
-  await second.show();
-  await browser.pass(4_000);
-  assert.deepEqual(browser.hosts, [first.id]);
-  second.hints = [];
-  await first.hide();
-  assert.deepEqual(second.hints, [3]);
+  const turns = [];
+  const stand = (signal, serve) => new Promise((resolve) => {
+    turns.push({ serve, signal });
+    signal.addEventListener("abort", resolve);
+  });
+  const page = await open({ elections: { of: () => ({ stand }) }, worker: new Worker(false) });
+  const other = await open();
+  const serve = ({ serve, signal }, epoch) => page.run(() => void serve(signal, epoch));
+  serve(turns[0], 7);
+  await page.hide();
+  await browser.pass(1_000);
+  await page.show();
+  serve(turns[1], 9);
+  await browser.pass(2_500);
+  other.hints = [];
+  await page.hide();
+  assert.deepEqual(other.hints, [9], "it still asked its worker for what came first");
 });
 
 test("a word that another page lets go is a hint, and one that is not ours is none", async (t) => {
@@ -683,11 +688,16 @@ test("below a database a page takes part whatever its status, and speaks to no w
   const status = { host: "service-worker", reasons: [], epoch: 0 };
   const [first, second] = [await open({ below, status, worker }), await open({ below, registered: worker })];
   assert.deepEqual(browser.hosts, [first.id]);
-  for (const page of [first, second]) await page.offer(worker);
+  let looks = 0;
+  for (const page of [first, second]) {
+    await page.offer(worker);
+    page.inside.client.back = () => (looks += 1);
+  }
   await first.receive({ to: "host", from: "page-9", word: "yield" });
   await second.receive({ to: "", from: first.id, word: "gone" });
   await browser.pass(3 * MINUTE);
   assert.deepEqual([first.went, second.went, worker.asked], [[], [], []]);
+  assert.equal(looks, 0);
   assert.deepEqual(browser.hosts, [first.id]);
 });
 
