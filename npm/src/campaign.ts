@@ -2,7 +2,7 @@
 //
 // What always holds:
 // - a role that is lost is told before anything is written or said that lets another have it;
-// - while this page does not stand there is no timer, and nothing is asked of the row;
+// - while this page does not stand there is no timer: what it could not let go of is not tried again;
 // - a page that is frozen, or goes out of sight, tells its machine before.
 //
 // Not here: what is decided; that is the machine's (`shared/src/lead`).
@@ -71,6 +71,7 @@ export class Campaign implements Election {
   readonly #open: ((hear: (data: unknown) => void) => Line) | undefined;
   #machine: Machine | undefined;
   #line: Line | undefined;
+  /** While it stands. */
   #serve: Serve | undefined;
   #held: AbortController | undefined;
   #serving: Promise<unknown> = Promise.resolve();
@@ -112,15 +113,16 @@ export class Campaign implements Election {
     if (claims) this.#tell(Fact.Claim);
     document.addEventListener("visibilitychange", this.#see, { signal });
     this.#row?.watch?.(() => this.#tell(Fact.Hint), signal);
-    await new Promise<void>((resolve) => {
+    await new Promise((resolve) => {
       const leave = () => {
+        this.#serve = undefined;
         this.#tell(Fact.Leaving);
         line?.close();
-        resolve();
+        // Not what a later turn serves.
+        resolve(this.#serving);
       };
       signal.addEventListener("abort", leave, { once: true });
     });
-    await this.#serving;
   }
 
   hint(gone?: number): void {
@@ -146,7 +148,7 @@ export class Campaign implements Election {
     for (let deed = machine.poll(); deed; deed = machine.poll()) this.#do(deed);
     clearTimeout(this.#timer);
     const at = machine.timeout();
-    if (at === Infinity) return;
+    if (at === Infinity || !this.#serve) return;
     const delay = Math.max(0, Math.ceil(at - performance.now()));
     this.#timer = setTimeout(() => this.#tell(Fact.Timeout), delay);
   }
@@ -177,10 +179,12 @@ export class Campaign implements Election {
 
   #gain(epoch: number): void {
     const held = (this.#held = new AbortController());
+    const serve = this.#serve!;
     const over = () => {
       if (this.#held === held) this.#tell(Fact.Resign);
     };
-    // Not before all that is wanted at once is done.
-    this.#serving = Promise.resolve().then(() => this.#serve!(held.signal, epoch)).then(over, over);
+    // Not before all that is wanted at once is done, which may be that it is lost.
+    const begin = () => (held.signal.aborted ? undefined : serve(held.signal, epoch));
+    this.#serving = Promise.resolve().then(begin).then(over, over);
   }
 }

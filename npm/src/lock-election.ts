@@ -29,14 +29,20 @@ export class LockElection implements Election {
     const holding = new AbortController();
     const lose = () => holding.abort();
     signal.addEventListener("abort", lose);
+    let isHeld = false;
     try {
       await navigator.locks.request(this.#name, options, async () => {
-        const epoch = raised ?? (await this.#raise());
-        if (!holding.signal.aborted) await serve(holding.signal, epoch);
+        isHeld = true;
+        try {
+          const epoch = raised ?? (await this.#raise());
+          if (!holding.signal.aborted) await serve(holding.signal, epoch);
+        } finally {
+          isHeld = false;
+        }
       });
     } catch (cause) {
-      // What was held may have been stolen, and is asked for again.
-      const isStolen = cause instanceof DOMException && cause.name === "AbortError";
+      // What was held may have been stolen, and is asked for again. A database says the same of what it has aborted.
+      const isStolen = isHeld && cause instanceof DOMException && cause.name === "AbortError";
       if (!signal.aborted && !isStolen) throw cause;
     } finally {
       lose();

@@ -175,7 +175,7 @@ export function takeSeat(inside: Inside, start: Start, { election }: Way): void 
     const serveOnce: Serve = async (held, epoch) => {
       elected = epoch;
       await serve(held);
-      elected = undefined;
+      if (elected === epoch) elected = undefined;
       if (rests > performance.now()) turn.end();
     };
     await election.stand(turn.signal, serveOnce);

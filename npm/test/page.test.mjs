@@ -7,6 +7,11 @@ import { setImmediate as turn } from "node:timers/promises";
 import { connector } from "../build/js/connect.js";
 import { BellwetherError, named } from "../build/js/errors.js";
 import { facts, fakeClients, listening } from "../testing/client.mjs";
+import { hosted } from "../testing/host.mjs";
+import "../testing/lead.mjs";
+
+// Loaded once, so that no test waits for it longer than another.
+await Promise.all(["later", "below", "host", "lead"].map((name) => import(`../build/js/${name}.js`)));
 
 async function open(options, prepare) {
   const clients = fakeClients();
@@ -356,18 +361,116 @@ test("the browser is asked to keep things once, after the first event, and is no
 });
 
 test("where nothing can be stored the status says so, until something can", async () => {
-  const clients = fakeClients();
-  clients.whyNot = { code: "store-unavailable", culprit: "browser", message: "there is no database" };
-  const page = await connector("b1", async () => clients)();
-  await listening();
-  assert.equal(page.status.storage, "none");
-  const stored = page.outbox.enqueue({ type: "t" });
-  clients.last.appended[0].settle(1);
-  await stored;
-  await listening();
-  assert.equal(page.status.storage, "best-effort");
-  const refused = page.outbox.enqueue({ type: "t" });
-  clients.last.appended[1].settle(0, { code: "store-quota", culprit: "browser", message: "full" });
-  await assert.rejects(refused, { code: "store-quota" });
-  assert.equal(page.status.storage, "best-effort", "a full disk keeps what it has");
+  for (const code of ["store-timeout", "store-blocked"]) {
+    const clients = fakeClients();
+    clients.whyNot = { code, culprit: "browser", message: "the database does not open" };
+    const page = await connector("b1", async () => clients)();
+    await listening();
+    assert.equal(page.status.storage, "none");
+    assert.deepEqual([clients.last.journal, clients.last.calls], [undefined, []], "it may open yet");
+    const stored = page.outbox.enqueue({ type: "t" });
+    clients.last.appended[0].settle(1);
+    await stored;
+    await listening();
+    assert.equal(page.status.storage, "best-effort");
+    const refused = page.outbox.enqueue({ type: "t" });
+    clients.last.appended[1].settle(0, { code: "store-quota", culprit: "browser", message: "full" });
+    await assert.rejects(refused, { code: "store-quota" });
+    assert.equal(page.status.storage, "best-effort", "a full disk keeps what it has");
+  }
 });
+
+test("a full disk is one all the same", async (t) => {
+  const { page, client } = await openBelow(t, { code: "store-quota" });
+  assert.deepEqual([page.status.storage, client.journal, client.calls], ["best-effort", undefined, []]);
+});
+
+for (const [shows, how, storage, rung, why] of [
+  ["there is no database", { code: "store-unavailable" }, "memory", "broadcast-vote", "there is none"],
+  ["the database was closed", { code: "store-closed" }, "memory", "broadcast-vote", "there is none"],
+  ["the database failed", { code: "store-failed" }, "memory", "broadcast-vote", "there is none"],
+  ["there is a storage", { code: "store-failed", items: new Map() }, "local", "storage-mutex", "there is none"],
+  ["none is allowed", { hosts: ["broadcast-vote"] }, "memory", "broadcast-vote", "not among the option `hosts`"],
+  ["only pages alone are allowed", { hosts: ["solo"] }, "memory", "solo", "not among the option `hosts`"],
+]) {
+  test(`where ${shows} the pages keep the rows, and no worker is spoken to`, async (t) => {
+    const { page, client } = await openBelow(t, how);
+    assert.ok(client.journal);
+    assert.deepEqual(client.calls.slice(0, 1), [["via"]]);
+    client.sink("status", facts({ host: "service-worker" }));
+    assert.equal(page.status.storage, storage);
+    assert.equal(page.status.host, "starting", "a worker that has answered before is not the host");
+    const above = ["service-worker", "web-locks", "indexeddb-lease", "storage-mutex", "broadcast-vote"];
+    const reasons = above.slice(0, above.indexOf(rung) < 0 ? above.length : above.indexOf(rung));
+    assert.deepEqual(page.status.reasons, reasons.map((it) => `${it}: ${why}`));
+    client.sink("status", facts({ host: "web-locks" }));
+    assert.equal(page.status.host, rung);
+    await page.outbox.enqueue({ type: "t" });
+    assert.equal(client.appended[0].type, "t", "the client appends as before");
+    assert.equal(page.status.storage, storage);
+  });
+}
+
+test("a page that is alone hosts", async (t) => {
+  hosted.length = 0;
+  const { page } = await openBelow(t, { hosts: ["solo"], channel: "notes" });
+  assert.deepEqual(hosted.map(({ channel, build, heard }) => [channel, build, heard]), [["notes", "b1", 0]]);
+  assert.ok(hosted[0].bus.store, "over the rows that the pages keep");
+  await page.close();
+});
+
+test("where no rung without a database is allowed a page is what it was", async (t) => {
+  const { page, client } = await openBelow(t, { code: "store-unavailable", hosts: ["service-worker"] });
+  assert.deepEqual([client.journal, client.calls], [undefined, []]);
+  assert.equal(page.status.storage, "none");
+});
+
+test("a fault of storing says nothing of a page without a database", async (t) => {
+  const { page, client } = await openBelow(t, { code: "store-unavailable", answers: false });
+  const refused = page.outbox.enqueue({ type: "t" });
+  client.appended[0].settle(0, { code: "store-failed", culprit: "browser", message: "no page keeps rows" });
+  await assert.rejects(refused, { code: "store-failed" });
+  assert.equal(page.status.storage, "memory");
+});
+
+/** Opens a page whose database opens with the fault `code`, in a browser that has a bus, and no locks. */
+async function openBelow(t, { code, items, answers = true, ...options }) {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const events = new EventTarget();
+  const storage = items && {
+    getItem: (key) => items.get(key) ?? null,
+    setItem: (key, text) => items.set(key, text),
+    removeItem: (key) => items.delete(key),
+    key: (at) => [...items.keys()][at] ?? null,
+    get length() {
+      return items.size;
+    },
+  };
+  const instead = {
+    window: events,
+    addEventListener: events.addEventListener.bind(events),
+    removeEventListener: events.removeEventListener.bind(events),
+    document: Object.assign(new EventTarget(), { visibilityState: "visible" }),
+    localStorage: storage,
+    BroadcastChannel: class {
+      postMessage() {}
+      close() {}
+    },
+  };
+  for (const [name, value] of Object.entries(instead)) {
+    const before = Object.getOwnPropertyDescriptor(globalThis, name);
+    Object.defineProperty(globalThis, name, { configurable: true, writable: true, value });
+    t.after(() => (before ? Object.defineProperty(globalThis, name, before) : delete globalThis[name]));
+  }
+  const clients = fakeClients();
+  if (code) clients.whyNot = { code, culprit: "browser", message: "there is none" };
+  clients.whileOpening = (client) => (client.answersAtOnce = answers);
+  const page = await connector("b1", async () => clients)(options);
+  t.after(() => page.close());
+  // The wasm is compiled, and then the others are asked what they have.
+  for (let rounds = 0; rounds < 20; rounds += 1) {
+    t.mock.timers.tick(50);
+    for (let turns = 0; turns < 3; turns += 1) await turn();
+  }
+  return { page, client: clients.last };
+}

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { Elections } from "../testing/elections.mjs";
 import { Browser, LOCK, Worker, bytes } from "../testing/pages.mjs";
 
 for (const [how, go] of [
@@ -540,6 +541,180 @@ test("a parcel that is none of ours changes nothing", async (t) => {
   await first.receive({ to: "host", from, m: bytes("well formed") });
   assert.deepEqual(browser.started[0].told, [[from, "well formed"]]);
 });
+
+test("where pages are elected whoever is hosts, and takes no lock", async (t) => {
+  const { browser, elections, open } = electing(t);
+  const [first, second] = [await open(), await open()];
+  assert.deepEqual(browser.hosts, [first.id]);
+  await second.say("hello");
+  assert.deepEqual(browser.started[0].told, [[second.id, "hello"]]);
+  first.run(() => browser.started[0].bus.post("", bytes("to all")));
+  await browser.quiet();
+  assert.deepEqual([first.heard, second.heard], [["to all"], ["to all"]]);
+  await elections.lose();
+  assert.deepEqual(browser.hosts, [second.id]);
+  assert.deepEqual(browser.started[0].resigned, [false]);
+  assert.deepEqual([first.turned, second.turned], [2, 2], "each goes to whoever hosts");
+  await elections.lose();
+  assert.deepEqual(browser.hosts, [first.id], "who has lost it stands again");
+  assert.equal(browser.locks.queues.size, 0);
+  assert.deepEqual([first.faults, second.faults], [[], []]);
+});
+
+for (const go of ["hide", "freeze", "close"]) {
+  test(`after ${go} a page that was elected is followed at once, and stands no more`, async (t) => {
+    const { browser, elections, open } = electing(t);
+    const [first, second, third] = [await open(), await open(), await open()];
+    await first[go]();
+    assert.deepEqual(browser.hosts, [second.id]);
+    assert.deepEqual([second.hints, third.hints], [[1], [1]], "by the epoch in which it has gone");
+    await third[go]();
+    assert.deepEqual(second.hints, [1, undefined], "which is none of whoever was not elected");
+    assert.equal(elections.waiting, 0);
+    assert.equal(browser.channels.size, 1);
+    await second[go]();
+    assert.deepEqual([browser.hosts, elections.waiting, browser.timers.size], [[], 0, 0]);
+  });
+}
+
+test("a page that comes back goes under its new epoch, though what it did before has not ended", async (t) => {
+  const { browser, open } = electing(t);
+  const turns = [];
+  const stand = (signal, serve) => new Promise((resolve) => {
+    turns.push({ serve, signal });
+    signal.addEventListener("abort", resolve);
+  });
+  const page = await open({ elections: { of: () => ({ stand }) }, worker: new Worker(false) });
+  const other = await open();
+  const serve = ({ serve, signal }, epoch) => page.run(() => void serve(signal, epoch));
+  serve(turns[0], 7);
+  await page.hide();
+  await browser.pass(1_000);
+  await page.show();
+  serve(turns[1], 9);
+  await browser.pass(2_500);
+  other.hints = [];
+  await page.hide();
+  assert.deepEqual(other.hints, [9], "it still asked its worker for what came first");
+});
+
+test("a word that another page lets go is a hint, and one that is not ours is none", async (t) => {
+  const { open } = electing(t);
+  const page = await open();
+  const from = "page-9";
+  for (const [parcel, hints] of [
+    [{ to: "", from, word: "bye", epoch: 4 }, [4]],
+    [{ to: "", from, word: "bye" }, [undefined]],
+    [{ to: "", from, word: "gone" }, [undefined]],
+    [{ to: "", from, word: "here" }, []],
+    [{ to: "", from, word: "bye", epoch: "4" }, []],
+    [{ to: "", from, word: "bye", epoch: null }, []],
+    [{ to: "", word: "bye", epoch: 4 }, []],
+  ]) {
+    page.hints = [];
+    await page.receive(parcel);
+    assert.deepEqual(page.hints, hints, JSON.stringify(parcel));
+  }
+});
+
+test("where there are no locks to tell who is there, the pages are asked", async (t) => {
+  const { browser, open } = electing(t);
+  const [first, second, third, fourth] = [await open(), await open(), await open(), await open()];
+  const list = async () => {
+    const listing = first.list();
+    await browser.pass(300);
+    return (await listing).sort();
+  };
+  await browser.pass(MINUTE);
+  assert.deepEqual(await list(), [first.id, second.id, third.id, fourth.id], "who answers is there");
+  second.hang();
+  await third.hide();
+  assert.deepEqual(await list(), [first.id, second.id, fourth.id], "who was heard lately may be busy, and who said bye is not");
+  await browser.pass(4_000);
+  assert.deepEqual(await list(), [first.id, second.id, fourth.id]);
+  await browser.pass(2_000);
+  assert.deepEqual(await list(), [first.id, fourth.id], "who is silent for long is gone");
+  await second.goOn();
+  assert.deepEqual(await list(), [first.id, second.id, fourth.id]);
+});
+
+test("a page that has no bus is alone", async (t) => {
+  const { browser, open } = electing(t);
+  globalThis.BroadcastChannel = undefined;
+  const page = await open();
+  assert.deepEqual(await page.list(), [page.id]);
+  assert.equal(browser.timers.size, 1, "nobody is waited for");
+});
+
+test("a page that rests is not elected meanwhile, and stands anew", async (t) => {
+  const { browser, elections, open } = electing(t);
+  const first = await open();
+  first.run(() => browser.started[0].bus.over(false));
+  await browser.pass(MINUTE - 1_000);
+  assert.deepEqual([elections.holder, elections.waiting, elections.epoch], [undefined, 0, 1]);
+  const second = await open();
+  assert.deepEqual(browser.hosts, [second.id]);
+  await browser.pass(2_000);
+  assert.equal(elections.waiting, 1);
+  await second.hide();
+  assert.deepEqual(browser.hosts, [first.id]);
+});
+
+test("a page that was elected and cannot start tries again later, and not in a loop", async (t) => {
+  const { browser, elections, open } = electing(t);
+  const page = await open({ fault: new Error("no disk") });
+  await browser.pass(9_000);
+  assert.deepEqual([page.attempts, elections.epoch, page.faults.length], [1, 1, 1]);
+  page.fault = undefined;
+  await browser.pass(2_000);
+  assert.deepEqual(browser.hosts, [page.id]);
+});
+
+test("who is elected and silent is not robbed: an election ends by itself", async (t) => {
+  const { browser, elections, open } = electing(t);
+  const [first, second] = [await open(), await open()];
+  first.hang();
+  await second.offer(undefined);
+  await browser.pass(5_000);
+  assert.deepEqual([elections.holder.page, browser.locks.stolen], [first, 0]);
+});
+
+test("a page that was elected goes to a worker that answers it", async (t) => {
+  const { browser, elections, open } = electing(t);
+  const page = await open();
+  const worker = new Worker(true);
+  await page.offer(worker);
+  assert.deepEqual(page.went, [worker]);
+  await browser.pass(2_000);
+  assert.deepEqual([browser.started[0].resigned.at(0), elections.holder], [true, undefined]);
+});
+
+test("below a database a page takes part whatever its status, and speaks to no worker", async (t) => {
+  const { browser, open } = electing(t);
+  const worker = new Worker(true);
+  const below = { below: { rung: "broadcast-vote" }, why: "there is none" };
+  const status = { host: "service-worker", reasons: [], epoch: 0 };
+  const [first, second] = [await open({ below, status, worker }), await open({ below, registered: worker })];
+  assert.deepEqual(browser.hosts, [first.id]);
+  let looks = 0;
+  for (const page of [first, second]) {
+    await page.offer(worker);
+    page.inside.client.back = () => (looks += 1);
+  }
+  await first.receive({ to: "host", from: "page-9", word: "yield" });
+  await second.receive({ to: "", from: first.id, word: "gone" });
+  await browser.pass(3 * MINUTE);
+  assert.deepEqual([first.went, second.went, worker.asked], [[], [], []]);
+  assert.equal(looks, 0);
+  assert.deepEqual(browser.hosts, [first.id]);
+});
+
+/** A browser whose pages elect the one that hosts. */
+function electing(t) {
+  const browser = new Browser(t);
+  const elections = new Elections(browser);
+  return { browser, elections, open: (options) => browser.open({ elections, ...options }) };
+}
 
 /** Something to be waited for, until it is opened. */
 function gate() {

@@ -53,6 +53,15 @@ class FakeClient {
     return "page-1";
   }
 
+  keepIn(journal) {
+    this.journal = journal;
+  }
+
+  via(post, offered) {
+    this.calls.push(["via"]);
+    return () => {};
+  }
+
   append(type, data, key, id, correlation, after, binds, schema, how, settle) {
     if (this.unfit) throw this.unfit;
     const own = id ?? `id-${this.appended.length + 1}`;

@@ -1,6 +1,6 @@
 // What `lead.js` loads, without its wasm: import this before whatever wants it.
 //
-// Not here: leases and votes; who tests what an election leads to has elections of its own.
+// Not here: leases and votes, which here elect nobody; who tests what an election leads to has elections of its own.
 
 import { writeFileSync } from "node:fs";
 
@@ -8,8 +8,18 @@ const beside = (path) => new URL(path, import.meta.url);
 
 const GLUE = `
   export { FakeMutex as Mutex } from ${JSON.stringify(beside("./mutex.mjs").href)};
-  export class Lease {}
-  export class Vote {}
+  class Idle {
+    constructor(mono, wall, ...told) {
+      this.told = told;
+    }
+    handle() {}
+    poll() {}
+    timeout() {
+      return Infinity;
+    }
+  }
+  export class Lease extends Idle {}
+  export class Vote extends Idle {}
   export default async () => {};
   export const raise = () => [1, new Uint8Array()];
 `;

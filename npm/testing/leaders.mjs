@@ -1,22 +1,20 @@
 // Pages of one browser of which one leads, with an election that is the test's.
-//
-// What always holds: one page is elected at a time, in the order in which they stand, and each election has a higher epoch; it
-// is told as a task of the page. Who takes the role has it at once, and the page that had it learns of that by a task.
 
 import { appFault, named } from "../build/js/errors.js";
 import { lead } from "../build/js/leader.js";
 import { Leading } from "../build/js/leading.js";
 import { refuseUnknown, text, unfit } from "../build/js/options.js";
+import { Elections } from "./elections.mjs";
 import { Browser } from "./pages.mjs";
 
 export class Leaders {
   /** What happened, in its order. */
   log = [];
-  #elections = new Elections(this);
+  #elections;
 
   constructor(t) {
     this.browser = new Browser(t);
-    this.#elections.browser = this.browser;
+    this.#elections = new Elections(this.browser);
   }
 
   /** Opens a page that takes part, as the options `leader` say. */
@@ -97,76 +95,6 @@ export class Leaders {
   /** Taking the role is refused, with this. */
   refuse(fault) {
     this.#elections.fault = fault;
-  }
-}
-
-class Elections {
-  epoch = 0;
-  holder;
-  fault;
-  #waiting = [];
-
-  constructor(leaders) {
-    this.leaders = leaders;
-  }
-
-  of(page) {
-    return {
-      stand: async (signal, serve) => {
-        while (!signal.aborted) await this.#turn(page, signal, serve, false);
-      },
-      take: async (signal, serve) => {
-        if (this.fault) throw this.fault;
-        if (!signal.aborted) await this.#turn(page, signal, serve, true);
-      },
-    };
-  }
-
-  release(page) {
-    if (this.holder?.page !== page) return;
-    this.holder = undefined;
-    this.#elect();
-  }
-
-  #turn(page, signal, serve, takes) {
-    return new Promise((resolve, reject) => {
-      const it = { page, resolve, reject, holding: new AbortController(), serve };
-      signal.addEventListener("abort", () => {
-        it.holding.abort();
-        if (!this.#waiting.includes(it)) return;
-        this.#waiting = this.#waiting.filter((other) => other !== it);
-        resolve();
-      });
-      if (takes) {
-        const robbed = this.holder;
-        this.holder = undefined;
-        this.#waiting.unshift(it);
-        if (robbed) this.browser.task(robbed.page, () => robbed.holding.abort());
-      } else this.#waiting.push(it);
-      this.#elect();
-    });
-  }
-
-  #elect() {
-    if (this.holder) return;
-    const it = (this.holder = this.#waiting.shift());
-    if (!it) return;
-    this.epoch += 1;
-    const { epoch } = this;
-    this.browser.task(it.page, async () => {
-      try {
-        await it.serve(it.holding.signal, epoch);
-        it.resolve();
-      } catch (cause) {
-        it.reject(cause);
-      } finally {
-        it.holding.abort();
-        if (this.holder === it) {
-          this.holder = undefined;
-          this.#elect();
-        }
-      }
-    });
   }
 }
 

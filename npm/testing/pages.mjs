@@ -160,6 +160,8 @@ class Page {
   /** Is waited for before a coordinator is there, or has resigned. */
   starting = undefined;
   resigning = undefined;
+  /** Where its rows are, if it has no database. */
+  below = undefined;
   /** What is for it while it hangs. */
   hung = undefined;
   #over = new AbortController();
@@ -168,13 +170,16 @@ class Page {
   #offered;
 
   /** `worker` is known to the page from the start; one that is `registered` is found where it is looked for. */
-  constructor(browser, id, { worker, registered, ...rest }) {
+  constructor(browser, id, { worker, registered, elections, ...rest }) {
     this.#browser = browser;
     Object.assign(this, { id, worker, registered, ...rest });
+    /** How it is chosen to host, if not by locks. */
+    this.election = elections?.of(this);
     this.inside = {
       page: Object.assign(this.#target, { id }),
       asked: { raw: { build: "b1", channel: CHANNEL } },
       over: this.#over.signal,
+      below: () => this.below,
       report: (fault) => this.faults.push(fault),
       fire: (type, detail) => this.fired.push([type, detail]),
       client: {
