@@ -159,6 +159,8 @@ class Page {
   /** Is waited for before a coordinator is there, or has resigned. */
   starting = undefined;
   resigning = undefined;
+  /** Whether it hosts, as the app sees it: each word of it. */
+  shown = [];
   /** What is for it while it hangs. */
   hung = undefined;
   #over = new AbortController();
@@ -174,7 +176,12 @@ class Page {
       page: Object.assign(this.#target, { id }),
       asked: { raw: { build: "b1", channel: CHANNEL } },
       over: this.#over.signal,
+      below: () => undefined,
       report: (fault) => this.faults.push(fault),
+      hosts: (does) => {
+        if (this.#over.signal.aborted) throw new Error("a page that is closed shows nothing");
+        this.shown.push(does);
+      },
       client: {
         via: (post, offered) => this.#via(post, offered),
         back: (worker) => this.#back(worker),
