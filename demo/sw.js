@@ -4,6 +4,14 @@
 // with whatever the app does below. What the app does: keep its files, so that it starts with the
 // server gone. A cache belongs to one build, so files of two builds never mix.
 
+// Only the takeover lab asks for this: a worker that hears nothing for a while, as one that hangs. Before Bellwether's own
+// listeners, since none of them is to hear it either.
+let deafUntil = 0;
+self.addEventListener("message", (event) => {
+  if (event.data?.takeoverLab === "deaf") deafUntil = performance.now() + Math.min(Number(event.data.forMs) || 0, 60_000);
+  if (performance.now() < deafUntil) event.stopImmediatePropagation();
+});
+
 importScripts("/bellwether-sw.js");
 
 const BUILD = "__DEMO_BUILD__";
@@ -17,6 +25,8 @@ const SHELL = [
   "/state.html",
   "/state.css",
   "/styles.css",
+  "/takeover.html",
+  "/takeover.css",
   "/manifest.webmanifest",
   "/icons/icon.svg",
   "/icons/icon-192.png",
@@ -40,6 +50,10 @@ const SHELL = [
   "/src/state-page.js",
   "/src/status.js",
   "/src/tab.js",
+  "/src/takeover-circle.js",
+  "/src/takeover-moves.js",
+  "/src/takeover-rungs.js",
+  "/src/takeover.js",
   "/src/theme.js",
   "/src/weather.js",
   "/src/words.js",

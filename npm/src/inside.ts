@@ -26,6 +26,8 @@ export interface Inside {
   watch(look: () => void): void;
   /** The pages host the coordinator themselves, and this is how one of them is chosen; shown by the status. */
   climbed(way: Pick<Way, "rung" | "reasons">): void;
+  /** Whether this page hosts the coordinator; shown by the status. */
+  hosts(does: boolean): void;
   /** Fires an event of the page. */
   fire<K extends keyof BellwetherEventMap>(type: K, detail: BellwetherEventMap[K]["detail"]): void;
   /** Tells the app of a fault that no call waits for. */

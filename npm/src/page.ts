@@ -44,6 +44,7 @@ export class Page extends EventTarget implements Bellwether {
   #below: ReturnType<Inside["below"]>;
   /** How pages choose one of them to host. */
   #way: Pick<Way, "rung" | "reasons"> | undefined;
+  #hosts = false;
   #status = toStatus(STARTING, "best-effort");
   #seen = "";
   #hasAskedToStay = false;
@@ -251,10 +252,10 @@ export class Page extends EventTarget implements Bellwether {
   #onStatus(raw: RawStatus): void {
     this.#raw = raw;
     this.#looks.forEach((look) => look());
-    const seen = this.#storage + this.#way?.rung + JSON.stringify({ ...raw, leads: undefined });
+    const seen = this.#storage + this.#way?.rung + this.#hosts + JSON.stringify({ ...raw, leads: undefined });
     if (seen === this.#seen) return;
     this.#seen = seen;
-    this.#status = toStatus(raw, this.#storage, this.#way, this.#below !== undefined);
+    this.#status = toStatus(raw, this.#storage, this.#way, this.#below !== undefined, this.#hosts);
     this.#fire("status", this.#status);
     this.#lookAround();
   }
@@ -332,6 +333,10 @@ export class Page extends EventTarget implements Bellwether {
         this.#onStatus(this.#raw);
       },
       report: this.#report,
+      hosts: (does) => {
+        this.#hosts = does;
+        this.#onStatus(this.#raw);
+      },
       fire: (type, detail) => this.#fire(type, detail),
       stored: this.#onStored,
       kit: KIT,
@@ -382,13 +387,14 @@ function toStatus(
   storage: Status["storage"],
   way?: Pick<Way, "rung" | "reasons">,
   isBelow = false,
+  hosting = false,
 ): Status {
   const why = reason === "" ? [] : reason.split("\n");
   // A worker may have answered before it was known that there is no database.
   const isHosted = host !== "service-worker" || isBelow;
   const reasons = Object.freeze(way && isHosted ? [...why, ...way.reasons] : why);
   const shown = host === "web-locks" ? (way?.rung ?? host) : isHosted ? "starting" : host;
-  return Object.freeze({ host: shown, ...facts, reasons, storage });
+  return Object.freeze({ host: shown, hosting, ...facts, reasons, storage });
 }
 
 /** Whether a page that had no worker, or no database, has left something; `later.ts` knows more of it. */

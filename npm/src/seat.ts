@@ -111,6 +111,9 @@ export function takeSeat(inside: Inside, start: Start, { election }: Way): void 
 
   const say = (parcel: Omit<Parcel, "from">) => bus?.post({ ...parcel, from: me });
 
+  /** Where the app sees it; a page that is left is not to be stirred by what listens to that. */
+  const show = () => void (part && inside.hosts(hosted !== undefined));
+
   /** To whoever hosts, which may be this page. */
   const post = (message: Uint8Array) => {
     if (hosted) queueMicrotask(() => hosted?.onMessage(me, message));
@@ -126,6 +129,7 @@ export function takeSeat(inside: Inside, start: Start, { election }: Way): void 
   const enter = () => {
     if (part || over.aborted) return;
     const { signal } = (part = new AbortController());
+    show();
     // Where there is no such thing each page is alone with what it hosts.
     bus = openLine(lock, (data) => isParcel(data) && receive(data));
     if (!election) void hold(presence + me, signal, aborted);
@@ -238,6 +242,7 @@ export function takeSeat(inside: Inside, start: Start, { election }: Way): void 
       if (!started) return false;
       failures = 0;
       hosted = started;
+      show();
       say({ to: "", word: "here" });
       follow(me);
       again = setInterval(lookForWorker, TAKE_MS_MIN);
@@ -258,6 +263,7 @@ export function takeSeat(inside: Inside, start: Start, { election }: Way): void 
       clearInterval(again);
       if (started && hosted === started) hosted = undefined;
       if (hosting === me) hosting = undefined;
+      show();
       void started?.resign(false);
     }
   };
@@ -346,6 +352,7 @@ export function takeSeat(inside: Inside, start: Start, { election }: Way): void 
   const giveBack = async () => {
     const leaving = hosted;
     hosted = undefined;
+    show();
     rest(TAKE_MS_MIN);
     await Promise.race([leaving?.resign(true), pause(RESIGN_MS_MAX, over)]);
     say({ to: "", word: "gone" });

@@ -405,6 +405,11 @@ export type HostKind =
 export interface Status {
   /** Where the coordinator runs; `"starting"` until one has answered. */
   readonly host: HostKind | "starting";
+  /**
+   * Whether this page hosts the coordinator: what it does for long at a stretch keeps all pages waiting, and when it goes another
+   * takes over. `false` in all pages while a worker hosts. A page that hung may say so for a moment after another has taken over.
+   */
+  readonly hosting: boolean;
   /** Why there is no better host, in words, as why no worker could be registered; empty if there is nothing to say. */
   readonly reasons: readonly string[];
   /** Which coordinator: counted up each time one takes over; 0 until one has answered. */

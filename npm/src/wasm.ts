@@ -76,7 +76,7 @@ export interface Happenings {
 }
 
 /** A status as the wasm tells it. */
-export type RawStatus = Omit<Status, "reasons" | "storage"> & {
+export type RawStatus = Omit<Status, "reasons" | "storage" | "hosting"> & {
   /** Of all pages this is the one that does what one has to do. */
   readonly leads: boolean;
   /** Why no better host could be had, a sentence per line; `""` if there is nothing to say. */

@@ -221,7 +221,7 @@ function status(it: Status): void {
   holds<Same<Status["breaker"], "closed" | "open" | "half-open">>();
   holds<Same<Status["storage"], "persistent" | "best-effort" | "local" | "memory" | "none">>();
   holds<Same<Status["epoch"] | Status["pages"] | Status["pending"] | Status["dead"], number>>();
-  holds<Same<Status["online"] | Status["paused"], boolean>>();
+  holds<Same<Status["online"] | Status["paused"] | Status["hosting"], boolean>>();
   holds<Same<Status["build"], string>>();
   holds<Same<Status["protocol"], number>>();
 }

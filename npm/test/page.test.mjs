@@ -30,6 +30,7 @@ test("the status before any news says that it is starting", async () => {
   const { page } = await open();
   assert.deepEqual(page.status, {
     host: "starting",
+    hosting: false,
     reasons: [],
     epoch: 0,
     connection: "disconnected",
@@ -61,6 +62,7 @@ test("the status is frozen, replaced on change, and told", async () => {
   assert.equal(before.pending, 0);
   assert.deepEqual(after, {
     host: "service-worker",
+    hosting: false,
     reasons: [],
     epoch: 4,
     connection: "connected",

@@ -17,8 +17,11 @@ for (const [how, go] of [
     assert.deepEqual(browser.hosts, [first.id]);
     await browser.pass(10 * MINUTE);
     assert.equal(browser.started.length, 1, "waiting for the lock is not given up");
+    const shown = first.shown.length;
     await go(first);
     assert.deepEqual(browser.hosts, [second.id]);
+    assert.deepEqual([first, second, third].map((page) => page.shown.at(-1)), [true, true, false]);
+    assert.equal(first.shown.length, shown, "what is shown of a page that goes could stir it");
     assert.deepEqual(browser.started[0].resigned.at(0), false, "nothing is written by a page that goes");
     await go(second);
     assert.deepEqual(browser.hosts, [third.id]);
@@ -101,6 +104,7 @@ test("a page that hosts yields only to a worker that has answered it itself", as
   await browser.pass(2_000);
   assert.deepEqual([first.went, second.went], [[first.registered], [second.worker]]);
   assert.deepEqual(browser.hosts, []);
+  assert.deepEqual([first, second].map((page) => page.shown.at(-1)), [false, false]);
 });
 
 test("a page that hosts looks for a worker once a minute", async (t) => {
@@ -344,6 +348,7 @@ test("a host that is silent is robbed, once a minute at most, and hears of it wh
   assert.deepEqual(browser.started[1].told, [[third.id, "hello"]]);
   await first.goOn();
   assert.deepEqual(browser.hosts, [second.id]);
+  assert.deepEqual([first, second].map((page) => page.shown.at(-1)), [false, true]);
   assert.equal(first.turned, 2, "it goes to whoever hosts");
   await first.say("here, too");
   assert.deepEqual(browser.started[1].told.at(-1), [first.id, "here, too"]);
@@ -450,6 +455,7 @@ for (const [go, come] of [["hide", "show"], ["freeze", "resume"]]) {
     await page[come]();
     await page[come]();
     assert.deepEqual(browser.hosts, [page.id]);
+    assert.deepEqual(page.shown.slice(-3), [true, false, true]);
     assert.equal(browser.channels.size, 1);
     assert.deepEqual((await browser.locks.query()).held.map(({ name }) => name).sort(), [
       LOCK,

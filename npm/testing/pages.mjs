@@ -162,6 +162,8 @@ class Page {
   resigning = undefined;
   /** Where its rows are, if it has no database. */
   below = undefined;
+  /** Whether it hosts, as the app sees it: each word of it. */
+  shown = [];
   /** What is for it while it hangs. */
   hung = undefined;
   #over = new AbortController();
@@ -182,6 +184,10 @@ class Page {
       below: () => this.below,
       report: (fault) => this.faults.push(fault),
       fire: (type, detail) => this.fired.push([type, detail]),
+      hosts: (does) => {
+        if (this.#over.signal.aborted) throw new Error("a page that is closed shows nothing");
+        this.shown.push(does);
+      },
       client: {
         via: (post, offered) => this.#via(post, offered),
         back: (worker) => this.#back(worker),
