@@ -207,7 +207,7 @@ impl Lease {
             }
             Input::Resign => {
                 if self.standing != Standing::Away {
-                    // The others look once a term, or when they are told.
+                    // The others look once a beat, or when they are told.
                     let until = now.mono.after(TERM * 2 + self.jitter(TERM));
                     self.stand_back(now, Standing::AsideUntil(until));
                 }
@@ -341,10 +341,10 @@ impl Lease {
             let epoch = taken.epoch.max(self.newest.next());
             self.swap(now, LeaseRow { epoch, ..taken }, true);
         } else {
-            // Somebody leads. While the row changes one look in a term is enough.
+            // Somebody leads. It is looked at as often as it is renewed, so that its silence is noticed soon.
             self.failures = 0;
             let left = patience.saturating_sub(unchanged);
-            let pause = if unchanged.is_zero() { patience } else { left };
+            let pause = if unchanged.is_zero() { BEAT } else { left.min(patience / 2) };
             self.next = Some(now.mono.after(pause + self.jitter(pause / 4)));
         }
     }
