@@ -64,8 +64,8 @@ function hide(persisted) {
 const KEY = "lock:n";
 const Y = `${KEY}:y`;
 
-for (const persisted of [true, false]) {
-  test(`the mark of a page that is left while it asks is erased, ${persisted ? "though" : "as"} it may ${persisted ? "" : "not "}come back`, async (t) => {
+for (const [shows, persisted] of [["may come back", true], ["does not come back", false]]) {
+  test(`the mark of a page that is left while it asks, and ${shows}, is erased`, async (t) => {
     clock(t);
     const asking = ask();
     await turn();
