@@ -11,7 +11,7 @@
 // - this page leads only while the election says so; what is heard from others can only end that, or tell who leads;
 // - the signals of what runs only here fire before the role is let go of;
 // - a page that is out of sight gives way once, and keeps the role if that was in vain;
-// - a page that waits, or leads, has no timer: only one that lets go, rests, takes the role, or has a task out;
+// - a page that waits, or leads, has no timer: only one that lets go, rests, takes the role, could not stand, or has a task out;
 // - a page that is left holds no role and no line, so that it may be brought back.
 //
 // A module of its own, loaded where `bw.leader` is first looked at. Not here: how one page is elected (`election.ts`), and that
@@ -59,6 +59,8 @@ export function lead(
   /** Ends what it stands by. */
   let standing: AbortController | undefined;
   let resting: ReturnType<typeof setTimeout> | undefined;
+  /** How often it could not stand since it was elected last. */
+  let failures = 0;
   let reign: Reign | undefined;
   /** The last time in which it was elected, to its end. */
   let serving: Promise<void> | undefined;
@@ -116,7 +118,15 @@ export function lead(
 
   const stand = () => {
     clearTimeout(resting);
-    if (isHere && !standing) run("stand").catch((cause: unknown) => report(kit.named(cause)));
+    if (isHere && !standing) run("stand").catch(standLater);
+  };
+
+  /** The disk may do better then. */
+  const standLater = (cause: unknown) => {
+    standing = undefined;
+    if (isHere) resting = setTimeout(stand, Math.min(REST_MS * 2 ** failures, AGAIN_MS_MAX));
+    if (failures === 0) report(kit.named(cause));
+    failures += 1;
   };
 
   const run = async (how: "stand" | "take") => {
@@ -147,6 +157,7 @@ export function lead(
   /** It is this page's turn, until `held` or what it stands by ends. */
   const serve = async (held: AbortSignal, own: AbortSignal, epoch: number, isForced: boolean) => {
     if (held.aborted || own.aborted) return;
+    failures = 0;
     if (!isForced && givesWay()) {
       know(null, epoch);
       return rest();
@@ -318,6 +329,8 @@ export function lead(
 
 /** How long others may go first. */
 const REST_MS = 5_000;
+/** Between tries to stand. */
+const AGAIN_MS_MAX = 60_000;
 /** How long whoever leads may take to let go when another forces it. */
 const FORCE_MS = 1_000;
 /** How long the role is kept for a page that has asked for it. */

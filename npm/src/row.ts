@@ -86,7 +86,8 @@ export function storageRow(
       }
     },
     watch(changed, signal) {
-      const look = ({ key }: StorageEvent) => key === item && changed();
+      // Without a key all items were removed.
+      const look = ({ key }: StorageEvent) => (key === item || key === null) && changed();
       addEventListener("storage", look, { signal });
     },
   };

@@ -491,6 +491,29 @@ test("what cannot be run or handled is refused at once", async (t) => {
   assert.deepEqual(faults, []);
 });
 
+test("a page that cannot stand says so once, and tries again, more and more seldom", async (t) => {
+  const leaders = new Leaders(t);
+  leaders.unfit(new Error("the database does not open"));
+  const page = await leaders.open();
+  await leaders.browser.pass(20 * MINUTE);
+  assert.deepEqual(page.faults.map(({ code }) => code), ["internal"]);
+  assert.equal(leaders.browser.timers.size, 1);
+  leaders.unfit(undefined);
+  await leaders.browser.pass(MINUTE - 1);
+  assert.deepEqual(leaders.leading, [page.id]);
+  assert.equal(leaders.browser.timers.size, 0);
+
+  leaders.unfit(new Error("again"));
+  await page.hide();
+  await page.show();
+  assert.equal(page.faults.length, 2, "after it has gone well it is news");
+  await page.hide();
+  assert.equal(leaders.browser.timers.size, 0, "a page that is left tries nothing");
+  leaders.unfit(undefined);
+  await page.show();
+  assert.deepEqual(leaders.leading, [page.id]);
+});
+
 function facts({ leader: { isLeader, leaderId, epoch, role } }) {
   return { isLeader, leaderId, epoch, role };
 }

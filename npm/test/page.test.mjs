@@ -396,7 +396,8 @@ for (const [shows, how, storage, rung, why] of [
   ["only pages alone are allowed", { hosts: ["solo"] }, "memory", "solo", "not among the option `hosts`"],
 ]) {
   test(`where ${shows} the pages keep the rows, and no worker is spoken to`, async (t) => {
-    const { page, client } = await openBelow(t, how);
+    const until = ({ status }) => status.reasons.length > 0;
+    const { page, client } = await openBelow(t, { ...how, until });
     assert.ok(client.journal);
     assert.deepEqual(client.calls.slice(0, 1), [["via"]]);
     client.sink("status", facts({ host: "service-worker" }));
@@ -415,7 +416,7 @@ for (const [shows, how, storage, rung, why] of [
 
 test("a page that is alone hosts", async (t) => {
   hosted.length = 0;
-  const { page } = await openBelow(t, { hosts: ["solo"], channel: "notes" });
+  const { page } = await openBelow(t, { hosts: ["solo"], channel: "notes", until: () => hosted.length > 0 });
   assert.deepEqual(hosted.map(({ channel, build, heard }) => [channel, build, heard]), [["notes", "b1", 0]]);
   assert.ok(hosted[0].bus.store, "over the rows that the pages keep");
   await page.close();
@@ -435,8 +436,8 @@ test("a fault of storing says nothing of a page without a database", async (t) =
   assert.equal(page.status.storage, "memory");
 });
 
-/** Opens a page whose database opens with the fault `code`, in a browser that has a bus, and no locks. */
-async function openBelow(t, { code, items, answers = true, ...options }) {
+/** Opens a page whose database opens with the fault `code`, in a browser that has a bus, and no locks; waits `until` that is so. */
+async function openBelow(t, { code, items, answers = true, until = () => true, ...options }) {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const events = new EventTarget();
   const storage = items && {
@@ -469,10 +470,10 @@ async function openBelow(t, { code, items, answers = true, ...options }) {
   clients.whileOpening = (client) => (client.answersAtOnce = answers);
   const page = await connector("b1", async () => clients)(options);
   t.after(() => page.close());
-  // The wasm is compiled, and then the others are asked what they have.
-  for (let rounds = 0; rounds < 20; rounds += 1) {
+  // What is loaded, and compiled, takes as many turns as it takes; meanwhile the others are asked what they have.
+  for (let turns = 0; turns < 20 || (turns < 100_000 && !until(page)); turns += 1) {
     t.mock.timers.tick(50);
-    for (let turns = 0; turns < 3; turns += 1) await turn();
+    await turn();
   }
   return { page, client: clients.last };
 }

@@ -6,7 +6,9 @@
 export class Elections {
   epoch = 0;
   holder;
+  /** Why nobody can take the role; or stand for it. */
   fault;
+  unfit;
   #waiting = [];
 
   constructor(browser) {
@@ -23,6 +25,7 @@ export class Elections {
     return {
       hint: (gone) => page.hints.push(gone),
       stand: async (signal, serve) => {
+        if (this.unfit) throw this.unfit;
         while (!signal.aborted) await this.#turn(page, signal, serve, false);
       },
       take: async (signal, serve) => {

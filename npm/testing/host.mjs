@@ -2,7 +2,7 @@
 //
 // Not here: what a coordinator does; the ones here are only noted, in `hosted`.
 
-import { writeFileSync } from "node:fs";
+import { register } from "node:module";
 
 /** What each coordinator was started with. */
 export const hosted = [];
@@ -19,8 +19,19 @@ const GLUE = `
   };
 `;
 
-// Where the build puts the glue of the real one.
-writeFileSync(new URL("../build/js/bellwether_sw.js", import.meta.url), GLUE);
+// Other tests do without, so it is not put where the build puts the real one.
+const HOOKS = `
+  export async function resolve(name, context, next) {
+    if (name !== "./bellwether_sw.js") return next(name, context);
+    return { url: new URL(name, context.parentURL).href, format: "module", shortCircuit: true };
+  }
+  export async function load(url, context, next) {
+    if (!url.endsWith("/bellwether_sw.js")) return next(url, context);
+    return { format: "module", shortCircuit: true, source: ${JSON.stringify(GLUE)} };
+  }
+`;
+
+register(`data:text/javascript,${encodeURIComponent(HOOKS)}`);
 const { fetch } = globalThis;
 globalThis.fetch = async (url, ...more) =>
   `${url}`.endsWith("/__BELLWETHER_WASM__") ? new Response(EMPTY_WASM) : fetch(url, ...more);

@@ -92,6 +92,11 @@ export class Leaders {
     return this.#elections.epoch;
   }
 
+  /** Nobody can stand, for this reason. */
+  unfit(fault) {
+    this.#elections.unfit = fault;
+  }
+
   /** Taking the role is refused, with this. */
   refuse(fault) {
     this.#elections.fault = fault;
