@@ -58,7 +58,14 @@ export function storageRow(
     const text = localStorage.getItem(item);
     return text === null ? undefined : Uint8Array.from(text, (letter) => letter.charCodeAt(0));
   };
-  // A page that is left or frozen may die under the lock, and is not to ask for it.
+  const swapNow = (expected: Uint8Array | undefined, row: Uint8Array): Swap => {
+    const found = read();
+    if (!same(found, expected)) return { isMade: false, found };
+    localStorage.setItem(item, Array.from(row, (byte) => String.fromCharCode(byte)).join(""));
+    return { isMade: true };
+  };
+  // A page that is left or frozen may die under the lock, and does not ask for it: what it still has to write is that it lets
+  // go. Where another writes in the same instant one of the two is lost, and found out by the next look.
   let isLeft = false;
   const note = (left: boolean) => () => (isLeft = left);
   for (const [target, type, left] of [
@@ -72,15 +79,12 @@ export function storageRow(
   return {
     read: async () => read(),
     async swap(expected, row) {
-      if (isLeft) throw new Error("the page is left");
+      if (isLeft) return swapNow(expected, row);
       const { signal } = new AbortController();
       const release = await lock({ key: item, limits: LIMITS, signal });
       if (!release) throw new Error(`${item} is locked`);
       try {
-        const found = read();
-        if (!same(found, expected)) return { isMade: false, found };
-        localStorage.setItem(item, Array.from(row, (byte) => String.fromCharCode(byte)).join(""));
-        return { isMade: true };
+        return swapNow(expected, row);
       } finally {
         release();
       }
