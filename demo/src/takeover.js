@@ -19,8 +19,6 @@ import { counted, duration } from "./words.js";
 
 const HANG_MS = 20_000;
 const DEAF_MS = 30_000;
-/** Where the browser does not let a page close itself, it goes to an empty one. */
-const CLOSE_MS = 300;
 
 const WORKER = "/sw.js";
 const rung = rungAsked();
@@ -236,7 +234,8 @@ function showLeader({ leader }, circle) {
 /** Closes this tab; a goodbye is said as it goes. */
 function closeThis() {
   window.close();
-  setTimeout(() => location.replace("about:blank"), CLOSE_MS);
+  // Where the browser lets no script close it.
+  if (!window.closed) location.replace("about:blank");
 }
 
 /** Does nothing else for a while, once the others were told. @param {Circle} circle */
