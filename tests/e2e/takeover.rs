@@ -34,7 +34,7 @@ fn the_lab_shows_who_goes_on_when_the_host_is_closed_and_after_how_long() {
         two.run("document.getElementById('close').click()", json!([])).await;
         let shown = moved(&two, 2, "pressed the button").await;
         let status = two.status_is("status.hosting && status.pages === 1", secs(10)).await;
-        assert_eq!((&status["host"], &status["epoch"]), (&json!("web-locks"), &json!(2)), "{shown}");
+        assert_eq!([&status["host"], &status["epoch"]], [&json!("web-locks"), &json!(2)], "{shown}");
         stage.server.log_reaches("takeover-web-locks", 1, secs(10)).await;
 
         // 2. By hand.
@@ -58,7 +58,8 @@ async fn moved(tab: &Tab, epoch: u64, since: &str) -> Value {
     let shown = until("the move is shown with its times", secs(30), async || {
         let shown = tab.run(LAST_MOVE, json!([])).await;
         let words = shown["words"].as_str().unwrap_or_default();
-        let is_it = words.contains(&format!("epoch {epoch} ")) && words.contains("(this tab) hosts");
+        let names_it = words.contains(&format!("epoch {epoch} "));
+        let is_it = names_it && words.contains("(this tab) hosts");
         holds(is_it && shown["deliveredMs"].is_string(), &shown).map(|()| shown)
     })
     .await;
