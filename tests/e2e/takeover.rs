@@ -34,7 +34,11 @@ fn the_lab_shows_who_goes_on_when_the_host_is_closed_and_after_how_long() {
         two.run("document.getElementById('close').click()", json!([])).await;
         let shown = moved(&two, 2, "pressed the button").await;
         let status = two.status_is("status.hosting && status.pages === 1", secs(10)).await;
-        assert_eq!([&status["host"], &status["epoch"]], [&json!("web-locks"), &json!(2)], "{shown}");
+        assert_eq!(
+            [&status["host"], &status["epoch"]],
+            [&json!("web-locks"), &json!(2)],
+            "{shown}"
+        );
         stage.server.log_reaches("takeover-web-locks", 1, secs(10)).await;
 
         // 2. By hand.
