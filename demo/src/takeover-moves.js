@@ -122,6 +122,10 @@ export class Moves {
     if (wasWorker) {
       return { words: "the worker was started anew. Between events it gives no sign of life, so there is nothing to measure from" };
     }
+    if (former === this.#bw.id) {
+      const goesOn = role === "host" && this.#bw.status.hosting;
+      return { words: goesOn ? "this tab hosted before, too: it has started its coordinator anew" : "it was this tab, which gave it away" };
+    }
     const sign = former === undefined ? undefined : this.#circle.signOf(former);
     if (former === undefined || !sign) return { words: "this tab did not see it begin, so there is nothing to measure from" };
     const name = this.#circle.nameOf(former);
@@ -146,8 +150,8 @@ export class Moves {
       const { status, error } = await this.#bw.outbox.delivered(id);
       const tookMs = performance.now() - from;
       entry.dataset.deliveredMs = String(Math.round(tookMs));
-      const after = `${duration(tookMs)} ${isSeen ? "after that" : "after the move"}`;
-      write(said, error ? `The server refused the first event: ${error.message}` : `The first event was ${status} by the server ${after}.`);
+      const since = isSeen ? "from the same moment" : "from the move on";
+      write(said, error ? `The server refused an event: ${error.message}` : `${duration(tookMs)} ${since} until an event was delivered (${status}).`);
     } catch (fault) {
       write(said, `No event could be sent: ${inWords(fault)}`);
     }
@@ -155,8 +159,8 @@ export class Moves {
 
   /** @param {HTMLElement} entry @param {{ epoch: number, host: string }} before @param {number} epoch @param {string} host */
   #showHost(entry, before, epoch, host) {
-    const from = before.epoch === 0 ? "" : `, after ${before.epoch}${before.host === host ? "" : ` (${before.host})`}`;
-    entry.dataset.rest = `, ${host}. Epoch ${epoch}${from}.`;
+    const from = before.epoch === 0 ? "" : ` after ${before.epoch}${before.host === host ? "" : ` of ${before.host}`}`;
+    entry.dataset.rest = ` (${host}), epoch ${epoch}${from}.`;
     this.#open.set(epoch, entry);
     if (host === "service-worker") {
       this.#write(epoch, "The worker hosts");
@@ -192,8 +196,12 @@ export class Moves {
    */
   #enter(kind, took, what, how) {
     const told = element("div", { class: "told" }, element("p", { class: "what" }, what));
-    if (how) told.append(element("p", { class: "how" }, `${took} ${how}`.trim().replace(/^./u, (first) => first.toUpperCase()), "."));
-    const figure = element("p", { class: "figure", "aria-hidden": "true" }, took || "–");
+    if (how) {
+      // The figure, for who hears it and does not see it beside the words.
+      const heard = took ? element("span", { class: "visually-hidden" }, `${took} `) : "";
+      told.append(element("p", { class: "how" }, heard, took ? how : `${how.charAt(0).toUpperCase()}${how.slice(1)}`, "."));
+    }
+    const figure = element("p", { class: "figure", "aria-hidden": "true" }, took || (how ? "–" : ""));
     const at = element("time", {}, new Date().toLocaleTimeString());
     const entry = element("li", { class: "move", "data-kind": kind }, figure, told, at);
     const list = byId("moves");

@@ -19,12 +19,13 @@ import { counted, duration } from "./words.js";
 
 const HANG_MS = 20_000;
 const DEAF_MS = 30_000;
-/** Where the browser does not let a page close itself, it goes to an empty one. */
-const CLOSE_MS = 300;
+/** Whoever was asked to be silent is so by then. */
+const ASK_MS = 500;
 
 const WORKER = "/sw.js";
 const rung = rungAsked();
-const name = tabName();
+/** Two tabs may have chosen the same one; then the end of the page's id tells them apart. */
+let name = tabName();
 
 write(byId("who"), name);
 showRungs();
@@ -54,6 +55,8 @@ try {
 function follow(bw) {
   Object.assign(window, { bw });
   const { leader } = bw;
+  name = `${name} ${bw.id.slice(-2)}`;
+  write(byId("who"), name);
   const circle = new Circle(`takeover-lab:${rung.name}`, () => ({
     id: bw.id,
     name,
@@ -87,11 +90,14 @@ function follow(bw) {
   });
   new Moves(bw, circle, connectedAt);
 
-  // 2. What a person does.
+  // 2. What a person does. A host that says nothing is found out only by asking it for something.
+  const ask = () => void attempt(() => bw.outbox.enqueue({ type: "takeover.asked" }, { priority: "critical", immediate: true }));
   for (const what of /** @type {const} */ (["close", "hang"])) {
     button(what).addEventListener("click", () => {
       const { host } = circle;
-      if (host) circle.order(what, host.id);
+      if (!host) return;
+      circle.order(what, host.id);
+      if (what === "hang") setTimeout(ask, ASK_MS);
     });
   }
   circle.addEventListener("order", (event) => {
@@ -105,6 +111,7 @@ function follow(bw) {
     if (!active) throw new Error("the worker is not active yet; try again in a moment");
     circle.order("deaf");
     active.postMessage({ takeoverLab: "deaf", forMs: DEAF_MS });
+    setTimeout(ask, ASK_MS);
   });
   click("unregister", async () => {
     const it = await registration();
@@ -198,20 +205,20 @@ function showTabs(bw, circle) {
 }
 
 /** Who hosts, and so what can be done to it. @param {Bellwether} bw @param {Circle} circle */
-function showHost({ status }, circle) {
+function showHost({ status, id }, circle) {
   const { host } = circle;
   const others = circle.peers.size;
   const isWorker = status.host === "service-worker";
   const canEnd = rung.name !== "solo" && !isWorker && host !== undefined && others > 0;
-  for (const id of ["close", "hang"]) button(id).disabled = !canEnd;
-  for (const id of ["deaf", "unregister"]) button(id).disabled = !isWorker;
+  for (const it of ["close", "hang"]) button(it).disabled = !canEnd;
+  for (const it of ["deaf", "unregister"]) button(it).disabled = !isWorker;
   byId("of-worker").hidden = rung.name !== "service-worker";
-  write(byId("host-said"), hostInWords(isWorker, host, others, status.host));
+  write(byId("host-said"), hostInWords(isWorker, host && { name: host.name, isThis: host.id === id }, others, status.host));
 }
 
 /**
  * @param {boolean} isWorker
- * @param {import("./takeover-circle.js").Facts | undefined} host
+ * @param {{ name: string, isThis: boolean } | undefined} host
  * @param {number} others
  * @param {string} kind
  */
@@ -220,7 +227,7 @@ function hostInWords(isWorker, host, others, kind) {
   if (isWorker) return "The worker hosts, so there is no tab to close for this. Silence the worker first, and a tab will host.";
   if (kind === "starting") return "Nobody hosts yet, or the former host is gone and the next one is not known yet.";
   if (!host) return "One of the tabs hosts; it has not said so here.";
-  const which = host.name === name ? "This tab hosts" : `${host.name} hosts`;
+  const which = host.isThis ? "This tab hosts" : `${host.name} hosts`;
   return others > 0 ? `${which}. It is what the buttons act on.` : `${which}, and is the only one: open another tab first.`;
 }
 
@@ -236,7 +243,8 @@ function showLeader({ leader }, circle) {
 /** Closes this tab; a goodbye is said as it goes. */
 function closeThis() {
   window.close();
-  setTimeout(() => location.replace("about:blank"), CLOSE_MS);
+  // Where the browser lets no script close it.
+  if (!window.closed) location.replace("about:blank");
 }
 
 /** Does nothing else for a while, once the others were told. @param {Circle} circle */

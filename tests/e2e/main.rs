@@ -34,6 +34,7 @@ mod offline;
 mod quota;
 mod requests;
 mod state;
+mod takeover;
 mod tokens;
 mod trouble;
 mod users;
