@@ -51,7 +51,10 @@ export class Moves {
   constructor(bw, circle, connectedAt) {
     this.#bw = bw;
     this.#circle = circle;
-    bw.addEventListener("status", () => this.#onStatus(connectedAt));
+    bw.addEventListener("status", () => {
+      this.#onStatus(connectedAt);
+      this.#nameHosts();
+    });
     bw.leader.addEventListener("change", () => this.#onLeader());
     circle.addEventListener("order", (event) => this.#onOrder(/** @type {CustomEvent<Order>} */ (event).detail));
     circle.addEventListener("change", () => this.#nameHosts());

@@ -20,13 +20,13 @@ export const RUNGS = [
     name: "indexeddb-lease",
     is: "One tab hosts: the one that keeps renewing a row in IndexedDB.",
     keeps: "Events are in IndexedDB, and outlive tabs and browser.",
-    passesOn: "A tab that is closed says so, and the next one hosts at once; from one that hangs or crashes the lease passes on within 3 to 6 s.",
+    passesOn: "A tab that goes says so, and the next one hosts at once. If that gets lost, as it may when the tab’s process ends with it, and from a tab that hangs or crashes, the lease passes on within 3 to 6 s.",
   },
   {
     name: "storage-mutex",
     is: "There is no database. One tab hosts: the one that keeps renewing an item in localStorage.",
     keeps: "All tabs have copies of the events, and the host’s outlive the browser in localStorage, up to a few megabytes.",
-    passesOn: "At once when the host is closed; within 3 to 6 s when it hangs or crashes, and up to 10 s later if that was while it renewed.",
+    passesOn: "At once when the host says that it goes; within 3 to 6 s if that gets lost, or when it hangs or crashes, and up to 10 s later if that was while it renewed.",
   },
   {
     name: "broadcast-vote",
