@@ -223,7 +223,8 @@ export function takeSeat(inside: Inside, start: Start, { election }: Way): void 
 
   /** It is this page's turn, until the role is had no more. */
   const serve = async (held: AbortSignal) => {
-    while (!held.aborted && (await serveOne(held)));
+    // A page that has slept, and hears that another hosts, is to learn first whether it was robbed.
+    while (!held.aborted && (await serveOne(held))) await pause(ANEW_MS, held);
   };
 
   /** With one coordinator; whether there is to be another. */
@@ -478,6 +479,7 @@ const GRACE_MS = 1_000;
 const RESIGN_MS_MAX = 3_000;
 const PROBE_MS_MAX = 3_000;
 const ECHO_MS_MAX = 1_000;
+const ANEW_MS = 100;
 const ROLL_MS = 250;
 const HEARD_MS_MAX = 5_000;
 /** `BUS_BYTES_MAX` of the core's limits. */

@@ -231,7 +231,7 @@ test("a page that cannot start its coordinator anew goes to a worker as soon as 
   const page = await browser.open();
   page.fault = new Error("no disk");
   page.run(() => browser.started[0].bus.over(true));
-  await browser.quiet();
+  await browser.pass(100);
   assert.equal(page.attempts, 2);
   const worker = new Worker(true);
   await page.offer(worker);
@@ -239,12 +239,12 @@ test("a page that cannot start its coordinator anew goes to a worker as soon as 
   assert.equal(browser.holder, undefined);
 });
 
-test("what is to be started anew is, at once", async (t) => {
+test("what is to be started anew is, once it is known that this page was not robbed", async (t) => {
   const browser = new Browser(t);
   const page = await browser.open();
   page.status.epoch = 4;
   page.run(() => browser.started[0].bus.over(true));
-  await browser.quiet();
+  await browser.pass(100);
   assert.deepEqual(browser.started.map(({ isAlive, heard }) => [isAlive, heard]), [[false, 0], [true, 4]]);
 });
 
@@ -278,7 +278,7 @@ test("a start that fails is told once and tried again later, and another page ha
   assert.deepEqual(browser.hosts, [first.id]);
   first.fault = fault;
   first.run(() => browser.started.at(-1).bus.over(true));
-  await browser.quiet();
+  await browser.pass(100);
   assert.equal(first.faults.length, 2, "after it has gone well it is news");
 });
 
@@ -431,7 +431,7 @@ test("what was robbed is started anew at once, too", async (t) => {
   await second.offer(undefined);
   await first.hide();
   second.run(() => browser.started[1].bus.over(true));
-  await browser.quiet();
+  await browser.pass(100);
   assert.deepEqual(browser.hosts, [second.id]);
   assert.equal(second.attempts, 2);
 });
