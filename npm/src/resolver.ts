@@ -4,6 +4,7 @@
 // against; of the pages that can, one at a time does. What a resolver throws, or does not give in time, leaves it.
 
 import type { Inside } from "./inside.js";
+import { withLock } from "./lock.js";
 import type { Commit, Conflict } from "./shared-state.js";
 import type { Loser } from "./wasm.js";
 
@@ -34,8 +35,16 @@ export function resolver(
       const { locks } = navigator as Partial<Navigator>;
       const name = `bellwether:resolve:${inside.asked.raw.channel}:${id}`;
       if (locks) void locks.request(name, { ifAvailable: true }, (lock) => lock && mend()).then(() => busy.delete(id));
-      // Without locks whoever wrote it is the one.
-      else if (page === inside.page.id) void mend();
+      else void inTurn(id, mend, page === inside.page.id).finally(() => busy.delete(id));
+    }
+  };
+  // Where the browser has no locks pages take turns; where they cannot, whoever wrote it is the one.
+  const inTurn = async (id: string, mend: () => Promise<void>, isOwn: boolean) => {
+    const waits = () => inside.client.state(null).some(([it]) => it === id);
+    try {
+      await withLock(inside, "bellwether:resolve", async () => waits() && (await mend()));
+    } catch (cause) {
+      if (isOwn && inside.kit.named(cause).code === "lock-unavailable") await mend();
     }
   };
   const settle = async ([id, , writes]: Loser): Promise<void> => {

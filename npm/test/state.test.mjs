@@ -338,7 +338,8 @@ test("a write under `custom` says that it waits for a resolver", async () => {
 
 test("a write that has lost is resolved by a page that shares its key, and left alone by one that does not", async (t) => {
   const navigator = Object.getOwnPropertyDescriptor(globalThis, "navigator");
-  Object.defineProperty(globalThis, "navigator", { value: {}, configurable: true });
+  const locks = { request: async (name, _, act) => act({ name }) };
+  Object.defineProperty(globalThis, "navigator", { value: { locks }, configurable: true });
   t.after(() => {
     if (navigator) Object.defineProperty(globalThis, "navigator", navigator);
     else delete globalThis.navigator;

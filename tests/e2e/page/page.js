@@ -47,7 +47,7 @@ window.placesOf = async (text) => {
     }
     db.close();
   }
-  for (const name of await caches.keys()) {
+  for (const name of (await globalThis.caches?.keys()) ?? []) {
     const cache = await caches.open(name);
     for (const response of await cache.matchAll()) {
       const bytes = new Uint8Array(await response.arrayBuffer());
