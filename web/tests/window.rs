@@ -511,7 +511,7 @@ async fn a_worker_is_asked_on_a_port_of_its_own() {
 #[wasm_bindgen_test]
 async fn why_there_is_no_worker_is_said() {
     for (url, why) in [
-        ("", "service worker: switched off by the option `worker: false`"),
+        ("", "service worker: switched off by the option `worker` or `hosts`"),
         ("/there-is-none.js", "service worker: "),
     ] {
         let (sender, mut heard) = mpsc::unbounded();
