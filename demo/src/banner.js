@@ -1,6 +1,6 @@
 // Banners: the few things that a person must know or decide.
 
-import { byId, element } from "./element.js";
+import { byId, element, write } from "./element.js";
 
 /**
  * Shows a banner, once per name.
@@ -15,6 +15,18 @@ export function showBanner(name, words, offer) {
   const banner = element("div", { class: "banner", "data-banner": name, "data-testid": `banner-${name}` }, element("p", {}, words), act);
   act.addEventListener("click", () => (offer ? offer.act() : banner.remove()));
   byId("banners").append(banner);
+}
+
+/**
+ * Shows that the page could not join, and offers to try again.
+ *
+ * @param {string} words
+ * @param {unknown} fault
+ */
+export function showNotStarted(words, fault) {
+  showBanner("start", `${words}: ${inWords(fault)}`, { label: "Try again", act: () => location.reload() });
+  write(byId("sync"), "not started");
+  document.documentElement.dataset.sync = "blocked";
 }
 
 /**

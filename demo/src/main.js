@@ -1,6 +1,6 @@
 // The demo's start: connects, and carries facts between the runtime and the parts of the page.
 
-import { attempt, inWords, showBanner } from "./banner.js";
+import { attempt, inWords, showBanner, showNotStarted } from "./banner.js";
 import { Board } from "./board.js";
 import { coalesced, oneAtATime } from "./bursts.js";
 import { Compose, offerPlaces, writeHere } from "./compose.js";
@@ -48,12 +48,7 @@ async function start() {
     Object.assign(window, { bw });
     follow(bw);
   } catch (fault) {
-    showBanner("start", `Notes cannot be written in this browser just now: ${inWords(fault)}`, {
-      label: "Try again",
-      act: () => location.reload(),
-    });
-    write(byId("sync"), "not started");
-    document.documentElement.dataset.sync = "blocked";
+    showNotStarted("Notes cannot be written in this browser just now", fault);
   }
 }
 

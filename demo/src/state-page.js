@@ -1,6 +1,6 @@
 // The page of the shared board: connects, and shows how things stand.
 
-import { attempt, inWords, showBanner } from "./banner.js";
+import { attempt, inWords, showBanner, showNotStarted } from "./banner.js";
 import { Lab } from "./conflicts.js";
 import { button, byId, write } from "./element.js";
 import { offerMood, showMood } from "./mood.js";
@@ -20,14 +20,7 @@ button("open-tab").addEventListener("click", () => window.open(location.pathname
 void offerMood();
 const joining = join();
 void shareTheme(joining).catch(() => {});
-void joining.then(follow, (fault) => {
-  showBanner("start", `Nothing can be shared in this browser just now: ${inWords(fault)}`, {
-    label: "Try again",
-    act: () => location.reload(),
-  });
-  write(byId("sync"), "not started");
-  document.documentElement.dataset.sync = "blocked";
-});
+void joining.then(follow, (fault) => showNotStarted("Nothing can be shared in this browser just now", fault));
 
 /** @param {Bellwether} bw */
 function follow(bw) {

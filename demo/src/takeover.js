@@ -6,7 +6,7 @@
 // The theme is worn, but not shared from here: a second channel would take part in what is broken.
 
 import { connect } from "/bellwether/index.js";
-import { attempt, inWords, showBanner } from "./banner.js";
+import { attempt, inWords, showBanner, showNotStarted } from "./banner.js";
 import { button, byId, element, write } from "./element.js";
 import { tabName } from "./tab.js";
 import { Circle, SILENT_MS } from "./takeover-circle.js";
@@ -43,12 +43,7 @@ try {
     }),
   );
 } catch (fault) {
-  showBanner("start", `The lab cannot be joined in this browser just now: ${inWords(fault)}`, {
-    label: "Try again",
-    act: () => location.reload(),
-  });
-  write(byId("sync"), "not started");
-  document.documentElement.dataset.sync = "blocked";
+  showNotStarted("The lab cannot be joined in this browser just now", fault);
 }
 
 /** @param {Bellwether} bw */

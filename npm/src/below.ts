@@ -13,6 +13,7 @@ import { openLine } from "./line.js";
 import type { Line } from "./line.js";
 import { Replica } from "./replica.js";
 import type { Store } from "./replica.js";
+import { usableStorage } from "./storage.js";
 import type { HostKind } from "./types.js";
 
 /** Where the rows of a page are that has no database. */
@@ -86,10 +87,7 @@ export async function adoptKept({ asked, client, kit }: Inside): Promise<void> {
 
 function usable(): Storage | undefined {
   try {
-    const { localStorage } = globalThis;
-    localStorage.setItem(TRY, "");
-    localStorage.removeItem(TRY);
-    return localStorage;
+    return usableStorage();
   } catch {
     return undefined;
   }
@@ -100,5 +98,3 @@ function isSaid(data: unknown, me: string): data is { from: string; data: unknow
   const { to, from } = (data ?? {}) as { to?: unknown; from?: unknown };
   return (to === "" || to === me) && typeof from === "string";
 }
-
-const TRY = "bellwether:try";

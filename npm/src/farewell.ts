@@ -13,11 +13,11 @@
 // - of a lane and key all goes, or nothing: the server would not put it in order;
 // - a cell that is not whole, or not ours, is removed and stored nowhere.
 
+import { base64, bytesOf } from "./base64.js";
 import { read, write } from "./cbor.js";
 import type { Inside } from "./inside.js";
 import { fields, queued, rows, textOf } from "./listing.js";
 import type { Queued } from "./listing.js";
-import { base64 } from "./requests.js";
 
 /** Tickets for one user and session. */
 interface Tickets {
@@ -195,7 +195,7 @@ function whole(text: string): Uint8Array[] | undefined {
     if (text.length > LEFT_BYTES_MAX * 2) return undefined;
     const [format, told, ...kept] = JSON.parse(text) as [unknown, unknown, ...string[]];
     if (format !== FORMAT || told !== sum(kept) || kept.length === 0) return undefined;
-    const left = kept.map((row) => Uint8Array.from(atob(row), (letter) => letter.charCodeAt(0)));
+    const left = kept.map(bytesOf);
     return left.every((row) => queued(1, row)) ? left : undefined;
   } catch {
     return undefined;

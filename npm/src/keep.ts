@@ -18,6 +18,7 @@
 //
 // Not here: when something is written; `replica.ts` does that.
 
+import { base64, bytesOf } from "./base64.js";
 import {
   BLANK,
   Copy,
@@ -31,7 +32,6 @@ import {
   isVersion,
 } from "./copy.js";
 import type { Change, Key, Step, Value, Version } from "./copy.js";
-import { base64 } from "./requests.js";
 
 /** What was found. */
 export interface Kept {
@@ -228,7 +228,7 @@ function text(value: Value): string {
 function bytes(text: unknown): Uint8Array | undefined {
   if (typeof text !== "string") return undefined;
   try {
-    return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    return bytesOf(text);
   } catch {
     return undefined;
   }

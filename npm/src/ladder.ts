@@ -4,10 +4,12 @@
 
 import type { Candidate } from "./campaign.js";
 import type { Election, Serve } from "./election.js";
+import { allows } from "./hosts.js";
 import type { Inside } from "./inside.js";
 import { openLine } from "./line.js";
 import { LockElection } from "./lock-election.js";
 import { machines } from "./machines.js";
+import { usableStorage } from "./storage.js";
 import type { HostKind } from "./types.js";
 
 /** How the pages find out which of them it is. */
@@ -22,10 +24,9 @@ export interface Way {
 /** To host: `undefined` if none works; the status says why. */
 export async function climb(inside: Inside): Promise<Way | undefined> {
   const { asked, climbed } = inside;
-  const allowed = asked.raw.hosts?.split(",");
   const lower = inside.below();
   const refusal = (rung: Rung) => {
-    if (allowed?.includes(rung) === false) return "not among the option `hosts`";
+    if (!allows(asked.raw.hosts, rung)) return "not among the option `hosts`";
     return lower && (rung === lower.below.rung ? undefined : lower.why);
   };
   const found = await first(inside, "host", refusal);
@@ -97,9 +98,7 @@ const TRIES: Record<Rung, (inside: Inside, role: Role) => Promise<Election | und
     return lead.byDatabase(of(inside, role));
   },
   async "storage-mutex"(inside, role) {
-    const item = "bellwether:try";
-    localStorage.setItem(item, "");
-    localStorage.removeItem(item);
+    usableStorage();
     const lead = await machines(inside);
     return lead.byStorage(of(inside, role));
   },

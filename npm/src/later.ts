@@ -4,10 +4,12 @@
 // one `BellwetherError`, and one outbox. Not here: how it is loaded; `load.ts` does that.
 
 import type { Below } from "./below.js";
+import { refuseClosed } from "./closed.js";
 import { adopt as adoptLeft, forget, prepareFarewell } from "./farewell.js";
 import { furnished } from "./furnished.js";
 import type { LoggedEvent, SubscribeOptions } from "./event-log.js";
-import type { Inside } from "./inside.js";
+import { allows } from "./hosts.js";
+import type { Inside, Kit } from "./inside.js";
 import type { Leading, Part } from "./leading.js";
 import { failed } from "./listing.js";
 import { follow } from "./live.js";
@@ -24,7 +26,7 @@ export { delivered } from "./outcomes.js";
 export async function descend(inside: Inside): Promise<Below | undefined> {
   const { hosts } = inside.asked.raw;
   const module = await below(inside);
-  return module.goBelow(inside, (rung) => hosts?.split(",").includes(rung) !== false);
+  return module.goBelow(inside, (rung) => allows(hosts, rung));
 }
 
 /** Takes in what pages have left that had no worker, or no database. */
@@ -33,13 +35,15 @@ export async function adopt(inside: Inside): Promise<void> {
   await (await below(inside)).adoptKept(inside);
 }
 
-async function below({ kit }: Inside): Promise<typeof import("./below.js")> {
-  try {
-    return await import("./below.js");
-  } catch (cause) {
-    const message = `below.js could not be loaded (${cause}); check that it lies beside index.js`;
+function below({ kit }: Inside): Promise<typeof import("./below.js")> {
+  return loaded(kit, "below.js", import("./below.js"));
+}
+
+function loaded<T>(kit: Kit, file: string, loading: Promise<T>): Promise<T> {
+  return loading.catch((cause: unknown) => {
+    const message = `${file} could not be loaded (${cause}); check that it lies beside index.js`;
     throw kit.appFault("module-unavailable", message, { cause });
-  }
+  });
 }
 
 /** There is no worker: the pages host the coordinator themselves. */
@@ -65,10 +69,7 @@ async function join(inside: Inside): Promise<void> {
 
 /** Lets this page take part in leading; see {@link Leadership}. */
 export async function lead(inside: Inside, face: Leading): Promise<Part> {
-  const module = await import("./leader.js").catch((cause: unknown) => {
-    const message = `leader.js could not be loaded (${cause}); check that it lies beside index.js`;
-    throw inside.kit.appFault("module-unavailable", message, { cause });
-  });
+  const module = await loaded(inside.kit, "leader.js", import("./leader.js"));
   const isCandidate = inside.asked.leader?.enabled !== false;
   return module.lead(inside, isCandidate ? await module.electionFor(inside) : undefined, face);
 }
@@ -137,10 +138,6 @@ function wiped(
 ): Promise<number> {
   const what = undelivered ? "wipe-undelivered" : "wipe";
   return kit.settled((settle) => client.ask(what, session, user, settle));
-}
-
-function refuseClosed({ kit, over }: Inside): void {
-  if (over.aborted) throw kit.appFault("closed", "this page was closed; `connect` again");
 }
 
 // A page with such a listener is kept out of the back/forward cache by some browsers, whatever it does.

@@ -17,6 +17,7 @@
 // A module of its own, loaded where `bw.leader` is first looked at. Not here: how one page is elected (`election.ts`), and that
 // one which is found powerless cannot do harm: that is for whoever is given the epoch.
 
+import { refuseClosed } from "./closed.js";
 import type { Election } from "./election.js";
 import { Exclusives, GRACE_MS } from "./exclusive.js";
 import type { Inside } from "./inside.js";
@@ -274,10 +275,6 @@ export function lead(
       else fail();
     });
 
-  const refuseClosed = () => {
-    if (over.aborted) throw kit.appFault("closed", "this page was closed; `connect` again");
-  };
-
   const left = new AbortController();
   const listen = (target: EventTarget | undefined, type: string, heard: () => void) =>
     target?.addEventListener(type, heard, { signal: left.signal });
@@ -305,16 +302,16 @@ export function lead(
 
   return {
     async forceLeader() {
-      refuseClosed();
+      refuseClosed(inside);
       if (!candidacy) throw kit.appFault("not-supported", "this page does not lead: `leader.enabled` is false");
       forcing ??= force().finally(() => (forcing = undefined));
       await forcing.catch((cause: unknown) => {
-        refuseClosed();
+        refuseClosed(inside);
         throw kit.named(cause);
       });
     },
     async resign() {
-      refuseClosed();
+      refuseClosed(inside);
       if (!reign) return;
       isShy = true;
       say({ word: "unseen" });

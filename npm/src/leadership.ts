@@ -3,6 +3,8 @@
 // What always holds: times are milliseconds, and every failure is a `BellwetherError`. Not here: where the coordinator runs; that
 // is `status.host`, and has nothing to do with who leads.
 
+import type { TypedTarget } from "./listening.js";
+
 /** How this page takes part in leading. */
 export interface LeaderOptions {
   /**
@@ -52,7 +54,7 @@ export interface DelegateOptions {
  * another. If a file of the package cannot be loaded, `"error"` of the page says `"module-unavailable"`, and the next call tries
  * again.
  */
-export interface Leadership extends EventTarget {
+export interface Leadership extends TypedTarget<{ change: CustomEvent<LeadershipChange> }> {
   /** Whether this page leads. `false` before the signals of what it runs fire. */
   readonly isLeader: boolean;
   /** The page that has last said that it leads; `null` if there is none, or it has let go. */
@@ -140,25 +142,4 @@ export interface Leadership extends EventTarget {
    *   - `"closed"`: this page was closed; it may have been done
    */
   delegate(task: string, input: unknown, options?: DelegateOptions): Promise<unknown>;
-
-  addEventListener(
-    type: "change",
-    listener: ((event: CustomEvent<LeadershipChange>) => void) | null,
-    options?: boolean | AddEventListenerOptions,
-  ): void;
-  addEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: boolean | AddEventListenerOptions,
-  ): void;
-  removeEventListener(
-    type: "change",
-    listener: ((event: CustomEvent<LeadershipChange>) => void) | null,
-    options?: boolean | EventListenerOptions,
-  ): void;
-  removeEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: boolean | EventListenerOptions,
-  ): void;
 }

@@ -3,6 +3,8 @@
 // What always holds: what is posted is heard by the other pages whose line has the same name, each in its order, and not by
 // this one; a line that is closed hears nothing more. What is heard is not believed to be ours: who hears it looks.
 
+import { base64, bytesOf } from "./base64.js";
+
 export interface Line {
   /** Bytes, texts, numbers, flags, arrays and plain objects. */
   post(data: unknown): void;
@@ -61,11 +63,11 @@ const BYTES = "bellwether:bytes";
 
 function replace(_: string, value: unknown): unknown {
   if (!(value instanceof Uint8Array)) return value;
-  return { [BYTES]: btoa(Array.from(value, (byte) => String.fromCharCode(byte)).join("")) };
+  return { [BYTES]: base64(value) };
 }
 
 function revive(_: string, value: unknown): unknown {
   const text = (value as Record<string, unknown> | null)?.[BYTES];
   if (typeof text !== "string") return value;
-  return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  return bytesOf(text);
 }

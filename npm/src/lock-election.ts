@@ -5,6 +5,7 @@
 // - the epoch is raised before the lock is taken from anybody.
 
 import type { Election, Serve } from "./election.js";
+import { following } from "./within.js";
 
 export class LockElection implements Election {
   readonly #name: string;
@@ -26,9 +27,7 @@ export class LockElection implements Election {
   }
 
   async #hold(options: LockOptions, signal: AbortSignal, serve: Serve, raised?: number): Promise<void> {
-    const holding = new AbortController();
-    const lose = () => holding.abort();
-    signal.addEventListener("abort", lose);
+    const holding = following(signal);
     let isHeld = false;
     try {
       await navigator.locks.request(this.#name, options, async () => {
@@ -45,8 +44,7 @@ export class LockElection implements Election {
       const isStolen = isHeld && cause instanceof DOMException && cause.name === "AbortError";
       if (!signal.aborted && !isStolen) throw cause;
     } finally {
-      lose();
-      signal.removeEventListener("abort", lose);
+      holding.end();
     }
   }
 }

@@ -3,6 +3,7 @@
 // What always holds: `fn` runs once or not at all; what it throws goes through, and letting go throws nothing; a lock that
 // is found lost while `fn` runs is told by "error". Not here: the turns that are taken over `localStorage` (`mutex.ts`).
 
+import { closed } from "./closed.js";
 import type { BellwetherError } from "./errors.js";
 import type { Inside } from "./inside.js";
 import { machines } from "./machines.js";
@@ -74,7 +75,7 @@ function begin(inside: Inside, name: unknown, fn: unknown, options: LockOptions)
     if (signal?.aborted) throw fault();
     signal?.addEventListener("abort", () => ending.abort(fault()), { signal: ending.signal });
   };
-  end(inside.over, () => kit.appFault("closed", "this page was closed; `connect` again"));
+  end(inside.over, () => closed(kit));
   end(signal, () => {
     const message = `the signal fired before there was the lock "${name}"; nothing was run`;
     return kit.appFault("aborted", message, { cause: signal!.reason });

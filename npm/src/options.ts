@@ -5,12 +5,12 @@
 
 import { appFault } from "./errors.js";
 import type { BellwetherError, ErrorCode } from "./errors.js";
+import { HOSTS, allows } from "./hosts.js";
 import { plain } from "./state.js";
 import type {
   ConnectOptions,
   EncryptHooks,
   EnqueueOptions,
-  HostKind,
   Identity,
   LeaderOptions,
   OutboxOptions,
@@ -50,7 +50,7 @@ export function readOptions(options: ConnectOptions, build: string): Asked {
     server: url("server", options.server ?? undefined, /^https?:/) ?? "",
     build,
     worker,
-    workerOff: options.worker === false || hosts?.includes("service-worker") === false,
+    workerOff: options.worker === false || !allows(hosts, "service-worker"),
     hosts,
     scope: url("scope", options.scope),
     relaxed: oneOf("durability", outbox.durability, ["strict", "relaxed"]) === "relaxed",
@@ -285,15 +285,6 @@ const STATE_OPTIONS: readonly (keyof StateOptions)[] = [
   "initial",
 ];
 const STRATEGIES = ["last-write-wins", "merge", "first-write-wins", "custom"] as const;
-
-const HOSTS: readonly HostKind[] = [
-  "service-worker",
-  "web-locks",
-  "indexeddb-lease",
-  "storage-mutex",
-  "broadcast-vote",
-  "solo",
-];
 
 const OVERFLOWS = ["block", "drop-oldest"] as const;
 const DELIVERS = ["protocol", "requests"] as const;

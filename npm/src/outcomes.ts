@@ -4,6 +4,7 @@
 // of one event the newest counts, since it may have been refused, mended and taken.
 
 import type { Cbor } from "./cbor.js";
+import { closed } from "./closed.js";
 import type { Inside } from "./inside.js";
 import { fields, rows } from "./listing.js";
 import type { Delivery } from "./types.js";
@@ -15,7 +16,7 @@ export function delivered(inside: Inside, id: string): Promise<Delivery> {
   if (!/^[!-~]{1,64}$/.test(id)) {
     throw kit.appFault("event-invalid", "this is no event's id: 1 to 64 visible ASCII characters");
   }
-  if (over.aborted) throw closed(inside);
+  if (over.aborted) throw closed(inside.kit);
   let outcomes = all.get(client);
   if (!outcomes) all.set(client, (outcomes = new Outcomes(inside)));
   return outcomes.wait(id);
@@ -33,7 +34,7 @@ class Outcomes {
     inside.over.addEventListener("abort", () => {
       const waiting = [...this.#awaited.values()].flat();
       this.#awaited.clear();
-      waiting.forEach(({ reject }) => reject(closed(inside)));
+      waiting.forEach(({ reject }) => reject(closed(inside.kit)));
     });
   }
 
@@ -80,10 +81,6 @@ function toDelivery({ kit }: Inside, entry: Cbor[]): Delivery {
   if (result instanceof Uint8Array) delivery.result = kit.decode(new TextDecoder().decode(result));
   if (typeof code === "string") delivery.error = { code, message: `${message ?? ""}` };
   return delivery;
-}
-
-function closed({ kit }: Inside): Error {
-  return kit.appFault("closed", "this page was closed; `connect` again");
 }
 
 const all = new WeakMap<Client, Outcomes>();

@@ -3,8 +3,10 @@
 // What always holds: `status` is frozen, and replaced only by another that differs; what happens
 // before the app can listen is kept until it can.
 
+import { closed } from "./closed.js";
 import type { EventLog, LoggedEvent, SubscribeOptions } from "./event-log.js";
 import { appFault, named, naming, settled } from "./errors.js";
+import { DATABASE_HOSTS, allows } from "./hosts.js";
 import type { Inside, Kit } from "./inside.js";
 import type { Way } from "./ladder.js";
 import { Leading } from "./leading.js";
@@ -81,7 +83,7 @@ export class Page extends EventTarget implements Bellwether {
     });
     void page.#stay(false);
     const inside = page.#inside();
-    const isForced = raw.hosts !== undefined && !DATABASE_HOSTS.some((it) => raw.hosts!.split(",").includes(it));
+    const isForced = !DATABASE_HOSTS.some((it) => allows(raw.hosts, it));
     if (isForced || NO_DATABASE.includes(fault?.code ?? "")) {
       await page.#descend(inside, isForced ? "not among the option `hosts`" : fault!.message);
     }
@@ -217,10 +219,10 @@ export class Page extends EventTarget implements Bellwether {
   close(): Promise<void> {
     if (!this.#closing) {
       this.#state?.leave();
-      const closed = settled<undefined>((settle) => this.#client.close(settle));
-      this.#closing = closed.finally(() => {
+      const closing = settled<undefined>((settle) => this.#client.close(settle));
+      this.#closing = closing.finally(() => {
         this.#over.abort();
-        this.#settleReady.reject(appFault("closed", "this page was closed; `connect` again"));
+        this.#settleReady.reject(closed(KIT));
       });
       this.#onClosing(this.#closing);
     }
@@ -411,8 +413,6 @@ function hasLeft(channel: string): boolean {
 
 /** What is said of an opening that will fail again. */
 const NO_DATABASE = ["store-unavailable", "store-closed", "store-failed"];
-/** Rungs with a database. */
-const DATABASE_HOSTS = ["service-worker", "web-locks", "indexeddb-lease"];
 
 /** What the wasm tells, by its name. */
 type Told = { [K in keyof Happenings]: { name: K; detail: Happenings[K] } }[keyof Happenings];

@@ -24,10 +24,10 @@
 
 import { Appends, settle } from "./appends.js";
 import type { Append, Done } from "./appends.js";
+import { base64 } from "./base64.js";
 import { BLANK, BUS_BYTES_MAX, Copy, DEVICE, LINE_MAX, SIGNING, bytesOf, compare, compareTerms, isSameTerm } from "./copy.js";
 import type { Change, Request, Run, Step, StoreFault, Term, Version } from "./copy.js";
 import type { Keep, Kept } from "./keep.js";
-import { base64 } from "./requests.js";
 import { FORMAT, TEXT_MAX, isWord } from "./words.js";
 import type { Known, Word } from "./words.js";
 

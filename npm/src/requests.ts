@@ -3,6 +3,7 @@
 // What always holds: what a browser would leave out or forbid when the request is sent is refused when it
 // is made, in words; credentials are on the disk only if the app says so.
 
+import { base64 } from "./base64.js";
 import type { BellwetherError } from "./errors.js";
 import type { Kit } from "./inside.js";
 import type { RequestParts } from "./types.js";
@@ -105,15 +106,6 @@ function asText(bytes: Uint8Array): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** In parts, because a call takes only so many arguments. */
-export function base64(bytes: Uint8Array): string {
-  let text = "";
-  for (let at = 0; at < bytes.length; at += 0x2000) {
-    text += String.fromCharCode(...bytes.subarray(at, at + 0x2000));
-  }
-  return btoa(text);
 }
 
 const CREDENTIALS = ["authorization", "proxy-authorization"];

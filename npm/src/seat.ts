@@ -24,6 +24,7 @@ import { openLine } from "./line.js";
 import type { Store } from "./replica.js";
 import type { Line } from "./line.js";
 import type { Fault } from "./wasm.js";
+import { following, within } from "./within.js";
 
 /** How a page that hosts reaches the pages, itself among them. */
 export interface Bus {
@@ -146,7 +147,7 @@ export function takeSeat(inside: Inside, start: Start, { election }: Way): void 
     bus = undefined;
     if (ending && graceMs > 0) {
       lingering = ending;
-      void pause(graceMs, ending.signal).then(() => ending.abort());
+      void within(graceMs, ending.signal).then(() => ending.abort());
     } else ending?.abort();
     // The lock tells the next page. A transaction that is frozen with this page would keep it waiting.
     void leaving?.resign(false);
@@ -166,7 +167,8 @@ export function takeSeat(inside: Inside, start: Start, { election }: Way): void 
   /** Waits for its turn to host, as often as it takes. */
   const compete = async (signal: AbortSignal) => {
     while (!signal.aborted) {
-      await pause(rests - performance.now(), signal);
+      const rest = rests - performance.now();
+      await (rest > 0 ? within(rest, signal) : undefined);
       if (signal.aborted) break;
       if (election) await stand(election, signal);
       else await hold(lock, signal, serveRested);
@@ -224,7 +226,7 @@ export function takeSeat(inside: Inside, start: Start, { election }: Way): void 
   /** It is this page's turn, until the role is had no more. */
   const serve = async (held: AbortSignal) => {
     // A page that has slept, and hears that another hosts, is to learn first whether it was robbed.
-    while (!held.aborted && (await serveOne(held))) await pause(ANEW_MS, held);
+    while (!held.aborted && (await serveOne(held))) await within(ANEW_MS, held);
   };
 
   /** With one coordinator; whether there is to be another. */
@@ -295,7 +297,7 @@ export function takeSeat(inside: Inside, start: Start, { election }: Way): void 
   const roll = async () => {
     const since = performance.now() - HEARD_MS_MAX;
     say({ to: "", word: "roll" });
-    if (bus) await pause(ROLL_MS, over);
+    if (bus) await within(ROLL_MS, over);
     const gone = [...heard].filter(([, at]) => at < since);
     gone.forEach(([page]) => heard.delete(page));
     return [me, ...heard.keys()];
@@ -307,7 +309,7 @@ export function takeSeat(inside: Inside, start: Start, { election }: Way): void 
       election?.hint?.(epoch);
       return;
     }
-    heard.set(from, performance.now());
+    if (election) heard.set(from, performance.now());
     if (to === HOST) {
       if (!hosted) return;
       if (m) hosted.onMessage(from, m);
@@ -355,7 +357,7 @@ export function takeSeat(inside: Inside, start: Start, { election }: Way): void 
     hosted = undefined;
     show();
     rest(TAKE_MS_MIN);
-    await Promise.race([leaving?.resign(true), pause(RESIGN_MS_MAX, over)]);
+    await Promise.race([leaving?.resign(true), within(RESIGN_MS_MAX, over)]);
     say({ to: "", word: "gone" });
     if (!over.aborted) goToWorker(GRACE_MS);
   };
@@ -441,31 +443,6 @@ function aborted(signal: AbortSignal): Promise<undefined> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve(undefined);
     else signal.addEventListener("abort", () => resolve(undefined), { once: true });
-  });
-}
-
-/** A signal that fires with another, or when it is ended. */
-function following(other: AbortSignal): { signal: AbortSignal; end(): void } {
-  const controller = new AbortController();
-  const end = () => {
-    controller.abort();
-    other.removeEventListener("abort", end);
-  };
-  if (other.aborted) end();
-  else other.addEventListener("abort", end);
-  return { signal: controller.signal, end };
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (ms <= 0 || signal.aborted) return resolve();
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener("abort", end);
   });
 }
 

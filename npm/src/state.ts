@@ -3,6 +3,7 @@
 // What always holds: a read is answered from here; a value that is handed out is never changed; what `excludeKeys` names,
 // or `syncKeys` does not, is in this object and nowhere else.
 
+import { refuseClosed } from "./closed.js";
 import { BellwetherError, appFault, named, naming, settled } from "./errors.js";
 import type { Inside } from "./inside.js";
 import { later } from "./load.js";
@@ -236,7 +237,7 @@ export class PageState implements SharedState {
   }
 
   async #write(patch: Values): Promise<Commit> {
-    if (this.#inside.over.aborted) throw appFault("closed", "this page was closed; `connect` again");
+    refuseClosed(this.#inside);
     const { throttleMs = 0, debounceMs = 0 } = this.#options;
     const keys = Object.keys(patch);
     const shared = keys.filter((key) => this.#isShared(key));

@@ -13,6 +13,7 @@
 // What always holds: a task is with one page at a time, as far as the page that delegates it knows, so it is done at least once
 // or rejected; there is a timer only while one is out or being done here. Not here: who leads; any page may delegate.
 
+import { closed } from "./closed.js";
 import type { Inside } from "./inside.js";
 import type { DelegateOptions, TaskHandler } from "./leadership.js";
 import { copied } from "./parcel.js";
@@ -65,7 +66,7 @@ export class Tasks {
       throw kit.appFault("tasks-full", `this page waits for ${TASKS_MAX} tasks already; try again when one is done`);
     }
     const ending = new AbortController();
-    const close = () => ending.abort(kit.appFault("closed", CLOSED));
+    const close = () => ending.abort(closed(kit));
     const late = `the task "${task}" had no result within ${timeoutMs} ms; it may have been done`;
     const timer = setTimeout(() => ending.abort(kit.appFault("task-timeout", late)), timeoutMs);
     over.addEventListener("abort", close);
@@ -117,7 +118,7 @@ export class Tasks {
     if (!(typeof timeoutMs === "number" && timeoutMs > 0 && timeoutMs <= TIMER_MS_MAX)) {
       throw kit.unfit("timeoutMs", timeoutMs, `a number above 0, up to ${TIMER_MS_MAX}`);
     }
-    if (over.aborted) throw kit.appFault("closed", CLOSED);
+    if (over.aborted) throw closed(kit);
     return { to: kit.text("to", options.to), timeoutMs };
   }
 
@@ -256,7 +257,6 @@ function failed(words: unknown): NonNullable<Answer> {
   return { word: "failed", body: (typeof words === "string" ? words : typeof words).slice(0, WORDS_MAX) };
 }
 
-const CLOSED = "this page was closed; `connect` again";
 const TASKS_MAX = 100;
 const TIMEOUT_MS = 30_000;
 /** Browsers keep a delay in 32 signed bits, and wrap. */

@@ -6,6 +6,7 @@
 import type { BellwetherError } from "./errors.js";
 import type { EventLog } from "./event-log.js";
 import type { LeaderOptions, Leadership } from "./leadership.js";
+import type { TypedTarget } from "./listening.js";
 import type { Change, Conflict, SharedState, StateOptions } from "./shared-state.js";
 
 export type * from "./hooks.js";
@@ -156,7 +157,7 @@ export interface EncryptHooks {
  * `"dead-letter"`, `"state-lost"`, `"reload-needed"`, `"error"`. What happens while `connect` is
  * still at work is fired after it has resolved, so listeners attached right then miss nothing.
  */
-export interface Bellwether extends EventTarget {
+export interface Bellwether extends TypedTarget<BellwetherEventMap> {
   /** This page's id; another one after a reload. */
   readonly id: string;
   /**
@@ -284,27 +285,6 @@ export interface Bellwether extends EventTarget {
    * the channel anew.
    */
   close(): Promise<void>;
-
-  addEventListener<K extends keyof BellwetherEventMap>(
-    type: K,
-    listener: ((event: BellwetherEventMap[K]) => void) | null,
-    options?: boolean | AddEventListenerOptions,
-  ): void;
-  addEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: boolean | AddEventListenerOptions,
-  ): void;
-  removeEventListener<K extends keyof BellwetherEventMap>(
-    type: K,
-    listener: ((event: BellwetherEventMap[K]) => void) | null,
-    options?: boolean | EventListenerOptions,
-  ): void;
-  removeEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: boolean | EventListenerOptions,
-  ): void;
 }
 
 /** The events of {@link Bellwether}, by name. */

@@ -1,4 +1,4 @@
-// Waiting with a bound.
+// Waiting with a bound, and signals that follow others.
 
 /** Waits for something, but no longer than `ms`, nor once `signal` has fired. Nothing of it stays behind. */
 export function within(ms: number, signal: AbortSignal, what?: Promise<unknown>): Promise<void> {
@@ -13,4 +13,16 @@ export function within(ms: number, signal: AbortSignal, what?: Promise<unknown>)
     signal.addEventListener("abort", end);
     what?.then(end, end);
   });
+}
+
+/** A signal that fires with another, or when it is ended. */
+export function following(other: AbortSignal): { signal: AbortSignal; end(): void } {
+  const controller = new AbortController();
+  const end = () => {
+    controller.abort();
+    other.removeEventListener("abort", end);
+  };
+  if (other.aborted) end();
+  else other.addEventListener("abort", end);
+  return { signal: controller.signal, end };
 }

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Keep } from "../build/js/keep.js";
-import { FakeStorage, World, bytes, text } from "../testing/replicas.mjs";
+import { FakeStorage, World, bytes, led, text } from "../testing/replicas.mjs";
 
 const PREFIX = "bellwether:kept:c:";
 
@@ -46,9 +46,7 @@ test("channels keep their own, and leave what is not theirs", () => {
 });
 
 test("what is refused for want of room is undone, told as such, and leaves room for what is smaller", async (t) => {
-  const world = new World(t, new Map());
-  const [page, other] = [await world.open(), await world.open()];
-  await world.lead(page);
+  const [world, page, other] = await led(t, 2, new Map());
   page.append("a");
   await page.run(["document", "put", bytes("before"), "k"]);
   await world.quiet();
@@ -149,9 +147,7 @@ test("what another line has left is put away before this one is kept; if the pag
 });
 
 test("what cannot be read is passed over", async (t) => {
-  const world = new World(t, new Map());
-  const page = await world.open();
-  await world.lead(page);
+  const [world, page] = await led(t, 1, new Map());
   page.append("a", "b");
   await page.run(["document", "put", bytes("d"), "d"]);
   page.die();
@@ -172,9 +168,7 @@ for (const [shows, head, texts, document] of [
   ["of another shape", '{"version":1,"line":[],"next":3}', ["a", "b"], []],
 ]) {
   test(`where the head is ${shows} the events are there, and their positions are not used again`, async (t) => {
-    const world = new World(t, new Map());
-    const page = await world.open();
-    await world.lead(page);
+    const [world, page] = await led(t, 1, new Map());
     page.append("a", "b");
     await page.run(["document", "put", bytes("d"), "d"]);
     page.die();
@@ -242,9 +236,7 @@ test("a storage that cannot be used keeps nothing, and hinders nothing but writi
 });
 
 test("who was primary learns from the storage that another is, and writes nothing", async (t) => {
-  const world = new World(t, new Map());
-  const [page, other] = [await world.open(), await world.open()];
-  await world.lead(page);
+  const [world, page, other] = await led(t, 2, new Map());
   page.append("a");
   await world.quiet();
   world.cut(page, other);
@@ -309,9 +301,7 @@ test("who finds only when it writes that another is primary does not become it",
 });
 
 test("an event costs three writes", async (t) => {
-  const world = new World(t, new Map());
-  const page = await world.open();
-  await world.lead(page);
+  const [world, page] = await led(t, 1, new Map());
   page.append("a");
   page.append("b");
   await world.quiet();
@@ -322,9 +312,7 @@ test("an event costs three writes", async (t) => {
 });
 
 test("a redo gives back what is kept, and of the rest nothing", async (t) => {
-  const world = new World(t, new Map());
-  const page = await world.open();
-  await world.lead(page);
+  const [world, page] = await led(t, 1, new Map());
   page.append("a");
   await world.quiet();
   page.storage.lives = 1;
@@ -338,9 +326,7 @@ test("a redo gives back what is kept, and of the rest nothing", async (t) => {
 test("events that were done in another line wait for room, and are not lost for want of it", async (t) => {
   for (const hosts of [true, false]) {
     t.mock.timers.reset();
-    const world = new World(t, new Map());
-    const [page, other] = [await world.open(), await world.open()];
-    await world.lead(page);
+    const [world, page, other] = await led(t, 2, new Map());
     world.cut(page, other);
     world.items.clear();
     page.append("x".repeat(300));
@@ -366,9 +352,7 @@ test("events that were done in another line wait for room, and are not lost for 
 });
 
 test("a page that has the change before the last does not take the last for whole if a device came with it", async (t) => {
-  const world = new World(t, new Map());
-  const [page, other] = [await world.open(), await world.open()];
-  await world.lead(page);
+  const [world, page, other] = await led(t, 2, new Map());
   await page.run(["stream", "put", bytes("1"), "s"], ["document", "put", bytes("x"), "x"]);
   await world.quiet();
   await page.run(["meta", "put", bytes("d"), "device"], ["meta", "put", null, "signing"]);
@@ -379,9 +363,7 @@ test("a page that has the change before the last does not take the last for whol
 });
 
 test("a storage that was cleared is written anew", async (t) => {
-  const world = new World(t, new Map());
-  const page = await world.open();
-  await world.lead(page);
+  const [world, page] = await led(t, 1, new Map());
   page.append("a");
   await world.quiet();
   world.items.clear();
@@ -394,9 +376,7 @@ test("a storage that was cleared is written anew", async (t) => {
 });
 
 test("what a primary had kept and told nobody is there, and the device stays the same", async (t) => {
-  const world = new World(t, new Map());
-  const [page, other] = [await world.open(), await world.open()];
-  await world.lead(page);
+  const [world, page, other] = await led(t, 2, new Map());
   await page.run(["meta", "put", bytes("d"), "device"], ["meta", "put", null, "signing"], ["stream", "put", bytes("1"), "s"]);
   page.append("a");
   await world.quiet();
@@ -409,9 +389,7 @@ test("what a primary had kept and told nobody is there, and the device stays the
 });
 
 test("what was kept is newer by more than one change: it is taken as it is, without the device", async (t) => {
-  const world = new World(t, new Map());
-  const [page, other, late] = [await world.open(), await world.open(), await world.open()];
-  await world.lead(page);
+  const [world, page, other, late] = await led(t, 3, new Map());
   await page.run(["meta", "put", bytes("d"), "device"], ["meta", "put", null, "signing"], ["stream", "put", bytes("1"), "s"]);
   await world.quiet();
   world.cut(page, other);

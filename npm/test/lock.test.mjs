@@ -120,6 +120,17 @@ function work() {
   return it;
 }
 
+/** A page that works under the browser's own lock. */
+async function working() {
+  const locks = new Locks();
+  browser({ locks });
+  const { page, errors } = await open();
+  const it = work();
+  const call = page.withLock("n", it.fn);
+  await quiet();
+  return { locks, page, errors, it, call };
+}
+
 const Y = "bellwether:c:lock:n:y";
 
 test("the browser's lock is taken under a name of its own, and what `fn` gives comes back", async () => {
@@ -276,12 +287,7 @@ for (const [way, make] of [
 }
 
 test("a stolen lock is told, and `fn` goes on", async () => {
-  const locks = new Locks();
-  browser({ locks });
-  const { page, errors } = await open();
-  const it = work();
-  const call = page.withLock("n", it.fn);
-  await quiet();
+  const { locks, page, errors, it, call } = await working();
   const stolen = new DOMException("stolen", "AbortError");
   locks.queues.get("bellwether:c:lock:n")[0].steal(stolen);
   await quiet();
@@ -418,12 +424,7 @@ test("a page that goes out of the window lets go, and is told if it comes back",
 });
 
 test("a page that goes out of the window lets go of the browser's lock, too", async () => {
-  const locks = new Locks();
-  browser({ locks });
-  const { page, errors } = await open();
-  const it = work();
-  const call = page.withLock("n", it.fn);
-  await quiet();
+  const { locks, errors, it, call } = await working();
   const isHeld = () => [...locks.queues.values()].some((queue) => queue.length > 0);
   assert.ok(isHeld());
   world.events.dispatchEvent(Object.assign(new Event("pagehide"), { persisted: true }));

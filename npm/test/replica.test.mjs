@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { World, asked, bytes, dice, text } from "../testing/replicas.mjs";
+import { World, asked, bytes, dice, led, text } from "../testing/replicas.mjs";
 
 test("a page's database is that of the coordinator: it reads what that one writes", async (t) => {
   const world = new World(t);
@@ -60,9 +60,7 @@ test("a run that is refused is refused to all", async (t) => {
 });
 
 test("what any page appends is done once its own copy has it, at the position of the last row", async (t) => {
-  const world = new World(t);
-  const [page, other] = [await world.open(), await world.open()];
-  await world.lead(page);
+  const [world, page, other] = await led(t, 2);
   other.append("a", "b");
   other.append("c");
   page.append("d", "e");
@@ -81,9 +79,7 @@ test("an append of no rows is done", async (t) => {
 });
 
 test("a page that comes later is given all there is, in parts", async (t) => {
-  const world = new World(t);
-  const page = await world.open();
-  await world.lead(page);
+  const [world, page] = await led(t, 1);
   const large = "x".repeat(700_000);
   for (let key = 1; key <= 4; key += 1) await page.run(["kv", "put", bytes(`${key}${large}`), key]);
   page.append("a");
@@ -98,9 +94,7 @@ test("a page that comes later is given all there is, in parts", async (t) => {
 });
 
 test("a page that a part of a copy did not reach asks again", async (t) => {
-  const world = new World(t);
-  const page = await world.open();
-  await world.lead(page);
+  const [world, page] = await led(t, 1);
   for (let key = 1; key <= 3; key += 1) await page.run(["kv", "put", bytes("x".repeat(700_000)), key]);
   for (let lost = 0; lost < 3; lost += 1) {
     const other = await world.open();
@@ -118,9 +112,7 @@ test("a page that a part of a copy did not reach asks again", async (t) => {
 });
 
 test("reading waits for the copy, but not for ever", async (t) => {
-  const world = new World(t);
-  const page = await world.open();
-  await world.lead(page);
+  const [world, page] = await led(t, 1);
   page.append("a");
   await world.quiet();
   const other = await world.open();
@@ -137,9 +129,7 @@ test("reading waits for the copy, but not for ever", async (t) => {
 });
 
 test("a page that has missed a change asks for a copy", async (t) => {
-  const world = new World(t);
-  const [page, other] = [await world.open(), await world.open()];
-  await world.lead(page);
+  const [world, page, other] = await led(t, 2);
   world.cut(page, other);
   page.append("missed");
   await page.run(["kv", "put", bytes("x"), 1]);
@@ -155,9 +145,7 @@ test("a page that has missed a change asks for a copy", async (t) => {
 });
 
 test("a page that was not to be reached asks when it joins again, and is given what it lacks and no more", async (t) => {
-  const world = new World(t);
-  const [page, other] = [await world.open(), await world.open()];
-  await world.lead(page);
+  const [world, page, other] = await led(t, 2);
   const copies = () => world.said.filter(([, , { word }]) => word === "copy").length;
   other.replica.join();
   await world.quiet();
@@ -173,9 +161,7 @@ test("a page that was not to be reached asks when it joins again, and is given w
 });
 
 test("what was not answered is said again", async (t) => {
-  const world = new World(t);
-  const [page, other] = [await world.open(), await world.open()];
-  await world.lead(page);
+  const [world, page, other] = await led(t, 2);
   world.cut(page, other);
   other.append("a");
   other.append("b");
@@ -192,9 +178,7 @@ test("what was not answered is said again", async (t) => {
 });
 
 test("rows whose answer was lost are not appended twice", async (t) => {
-  const world = new World(t);
-  const [page, other] = [await world.open(), await world.open()];
-  await world.lead(page);
+  const [world, page, other] = await led(t, 2);
   other.append("a");
   await world.step();
   assert.deepEqual(await page.texts(), ["a"]);
@@ -239,9 +223,7 @@ test("what waits at a page that becomes the primary is appended by it", async (t
 });
 
 test("what a primary has not told before it died is appended by the next", async (t) => {
-  const world = new World(t);
-  const [page, other, third] = [await world.open(), await world.open(), await world.open()];
-  await world.lead(page);
+  const [world, page, other, third] = await led(t, 3);
   page.append("told");
   await world.quiet();
   third.append("untold");
@@ -257,9 +239,7 @@ test("what a primary has not told before it died is appended by the next", async
 });
 
 test("who becomes primary goes on from the newest copy that a page has", async (t) => {
-  const world = new World(t);
-  const [page, behind, ahead] = [await world.open(), await world.open(), await world.open()];
-  await world.lead(page);
+  const [world, page, behind, ahead] = await led(t, 3);
   page.append("a");
   await world.quiet();
   world.cut(page, behind);
@@ -278,9 +258,7 @@ test("who becomes primary goes on from the newest copy that a page has", async (
 });
 
 test("if the page with the newest copy dies before it gives it, the next newest is taken", async (t) => {
-  const world = new World(t);
-  const [page, behind, ahead] = [await world.open(), await world.open(), await world.open()];
-  await world.lead(page);
+  const [world, page, behind, ahead] = await led(t, 3);
   page.append("a");
   await world.quiet();
   world.cut(page, behind);
@@ -340,9 +318,7 @@ test("a primary that hears of a later one is none, and its store is of no use", 
 });
 
 test("who did not hear that another is primary learns of it by what it says, and gives its rows to that one", async (t) => {
-  const world = new World(t);
-  const [page, other, third] = [await world.open(), await world.open(), await world.open()];
-  await world.lead(page);
+  const [world, page, other, third] = await led(t, 3);
   page.append("before");
   await world.quiet();
   world.cut(page, other);
@@ -362,9 +338,7 @@ test("who did not hear that another is primary learns of it by what it says, and
 });
 
 test("who missed a change of primaries appends nothing again that the line has done with", async (t) => {
-  const world = new World(t);
-  const [page, other, third] = [await world.open(), await world.open(), await world.open()];
-  await world.lead(page);
+  const [world, page, other, third] = await led(t, 3);
   third.append("a");
   await world.quiet();
   for (const one of [page, other]) world.cut(one, third);
@@ -381,9 +355,7 @@ test("who missed a change of primaries appends nothing again that the line has d
 test("a term whose primary died when few had heard of it keeps no later one from being followed", async (t) => {
   for (const isHeard of [true, false]) {
     t.mock.timers.reset();
-    const world = new World(t);
-    const [page, other, last] = [await world.open(), await world.open(), await world.open()];
-    await world.lead(page);
+    const [world, page, other, last] = await led(t, 3);
     page.append("a");
     await world.quiet();
     // The other hears of its term, and not what it has.
@@ -416,9 +388,7 @@ test("a term whose primary died when few had heard of it keeps no later one from
 });
 
 test("what was on its way to another line is sent again, behind what is appended again", async (t) => {
-  const world = new World(t);
-  const [page, other, third] = [await world.open(), await world.open(), await world.open()];
-  await world.lead(page);
+  const [world, page, other, third] = await led(t, 3);
   world.cut(page, other);
   third.append("of the line that ends");
   await world.quiet();
@@ -435,9 +405,7 @@ test("what was on its way to another line is sent again, behind what is appended
 });
 
 test("who waits for a copy of a dead primary asks the next at once", async (t) => {
-  const world = new World(t);
-  const [page, other, third] = [await world.open(), await world.open(), await world.open()];
-  await world.lead(page);
+  const [world, page, other, third] = await led(t, 3);
   world.cut(page, third);
   page.append("a");
   await world.quiet();
@@ -456,9 +424,7 @@ test("who waits for a copy of a dead primary asks the next at once", async (t) =
 });
 
 test("what cannot be appended keeps nothing behind it waiting", async (t) => {
-  const world = new World(t);
-  const [page, other] = [await world.open(), await world.open()];
-  await world.lead(page);
+  const [world, page, other] = await led(t, 2);
   for (const one of [page, other]) {
     // It fits in a message, and not in one with what a row comes with.
     one.append("x".repeat(4 * 1024 * 1024));
@@ -521,9 +487,7 @@ test("a page that ends its part tells who waits", async (t) => {
 });
 
 test("a change too large for one message is fetched as a copy", async (t) => {
-  const world = new World(t);
-  const [page, other] = [await world.open(), await world.open()];
-  await world.lead(page);
+  const [world, page, other] = await led(t, 2);
   const large = bytes("x".repeat(1_000_000));
   await page.run(...[1, 2, 3, 4, 5].map((key) => ["document", "put", large, `${key}`]));
   await world.quiet();
@@ -565,9 +529,7 @@ test("a key pair goes along; where it cannot, the next primary forgets the devic
 });
 
 test("a browser that cannot sign says so in the place of the key pair, and that goes along", async (t) => {
-  const world = new World(t);
-  const [page, other] = [await world.open(), await world.open()];
-  await world.lead(page);
+  const [world, page, other] = await led(t, 2);
   await page.run(["meta", "put", bytes("d"), "device"], ["meta", "put", null, "signing"]);
   await world.quiet();
   page.die();
@@ -614,9 +576,7 @@ for (const [shows, data] of [
   ["a fault that is none", { v: 1, word: "failed", ticket: 1, name: {}, message: "y" }],
 ]) {
   test(`${shows} on the bus changes nothing`, async (t) => {
-    const world = new World(t);
-    const [page, other] = [await world.open(), await world.open()];
-    await world.lead(page);
+    const [world, page, other] = await led(t, 2);
     page.append("a");
     await world.quiet();
     const before = [page.replica.version, await page.read("kv"), await page.read("journal")];

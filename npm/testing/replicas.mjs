@@ -12,6 +12,15 @@ import { setImmediate as turn } from "node:timers/promises";
 import { Keep } from "../build/js/keep.js";
 import { Replica } from "../build/js/replica.js";
 
+/** A world with some pages, of which the first is primary. With `items` there is a storage. */
+export async function led(t, count, items) {
+  const world = new World(t, items);
+  const pages = [];
+  while (pages.length < count) pages.push(await world.open());
+  await world.lead(pages[0]);
+  return [world, ...pages];
+}
+
 export class World {
   pages = [];
   /** Pairs of pages that do not hear one another, as `a b`. */

@@ -38,6 +38,8 @@ fn without_a_database_pages_keep_the_rows_and_outlive_each_other_and_the_browser
             stage.quit_browser().await;
             stage.take_away("database");
             let tab = stage.page(brisk()).await;
+            // The page before may have gone in the middle of renewing its lease: then that has to expire, and its mark.
+            tab.status_is("status.hosting", secs(20)).await;
             stage.server.mood(json!({ "mode": "error-500" })).await;
             let receipts = tab.enqueue(3, 1).await;
             let status = tab.status_is("status.pending >= 3", secs(10)).await;

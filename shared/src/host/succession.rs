@@ -69,9 +69,7 @@ pub fn decide(found: Option<Result<LeaseRow, RowFault>>, asker: &Asker, at: Wall
         Some(Err(RowFault::Newer { .. })) => return Verdict::TooOld,
         // The epoch before is lost. The wall clock in milliseconds is beyond any count of boots.
         Some(Err(RowFault::Unreadable)) => {
-            let lease = taken(None, asker, at);
-            let epoch = lease.epoch.max(Epoch(at.0).next());
-            return Verdict::Take(LeaseRow { epoch, ..lease });
+            return Verdict::Take(taken(None, asker, at).beyond(Epoch(at.0)));
         }
     };
     let free = match lease.kind {
@@ -92,8 +90,7 @@ pub fn decide(found: Option<Result<LeaseRow, RowFault>>, asker: &Asker, at: Wall
 }
 
 fn taken(before: Option<&LeaseRow>, asker: &Asker, at: Wall) -> LeaseRow {
-    let lease = LeaseRow::taken(before, asker.realm, asker.kind, &asker.build, at);
-    LeaseRow { epoch: lease.epoch.max(asker.floor.next()), ..lease }
+    LeaseRow::taken(before, asker.realm, asker.kind, &asker.build, at).beyond(asker.floor)
 }
 
 #[cfg(test)]

@@ -338,8 +338,7 @@ impl Lease {
         if unchanged >= patience {
             let taken =
                 LeaseRow::taken(before.as_ref(), self.me, HostKind::Page, &self.build, now.wall);
-            let epoch = taken.epoch.max(self.newest.next());
-            self.swap(now, LeaseRow { epoch, ..taken }, true);
+            self.swap(now, taken.beyond(self.newest), true);
         } else {
             // Somebody leads. It is looked at as often as it is renewed, so that its silence is noticed soon.
             self.failures = 0;
@@ -448,9 +447,7 @@ pub fn raised(
     let before = found.map(read::<LeaseRow>);
     let newest = if matches!(before, Some(Err(_))) { newest.max(Epoch(at.0)) } else { newest };
     let before = before.and_then(Result::ok);
-    let row = LeaseRow::taken(before.as_ref(), holder, HostKind::Page, build, at);
-    let epoch = row.epoch.max(newest.next());
-    LeaseRow { epoch, ..row }
+    LeaseRow::taken(before.as_ref(), holder, HostKind::Page, build, at).beyond(newest)
 }
 
 /// How long a lease holds without being renewed: three beats, as often as its holder says that it renews it. A

@@ -67,6 +67,12 @@ impl LeaseRow {
         }
     }
 
+    /// The same, under an epoch later than `newest`: the row before may be of a database made anew, and know of none.
+    #[must_use]
+    pub fn beyond(self, newest: Epoch) -> Self {
+        Self { epoch: self.epoch.max(newest.next()), ..self }
+    }
+
     /// The lease after `holder` has taken it from whoever had it before.
     #[must_use]
     pub fn taken(
