@@ -104,7 +104,7 @@ const TRIES: Record<Rung, (inside: Inside, role: Role) => Promise<Election | und
   },
   async "broadcast-vote"(inside, role) {
     const candidate = of(inside, role);
-    const open = (hear: (data: unknown) => void) => openLine(`bellwether:${candidate.channel}:${role}:vote`, hear);
+    const open = (hear: (data: unknown) => void) => openLine(`bellwether:${candidate.channel}:${candidate.role}:vote`, hear);
     const line = open(() => {});
     if (!line) throw new Error("pages cannot hear one another here");
     line.close();
@@ -129,8 +129,14 @@ class Solo implements Election {
   }
 }
 
-function of({ asked, page }: Inside, role: Role): Candidate {
+function of(inside: Inside, role: Role): Candidate {
+  const { asked, page } = inside;
   const { build, channel } = asked.raw;
   const heard = () => (role === "host" ? page.status.epoch : page.leader.epoch);
-  return { build, channel, role, me: page.id, heard };
+  return { build, channel, role: roleAmong(inside, role), me: page.id, heard };
+}
+
+/** What the role is called: pages without a database share no rows with the others, and so neither host nor leader. */
+export function roleAmong(inside: Inside, role: Role): string {
+  return inside.below() ? `${role}-below` : role;
 }

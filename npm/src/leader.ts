@@ -21,6 +21,7 @@ import { refuseClosed } from "./closed.js";
 import type { Election } from "./election.js";
 import { Exclusives, GRACE_MS } from "./exclusive.js";
 import type { Inside } from "./inside.js";
+import { roleAmong } from "./ladder.js";
 import type { Leading, Part } from "./leading.js";
 import { openLine } from "./line.js";
 import type { Line } from "./line.js";
@@ -92,7 +93,7 @@ export function lead(
     if (isHere || over.aborted) return;
     isHere = true;
     isShy = false;
-    line = open(`bellwether:${asked.raw.channel}:leader`, hear);
+    line = open(`bellwether:${asked.raw.channel}:${roleAmong(inside, "leader")}`, hear);
     say({ word: "who" });
     showUp();
     stand();

@@ -19,6 +19,7 @@
 
 import type { Election, Serve } from "./election.js";
 import type { Inside } from "./inside.js";
+import { roleAmong } from "./ladder.js";
 import type { Way } from "./ladder.js";
 import { openLine } from "./line.js";
 import type { Store } from "./replica.js";
@@ -84,8 +85,10 @@ export function takeSeat(inside: Inside, start: Start, { election }: Way): void 
   const { channel } = asked.raw;
   const me = page.id;
   const names = `bellwether:${channel}:`;
-  const [lock, presence] = [`${names}host`, `${names}page:`];
+  const [lock, presence] = [names + roleAmong(inside, "host"), `${names}page:`];
 
+  /** It is left or frozen, and takes no part until it is brought back. */
+  let isAway = false;
   /** Ends with the page's taking part: it is left, frozen or closed, or a worker is there; it may begin anew. */
   let part: AbortController | undefined;
   /** The part before, which may keep the lock a little longer. */
@@ -128,7 +131,7 @@ export function takeSeat(inside: Inside, start: Start, { election }: Way): void 
   };
 
   const enter = () => {
-    if (part || over.aborted) return;
+    if (part || isAway || over.aborted) return;
     const { signal } = (part = new AbortController());
     show();
     // Where there is no such thing each page is alone with what it hosts.
@@ -155,6 +158,7 @@ export function takeSeat(inside: Inside, start: Start, { election }: Way): void 
 
   /** The page is left, frozen or closed: it may be that no timer fires any more. */
   const leaveAtOnce = () => {
+    isAway = true;
     lingering?.abort();
     leave();
   };
@@ -394,12 +398,15 @@ export function takeSeat(inside: Inside, start: Start, { election }: Way): void 
     if (isBelow || (host === "starting" && reasons.length > 0)) enter();
     else if (host === "service-worker" && part && !hosted) leave();
   };
-  const isHostedByPages = () => page.status.host !== "service-worker";
+  const comeBack = () => {
+    isAway = false;
+    if (page.status.host !== "service-worker") enter();
+  };
   // A page that holds a lock is not brought back, and one that is frozen cannot host.
   listen(window, "pagehide", leaveAtOnce);
   listen(document, "freeze", leaveAtOnce);
-  listen(window, "pageshow", () => isHostedByPages() && enter());
-  listen(document, "resume", () => isHostedByPages() && enter());
+  listen(window, "pageshow", comeBack);
+  listen(document, "resume", comeBack);
   over.addEventListener("abort", leaveAtOnce);
   page.addEventListener("status", look, { signal: over });
   look();

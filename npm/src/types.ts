@@ -68,7 +68,8 @@ export interface ConnectOptions {
   debug?: boolean | string | undefined;
   /**
    * Where the coordinator may run: some of {@link HostKind}. The best of them that works is taken, in the order of the list
-   * there, whatever the order here. Default: all.
+   * there, whatever the order here. Default: all. Give all pages of a channel the same: of two that may
+   * not have the same host each takes its place from the other, at most once a minute.
    */
   hosts?: readonly HostKind[] | undefined;
 }

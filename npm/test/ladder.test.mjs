@@ -164,6 +164,14 @@ for (const [shows, how, kind] of [
   });
 }
 
+test("pages without a database vote among themselves, to host and to lead", async (t) => {
+  const world = page(t, { has: ["bus"], below: "broadcast-vote" });
+  await climb(world.inside);
+  await electionFor(world.inside);
+  const names = world.lines.map(({ name }) => name);
+  assert.deepEqual(names, ["bellwether:c:host-below:vote", "bellwether:c:leader-below:vote"]);
+});
+
 test("a page that is closed meanwhile tries nothing more, and tells nobody", async (t) => {
   const world = page(t, { has: ["locks refused", "storage", "bus"] });
   Object.assign(world.inside, { over: AbortSignal.abort() });

@@ -33,6 +33,15 @@ for (const [how, go] of [
   });
 }
 
+test("pages without a database have a leader of their own", async (t) => {
+  const leaders = new Leaders(t);
+  const below = { below: { rung: "broadcast-vote" }, why: "there is none" };
+  const pages = [await leaders.open(), await leaders.open({ below }), await leaders.open(), await leaders.open({ below })];
+  const [stored, kept] = pages;
+  assert.deepEqual(leaders.leading, [stored.id, kept.id]);
+  assert.deepEqual(pages.map(({ leader }) => leader.leaderId), [stored.id, kept.id, stored.id, kept.id]);
+});
+
 test("who leads is told when it changes, and only then, in a frozen detail", async (t) => {
   const leaders = new Leaders(t);
   const [first, second] = [await leaders.open(), await leaders.open()];

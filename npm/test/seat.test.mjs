@@ -715,6 +715,40 @@ test("below a database a page takes part whatever its status, and speaks to no w
   assert.deepEqual(browser.hosts, [first.id]);
 });
 
+test("pages that keep the rows themselves and pages with a database have a host each, and do not hear one another", async (t) => {
+  const { browser, elections, open } = electing(t);
+  const below = { below: { rung: "broadcast-vote" }, why: "there is none" };
+  const [stored, kept] = [await browser.open(), await open({ below })];
+  assert.deepEqual(browser.hosts, [stored.id, kept.id]);
+  assert.deepEqual([stored.turned, kept.turned], [1, 1]);
+  const [later, other] = [await browser.open(), await open({ below })];
+  await later.say("to the database");
+  await other.say("to the copies");
+  const told = browser.started.map(({ told }) => told);
+  assert.deepEqual(told, [[[later.id, "to the database"]], [[other.id, "to the copies"]]]);
+  await stored.close();
+  assert.equal(elections.holder.page, kept);
+  assert.deepEqual(browser.hosts, [kept.id, later.id]);
+});
+
+for (const [how, go, come] of [
+  ["left", "hide", "show"],
+  ["frozen", "freeze", "resume"],
+]) {
+  test(`a page that is ${how} takes part no more, whatever its status becomes meanwhile`, async (t) => {
+    const browser = new Browser(t);
+    const [page, other] = [await browser.open(), await browser.open()];
+    await page[go]();
+    await page.become({ host: "starting", reasons: ["silent"] });
+    assert.deepEqual(browser.hosts, [other.id]);
+    assert.equal(browser.channels.size, 1);
+    assert.equal((await browser.locks.query()).held.length, 2);
+    await page[come]();
+    await other.close();
+    assert.deepEqual(browser.hosts, [page.id]);
+  });
+}
+
 /** A browser whose pages elect the one that hosts. */
 function electing(t) {
   const browser = new Browser(t);

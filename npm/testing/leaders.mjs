@@ -11,25 +11,26 @@ export class Leaders {
   /** What happened, in its order. */
   log = [];
   #elections;
+  #below;
 
   constructor(t) {
     this.browser = new Browser(t);
-    this.#elections = new Elections(this.browser);
+    [this.#elections, this.#below] = [new Elections(this.browser), new Elections(this.browser)];
   }
 
   /** Opens a page that takes part, as the options `leader` say. */
-  async open({ isInSight = true, leader, open } = {}) {
+  async open({ isInSight = true, leader, open, below } = {}) {
     const begin = (page) => {
       page.document.visibilityState = isInSight ? "visible" : "hidden";
       Object.assign(page.inside, { kit: KIT });
       page.inside.asked.leader = leader;
       page.isAway = false;
-      const election = this.#elections.of(page);
+      const election = (below ? this.#below : this.#elections).of(page);
       page.leader = new Leading(async (face) => (page.part = lead(page.inside, election, face, open)), page.inside.report);
       page.changes = [];
       page.leader.addEventListener("change", ({ detail }) => page.changes.push(detail));
     };
-    const page = await this.browser.open({}, begin);
+    const page = await this.browser.open({ below }, begin);
     page.calls = [];
     return page;
   }
