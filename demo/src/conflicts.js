@@ -15,7 +15,9 @@ import { LAB, SESSION, hearOthers, join, sightingIn } from "./shared.js";
 /** @typedef {import("./shared.js").Strategy} Strategy */
 
 const OTHER = "lab-other-device";
-const LOCK = "field-notes:lab";
+const LOCK = "lab";
+/** How long another tab may keep the lock before it is said to play. */
+const BUSY_MS = 1_000;
 /** In `localStorage`, while delivery is paused by the play. */
 const PAUSED = "field-notes:lab-paused";
 /** The pace of what is played, for eyes to follow. */
@@ -70,7 +72,7 @@ export class Lab {
     here.addEventListener("status", this.#read);
     for (const id of ["play", "write"]) button(id).disabled = false;
     this.#choose();
-    alone(() => goOn(here)).catch((fault) => console.warn("delivery stays paused:", fault));
+    alone(here, () => goOn(here)).catch((fault) => console.warn("delivery stays paused:", fault));
   }
 
   /** Shows what the server has by now. */
@@ -97,7 +99,8 @@ export class Lab {
   }
 
   async #copy() {
-    const copied = await navigator.clipboard.writeText(location.href).then(() => true, () => false);
+    // There is no clipboard on an address that is not secure.
+    const copied = await navigator.clipboard?.writeText(location.href).then(() => true, () => false);
     write(byId("verdict"), copied ? "The address is copied." : `The address is ${location.href}.`);
   }
 
@@ -125,7 +128,7 @@ export class Lab {
     delete byId("verdict").dataset.agreed;
     const wasPaused = this.#here.status.paused;
     try {
-      const played = await alone(async () => {
+      const played = await alone(this.#here, async () => {
         try {
           await this.#begin("The other device joins, with a database of its own.");
           this.#other = await join(OTHER);
@@ -338,12 +341,19 @@ async function until(holds, act) {
   }
 }
 
-/** Does it while no other tab plays; whether it could. @param {() => Promise<void>} act */
-function alone(act) {
-  return navigator.locks.request(LOCK, { ifAvailable: true }, async (lock) => {
-    if (lock) await act();
-    return lock !== null;
-  });
+/** Does it while no other tab plays; whether it could. @param {Bellwether} here @param {() => Promise<void>} act */
+async function alone(here, act) {
+  let isAlone = false;
+  const begin = () => {
+    isAlone = true;
+    return act();
+  };
+  try {
+    await here.withLock(LOCK, begin, { timeout: BUSY_MS, runWithout: true });
+  } catch (fault) {
+    if (isAlone || /** @type {{ code?: unknown }} */ (fault).code !== "lock-timeout") throw fault;
+  }
+  return isAlone;
 }
 
 /** Ends the pause of a play. @param {Bellwether} here */

@@ -107,14 +107,15 @@ fn an_outage_of_any_kind_spends_no_tries() {
 #[test]
 fn a_server_that_asks_for_time_is_given_it() {
     play(Site::bare(), async |stage| {
-        let page = stage.page(json!({ "outbox": { "baseDelayMs": 20 } })).await;
+        let options = json!({ "outbox": { "baseDelayMs": 20 } });
+        let page = stage.page(options.clone()).await;
         page.ready().await;
         stage.server.mood(json!({ "mode": "error-429", "count": 1, "retry_after_ms": 3000 })).await;
         page.enqueue(1, 1).await;
         page.status_is("status.nextAttemptAt > Date.now() + 2000", secs(5)).await;
-        // Neither another event nor another worker makes it ask before its time.
+        // Neither another event nor another coordinator makes it ask before its time.
         page.enqueue(1, 1).await;
-        page.stop_workers().await;
+        let page = stage.restart(page, options).await;
         page.enqueue(1, 1).await;
         let again = page.status_is("status.epoch > 1 && status.nextAttemptAt", secs(5)).await;
         assert_eq!(stage.server.pushes().await, (1, 1), "{again}");
@@ -124,10 +125,10 @@ fn a_server_that_asks_for_time_is_given_it() {
 }
 
 #[test]
-fn delays_grow_and_survive_a_restart_of_the_worker() {
+fn delays_grow_and_survive_another_coordinator() {
     play(Site::bare(), async |stage| {
-        let outbox = json!({ "baseDelayMs": 400, "maxDelayMs": 30_000 });
-        let page = stage.page(json!({ "outbox": outbox })).await;
+        let options = json!({ "outbox": { "baseDelayMs": 400, "maxDelayMs": 30_000 } });
+        let page = stage.page(options.clone()).await;
         page.ready().await;
         stage.server.mood(json!({ "mode": "error-500" })).await;
         let body = "
@@ -148,7 +149,7 @@ fn delays_grow_and_survive_a_restart_of_the_worker() {
         assert!(delays[1] > delays[0] && delays[2] > delays[1], "{delays:?}");
 
         let (pushes, _) = stage.server.pushes().await;
-        page.stop_workers().await;
+        let page = stage.restart(page, options).await;
         page.enqueue(1, 1).await;
         let again = format!(
             "status.epoch > {} && status.pending === 2 && status.nextAttemptAt",

@@ -168,6 +168,36 @@ fn the_role_goes_back_to_a_worker_once_one_can_be_had() {
 }
 
 #[test]
+fn a_worker_that_is_unregistered_serves_the_pages_that_are_open_and_is_there_again_for_the_next() {
+    play(Site::bare(), async |stage| {
+        let one = stage.page(brisk()).await;
+        let two = stage.page(brisk()).await;
+        for tab in [&one, &two] {
+            tab.status_is("status.host === 'service-worker'", secs(10)).await;
+        }
+        let count = "return (await navigator.serviceWorker.getRegistrations()).length";
+        let unregister = "
+            for (const it of await navigator.serviceWorker.getRegistrations()) await it.unregister();
+        ";
+        one.run(unregister, json!([])).await;
+        assert_eq!(one.run(count, json!([])).await, json!(0));
+        let mut receipts = write(&one, &two).await;
+        stage.server.log_reaches("e2e", receipts.len(), secs(20)).await;
+        // A tab that comes registers it again, while those that were there go on.
+        let three = stage.page(brisk()).await;
+        for (one, two) in [(&one, &three), (&three, &two)] {
+            receipts.extend(write(one, two).await);
+        }
+        let log = stage.server.log_reaches("e2e", receipts.len(), secs(20)).await;
+        assert_once_and_in_order(&log, &receipts);
+        assert_eq!(three.run(count, json!([])).await, json!(1));
+        for tab in [&one, &two, &three] {
+            tab.status_is("status.host === 'service-worker' && status.pages === 3", secs(20)).await;
+        }
+    });
+}
+
+#[test]
 fn a_worker_that_never_answers_costs_some_seconds_once() {
     play(Site::bare(), async |stage| {
         let mut options = brisk();

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::server::assert_once_and_in_order;
-use crate::site::Site;
+use crate::site::{self, Site};
 use crate::stage::{brisk, play};
 use crate::wait::secs;
 
@@ -15,7 +15,8 @@ fn an_event_is_delivered_while_all_is_well() {
         let log = stage.server.log_reaches("e2e", 3, secs(10)).await;
         assert_eq!(log.len(), 3);
         assert_once_and_in_order(&log, &receipts);
-        page.status_is("status.pending === 0 && status.host === 'service-worker'", secs(10)).await;
+        let served = format!("status.pending === 0 && status.host === '{}'", site::host());
+        page.status_is(&served, secs(10)).await;
         let delivery = page.run("return bw.outbox.delivered(args)", json!(receipts[2].id)).await;
         assert_eq!(delivery["status"], "accepted");
         assert_eq!(delivery["offset"], 3);

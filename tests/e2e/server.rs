@@ -107,10 +107,7 @@ impl Server {
 
     pub(crate) async fn start_with(&mut self, arguments: &[&str]) {
         self.bearer = None;
-        let origin = self.origin();
-        let unsafe_pages = ["--allow-unsigned", "--allow-origin", &origin];
-        let unsigned = if self.is_safe { &[][..] } else { &unsafe_pages };
-        self.run(&[&["--dev-faults"], unsigned, arguments].concat()).await;
+        self.run(&[&["--dev-faults"], arguments].concat()).await;
     }
 
     /// Starts it so that it takes only tokens that are signed with the secret.
@@ -134,6 +131,9 @@ impl Server {
         let mut command = Command::new(self.build.server());
         command.args(["--listen", &format!("127.0.0.1:{}", self.port), "--data"]);
         command.arg(self.data()).arg("--static").arg(self.site.path()).args(arguments);
+        if !self.is_safe {
+            command.args(["--allow-unsigned", "--allow-origin", &self.origin()]);
+        }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         self.child = Some(command.spawn().expect("the server can be started"));
         until("the server answers", secs(10), async || {

@@ -9,6 +9,11 @@ use crate::scratch::{Scratch, copy_folder};
 /// Where this is set, bare sites have no worker, and their pages host the coordinator.
 pub(crate) const RUNG: &str = "BELLWETHER_RUNG";
 
+/// What hosts the coordinator of bare sites.
+pub(crate) fn host() -> String {
+    env::var(RUNG).unwrap_or_else(|_| "service-worker".to_owned())
+}
+
 /// A folder of files to serve.
 #[derive(Debug)]
 pub(crate) enum Site {

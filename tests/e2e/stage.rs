@@ -16,7 +16,7 @@ use crate::browser::{Browser, Tab};
 use crate::build::Build;
 use crate::scratch::{Scratch, copy_folder};
 use crate::server::{Receipt, Server};
-use crate::site::Site;
+use crate::site::{self, Site};
 use crate::wait::{holds, secs, until};
 
 #[derive(Debug)]
@@ -108,6 +108,17 @@ impl Stage {
         let tab = self.unjoined().await;
         tab.join(options).await;
         tab
+    }
+
+    /// Has another coordinator take over, and gives the page that is left: another worker, or the next page.
+    pub(crate) async fn restart(&mut self, page: Tab, options: Value) -> Tab {
+        if site::host() == "service-worker" {
+            page.stop_workers().await;
+            return page;
+        }
+        let next = self.page(options).await;
+        page.close().await;
+        next
     }
 
     /// The same with the page of this build.

@@ -162,14 +162,27 @@ fn end_to_end(repo: &Repo, browser: &Browser) -> Outcome {
     };
     timed("end-to-end tests", || play(&[], None))?;
     timed("some of them without a worker", || play(&ON_EACH_RUNG, Some("web-locks")))?;
-    // One of them is about the worker that keeps the demo's own files.
-    let without_locks = [&ON_EACH_RUNG[..], &["--skip", "outlives_the_browser"]].concat();
-    timed("some of them without locks", || play(&without_locks, Some("indexeddb-lease")))
+    // Where there are no locks, either, all is played that needs no worker.
+    let without_locks = [&ON_EACH_RUNG[..], &WITHOUT_LOCKS].concat();
+    timed("most of them without locks", || play(&without_locks, Some("indexeddb-lease")))
 }
 
 /// What has to work just the same where a page hosts the coordinator; the worker's hook is not there.
 const ON_EACH_RUNG: [&str; 6] =
     ["state::", "dependents::", "requests::", "users::", "--skip", "hook"];
+
+/// More of it. What is skipped is about the worker that keeps the demo's own files.
+const WITHOUT_LOCKS: [&str; 9] = [
+    "offline::",
+    "failures::",
+    "farewell::",
+    "live::",
+    "loss::",
+    "quota::",
+    "tokens::",
+    "--skip",
+    "outlives_the_browser",
+];
 
 fn uses_wasm_tests(repo: &Repo, folder: &str) -> Outcome<bool> {
     let root = repo.at(folder);
