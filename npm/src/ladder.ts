@@ -1,9 +1,11 @@
 // By which way pages choose one of them, to host the coordinator or to lead: the best one that works here (HOST-4).
 //
-// What always holds: a way is taken to work only once it was tried; why one does not is said in words.
+// What always holds: a way is taken to work only once it was tried; why one does not is said in words. A file that cannot be
+// loaded says nothing of a way: that is thrown, and whoever asked tries again.
 
 import type { Candidate } from "./campaign.js";
 import type { Election, Serve } from "./election.js";
+import type { BellwetherError } from "./errors.js";
 import { allows } from "./hosts.js";
 import type { Inside } from "./inside.js";
 import { openLine } from "./line.js";
@@ -11,6 +13,7 @@ import { LockElection } from "./lock-election.js";
 import { machines } from "./machines.js";
 import { usableStorage } from "./storage.js";
 import type { HostKind } from "./types.js";
+import { within } from "./within.js";
 
 /** How the pages find out which of them it is. */
 export interface Way {
@@ -21,7 +24,7 @@ export interface Way {
   readonly election: Election | undefined;
 }
 
-/** To host: `undefined` if none works; the status says why. */
+/** To host: `undefined` if none works; the status says why. Rejects if a file cannot be loaded, as does what follows. */
 export async function climb(inside: Inside): Promise<Way | undefined> {
   const { asked, climbed } = inside;
   const lower = inside.below();
@@ -64,7 +67,8 @@ async function first(inside: Inside, role: Role, refusal: (rung: Rung) => string
       const way: Way = { rung, reasons, election: await TRIES[rung](inside, role) };
       return { way, reasons };
     } catch (cause) {
-      const { message = cause } = cause as Error;
+      const { code, message = cause } = cause as Partial<BellwetherError>;
+      if (code === "module-unavailable") throw cause;
       reasons.push(`${rung}: ${message}`);
     }
   }
@@ -121,7 +125,10 @@ class Solo implements Election {
   #epoch = 0;
 
   async stand(signal: AbortSignal, serve: Serve): Promise<void> {
-    while (!signal.aborted) await serve(signal, (this.#epoch += 1));
+    while (!signal.aborted) {
+      await serve(signal, (this.#epoch += 1));
+      await within(PAUSE_MS, signal);
+    }
   }
 
   take(signal: AbortSignal, serve: Serve): Promise<void> {
@@ -134,3 +141,6 @@ function of({ asked, page }: Inside, role: Role): Candidate {
   const heard = () => (role === "host" ? page.status.epoch : page.leader.epoch);
   return { build, channel, role, me: page.id, heard };
 }
+
+/** Between two times in which a page that is alone has the role. */
+const PAUSE_MS = 1_000;

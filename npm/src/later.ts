@@ -52,15 +52,14 @@ export function goOnWithoutWorker(inside: Inside): void {
   void join(inside);
 }
 
-/** Without a network `host.js` cannot be loaded now; it is tried again. */
+/** Without a network `host.js`, or what it needs, cannot be loaded now; it is tried again. */
 async function join(inside: Inside): Promise<void> {
   const { kit, over, report } = inside;
   for (let failures = 0; !over.aborted; failures += 1) {
     try {
-      return await (await import("./host.js")).host(inside);
+      return await (await loaded(kit, "host.js", import("./host.js"))).host(inside);
     } catch (cause) {
-      const message = `host.js could not be loaded (${cause}), and is tried again; check that it lies beside index.js`;
-      if (failures === 0) report(kit.appFault("module-unavailable", message, { cause }));
+      if (failures === 0) report(kit.named(cause));
       const delay = Math.min(AGAIN_MS * 2 ** failures, AGAIN_MS_MAX);
       await new Promise((resolve) => setTimeout(resolve, delay));
     }

@@ -173,12 +173,15 @@ test("a page that is closed meanwhile tries nothing more, and tells nobody", asy
 
 test("a page that is alone has the role for as long as it stands, under a higher epoch each time", async (t) => {
   const world = page(t, { hosts: "solo" });
+  t.mock.timers.enable({ apis: ["setTimeout"] });
   const { election } = await climb(world.inside);
   const control = new AbortController();
   const served = [];
   const serve = (held, epoch) => new Promise((end) => served.push({ held, epoch, end }));
   const standing = election.stand(control.signal, serve);
   served[0].end();
+  await turn();
+  t.mock.timers.tick(1_000);
   await turn();
   assert.deepEqual(served.map(({ epoch }) => epoch), [1, 2]);
   control.abort();
@@ -188,4 +191,23 @@ test("a page that is alone has the role for as long as it stands, under a higher
   const again = new AbortController();
   void election.take(again.signal, serve);
   assert.deepEqual(served.map(({ epoch }) => epoch), [1, 2, 3]);
+});
+
+test("a page that is alone, and makes nothing of it, pauses before it has the role again", async (t) => {
+  const world = page(t, { hosts: "solo" });
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const { election } = await climb(world.inside);
+  const control = new AbortController();
+  const served = [];
+  const standing = election.stand(control.signal, async (_, epoch) => {
+    // Whoever does not pause would never end.
+    if (served.push(epoch) === 100) control.abort();
+  });
+  await turn();
+  assert.deepEqual(served, [1]);
+  t.mock.timers.tick(1_000);
+  await turn();
+  assert.deepEqual(served, [1, 2]);
+  control.abort();
+  await standing;
 });
