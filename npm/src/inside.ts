@@ -1,5 +1,6 @@
 // What the parts of the package that are loaded later are given of the page. Types only.
 
+import type { untilLoaded } from "./again.js";
 import type { Below } from "./below.js";
 import type { appFault, named, settled } from "./errors.js";
 import type { Way } from "./ladder.js";
@@ -49,4 +50,5 @@ export interface Kit {
   readonly settled: typeof settled;
   readonly text: typeof text;
   readonly unfit: typeof unfit;
+  readonly untilLoaded: typeof untilLoaded;
 }

@@ -51,8 +51,8 @@ export interface DelegateOptions {
  * the `epoch`, as a fencing token: what is written under a lower epoch than the last one is to be refused.
  *
  * Fires `"change"`, a `CustomEvent` with a frozen {@link LeadershipChange}, whenever `isLeader`, `leaderId` or `epoch` is
- * another. If a file of the package cannot be loaded, `"error"` of the page says `"module-unavailable"`, and the next call tries
- * again.
+ * another. If a file of the package cannot be loaded, `"error"` of the page says `"module-unavailable"`, once. It is tried again, at
+ * once when the network is back, and by each call that is waited for; what was given to `runExclusive` and `handle` is there then.
  */
 export interface Leadership extends TypedTarget<{ change: CustomEvent<LeadershipChange> }> {
   /** Whether this page leads. `false` before the signals of what it runs fire. */

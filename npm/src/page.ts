@@ -3,6 +3,7 @@
 // What always holds: `status` is frozen, and replaced only by another that differs; what happens
 // before the app can listen is kept until it can.
 
+import { untilLoaded } from "./again.js";
 import { closed } from "./closed.js";
 import type { EventLog, LoggedEvent, SubscribeOptions } from "./event-log.js";
 import { appFault, named, naming, settled } from "./errors.js";
@@ -142,7 +143,7 @@ export class Page extends EventTarget implements Bellwether {
 
   get leader(): Leadership {
     const load = async (face: Leading) => (await later()).lead(this.#inside(), face);
-    return (this.#leader ??= new Leading(load, this.#report)) as Leadership;
+    return (this.#leader ??= new Leading(load, this.#over.signal, this.#report)) as Leadership;
   }
 
   readonly events: EventLog = {
@@ -447,4 +448,5 @@ const KIT: Kit = {
   settled,
   text,
   unfit,
+  untilLoaded,
 };

@@ -74,22 +74,28 @@ for (const [what, choose, browser] of [
   });
 }
 
-test("a page hosts once what it takes can be loaded, and tells the failure once, by the name of the file", async (t) => {
+test("a page hosts, and takes part in leading, once what it takes can be loaded; each failure is told once", async (t) => {
   const { page, faults, until } = await open(t);
   await until(0, () => faults.length > 0);
+  page.leader.handle("double", async (number) => 2 * number);
+  await until(0, () => faults.length > 1);
   await until(60_000);
-  assert.deepEqual(faults.map(({ code }) => code), ["module-unavailable"]);
+  assert.deepEqual(faults.map(({ code }) => code), ["module-unavailable", "module-unavailable"], "to host, and to lead");
   for (const { message } of faults) assert.match(message, /^lead\.js or its wasm could not be loaded/);
   assert.deepEqual([page.status.host, page.status.reasons], ["starting", []], "no rung was given up");
 
   isThere = true;
-  await until(60_000, () => page.status.reasons.length > 0);
+  events.dispatchEvent(new Event("online"));
+  await until(0, () => page.status.reasons.length > 0);
   assert.deepEqual(
     page.status.reasons,
     ["service-worker", "web-locks", "indexeddb-lease"].map((it) => `${it}: there is none`),
     "it stands by the best that works",
   );
-  assert.equal(faults.length, 1);
+  let doubled;
+  void page.leader.delegate("double", 21).then((number) => (doubled = number));
+  await until(50, () => doubled !== undefined);
+  assert.deepEqual([doubled, faults.length], [42, 2]);
 });
 
 /** Opens a page that has no database. `until` lets time pass until it `isSo`; what is loaded takes as many turns as it takes. */

@@ -25,7 +25,8 @@ export class Leaders {
       page.inside.asked.leader = leader;
       page.isAway = false;
       const election = this.#elections.of(page);
-      page.leader = new Leading(async (face) => (page.part = lead(page.inside, election, face, open)), page.inside.report);
+      const { over, report } = page.inside;
+      page.leader = new Leading(async (face) => (page.part = lead(page.inside, election, face, open)), over, report);
       page.changes = [];
       page.leader.addEventListener("change", ({ detail }) => page.changes.push(detail));
     };
