@@ -43,6 +43,8 @@ export interface DelegateOptions {
 
 /**
  * Exactly one of the pages of a channel leads, of those that have looked at `bw.leader`: a page that never does takes no part.
+ * It is one of those that are elected in the same way: all pages, unless one may use the browser's locks or its database, and
+ * another may not. Such pages know of each other, and end each other's time: after 5 s at first, in the end once a minute.
  *
  * Pages in sight go first: a leader that goes out of sight lets go if another page is in sight. A page that is left, frozen or
  * closed lets go at once, and stands again when it comes back.

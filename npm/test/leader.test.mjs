@@ -335,6 +335,22 @@ test("a page that does not answer loses the role after a second", async (t) => {
   assert.deepEqual(leaders.leading, [second.id]);
 });
 
+for (const [what, order] of [["the election", (words) => words], ["who leads", (words) => words.reverse()]]) {
+  test(`a page that was robbed in its sleep stands again at once, and by no timer, if ${what} tells it first`, async (t) => {
+    const leaders = new Leaders(t);
+    const [first, second] = [await leaders.open(), await leaders.open()];
+    await leaders.exclusive(first, "poll", { ends: true });
+    first.hang();
+    await leaders.call(second, (leader) => leader.forceLeader());
+    await leaders.browser.pass(1_000);
+    order(first.hung);
+    await first.goOn();
+    assert.deepEqual([leaders.leading, leaders.browser.timers.size], [[second.id], 0]);
+    await second.close();
+    assert.deepEqual(leaders.leading, [first.id]);
+  });
+}
+
 test("a role that is kept for a page that dies is let go of", async (t) => {
   const leaders = new Leaders(t);
   const [first, second] = [await leaders.open(), await leaders.open()];
@@ -512,6 +528,24 @@ test("a page that cannot stand says so once, and tries again, more and more seld
   leaders.unfit(undefined);
   await page.show();
   assert.deepEqual(leaders.leading, [page.id]);
+});
+
+test("leaders that are elected in different ways end each other's time ever more seldom", async (t) => {
+  const leaders = new Leaders(t);
+  const [first, second] = [await leaders.open(), await leaders.open({ isOther: true })];
+  const counts = [];
+  for (let minutes = 0; minutes < 10; minutes += 1) {
+    const before = leaders.elections;
+    await leaders.browser.pass(MINUTE);
+    assert.equal(leaders.leading.length, 1);
+    counts.push(leaders.elections - before);
+  }
+    assert.ok(counts[0] <= 8 && counts.slice(4).every((count) => count <= 1), `${counts} elections, minute by minute`);
+  const [leading, other] = first.leader.isLeader ? [first, second] : [second, first];
+  await leading.close();
+  assert.deepEqual(leaders.leading, [other.id], "whoever spares another stands when that one has gone");
+  await leaders.browser.pass(MINUTE);
+  assert.equal(leaders.browser.timers.size, 0);
 });
 
 function facts({ leader: { isLeader, leaderId, epoch, role } }) {
