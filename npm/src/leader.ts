@@ -12,8 +12,8 @@
 // - the signals of what runs only here fire before the role is let go of;
 // - a page that is out of sight gives way once, and keeps the role if that was in vain;
 // - a page whose time was ended by one that was elected in another way waits before it stands again, longer each time;
-// - a page that waits, or leads, has no timer: only one that lets go, rests, spares another, takes the role, could not stand, or
-//   has a task out;
+// - a page that waits, or leads, has no timer: only one that lets go, rests, spares another, takes the role, could not stand, has
+//   a task out, or leads out of sight while another is in sight;
 // - a page that is left holds no role and no line, so that it may be brought back.
 //
 // A module of its own, loaded where `bw.leader` is first looked at. Not here: how one page is elected (`election.ts`), and that
@@ -77,6 +77,8 @@ export function lead(
   let forcing: Promise<void> | undefined;
   /** Somebody has let go, or this page leads. */
   let onTurn = () => {};
+  /** Until it gives way, out of sight. */
+  let yielding: ReturnType<typeof setTimeout> | undefined;
   /** Pages that would lead, and are in sight; `false`: it gave way to them in vain. */
   const sighted = new Map<string, boolean>();
   /** It gave way, and nobody has led since. */
@@ -187,6 +189,7 @@ export function lead(
     const time: Reign = (reign = { epoch, ending, isForced, isWanted: false, isLost: false });
     const end = () => {
       reign = undefined;
+      look();
       know(null, epoch);
     };
     const lose = () => {
@@ -223,11 +226,20 @@ export function lead(
     return false;
   };
 
-  /** Whether it is to go on leading. */
+  /** Whether it is to go on leading: the user may only have looked at another page for a moment. */
   const look = () => {
-    if (!reign || reign.isForced || isInSight() || !seesOther()) return;
+    if (reign && !reign.isForced && !isInSight() && seesOther()) {
+      yielding ??= setTimeout(giveWay, HIDDEN_MS);
+    } else {
+      clearTimeout(yielding);
+      yielding = undefined;
+    }
+  };
+
+  const giveWay = () => {
+    yielding = undefined;
     gaveWay = true;
-    reign.ending.abort();
+    reign?.ending.abort();
   };
 
   const showUp = (to = "") => {
@@ -261,9 +273,11 @@ export function lead(
         if (!sighted.has(from)) sighted.set(from, true);
         return look();
       case "unseen":
-        return void sighted.delete(from);
+        sighted.delete(from);
+        return look();
       case "bye":
         sighted.delete(from);
+        look();
         return tasks.hear(parcel);
       default:
         return tasks.hear(parcel);
@@ -292,7 +306,10 @@ export function lead(
       await within(FORCE_MS, over, turn);
     }
     if (!reign) await taken();
-    else reign.isForced = true;
+    else {
+      reign.isForced = true;
+      look();
+    }
   };
 
   const taken = () =>
@@ -314,13 +331,10 @@ export function lead(
   listen(globalThis.window, "pageshow", enter);
   listen(document, "resume", enter);
   listen(document, "visibilitychange", () => {
-    if (!isInSight()) {
-      say({ word: "unseen" });
-      look();
-    } else {
-      isShy = false;
-      showUp();
-    }
+    look();
+    if (!isInSight()) return say({ word: "unseen" });
+    isShy = false;
+    showUp();
   });
   over.addEventListener("abort", () => {
     reign?.ending.abort();
@@ -357,6 +371,8 @@ export function lead(
 
 /** How long others may go first. */
 const REST_MS = 5_000;
+/** How long it leads on out of sight, while another page is in sight. */
+const HIDDEN_MS = 5_000;
 /** Between tries to stand, or to lead beside one that was elected in another way. */
 const AGAIN_MS_MAX = 60_000;
 /** How long an election may take to say that the role is another's. */

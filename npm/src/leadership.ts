@@ -46,8 +46,8 @@ export interface DelegateOptions {
  * It is one of those that are elected in the same way: all pages, unless one may use the browser's locks or its database, and
  * another may not. Such pages know of each other, and end each other's time: after 5 s at first, in the end once a minute.
  *
- * Pages in sight go first: a leader that goes out of sight lets go if another page is in sight. A page that is left, frozen or
- * closed lets go at once, and stands again when it comes back.
+ * Pages in sight go first: a leader that has been out of sight for 5 s, while another page was in sight, lets go. A page that is
+ * left, frozen or closed lets go at once, and stands again when it comes back.
  *
  * A page that hangs may go on with what it runs after another has taken the lead. So give each thing that must not be done twice
  * the `epoch`, as a fencing token: what is written under a lower epoch than the last one is to be refused.

@@ -7,6 +7,8 @@ import { BellwetherError } from "../build/js/errors.js";
 import { Leaders } from "../testing/leaders.mjs";
 
 const MINUTE = 60_000;
+/** How long a leader is out of sight before it gives way. */
+const HIDDEN = 5_000;
 
 for (const [how, go] of [
   ["left", (page) => page.hide()],
@@ -177,12 +179,43 @@ for (const [shows, learn] of [
     const first = await leaders.open();
     await leaders.exclusive(first, "poll", { ends: true });
     const second = await learn(leaders, first);
+    await leaders.browser.pass(HIDDEN - 1);
+    assert.deepEqual(leaders.leading, [first.id]);
+    await leaders.browser.pass(1);
     assert.deepEqual(leaders.leading, [second.id]);
     await leaders.browser.pass(MINUTE);
     await first.see(true);
     assert.deepEqual([leaders.leading, leaders.elections], [[second.id], 2], "a page in sight keeps the role");
   });
 }
+
+for (const [why, act] of [
+  ["it comes back into sight", (first) => first.see(true)],
+  ["the other goes out of sight, too", (_, second) => second.see(false)],
+  ["the other is closed", (_, second) => second.close()],
+  ["the app forces it", (first) => first.leader.forceLeader()],
+]) {
+  test(`a leader that was out of sight for a moment keeps the role: ${why}`, async (t) => {
+    const leaders = new Leaders(t);
+    const [first, second] = [await leaders.open(), await leaders.open()];
+    for (let rounds = 0; rounds < 2; rounds += 1) {
+      await first.see(false);
+      await leaders.browser.pass(HIDDEN - 1);
+      if (rounds === 0) await first.see(true);
+    }
+    await act(first, second);
+    await leaders.browser.pass(MINUTE);
+    assert.deepEqual([leaders.leading, leaders.elections, leaders.browser.timers.size], [[first.id], 1, 0]);
+  });
+}
+
+test("a leader that is out of sight and is left meanwhile lets go at once, and has no timer", async (t) => {
+  const leaders = new Leaders(t);
+  const [first, second] = [await leaders.open(), await leaders.open()];
+  await first.see(false);
+  await first.hide();
+  assert.deepEqual([leaders.leading, leaders.browser.timers.size], [[second.id], 0]);
+});
 
 test("hidden pages in between let it pass", async (t) => {
   const leaders = new Leaders(t);
@@ -191,6 +224,7 @@ test("hidden pages in between let it pass", async (t) => {
   const last = await leaders.open();
   for (const page of hidden) await leaders.exclusive(page);
   await first.see(false);
+  await leaders.browser.pass(HIDDEN);
   assert.deepEqual([leaders.leading, leaders.elections, leaders.log], [[last.id], 4, []]);
   await leaders.browser.pass(MINUTE);
   await last.close();
@@ -201,6 +235,7 @@ test("somebody has led since it gave way, so a hidden page gives way again", asy
   const leaders = new Leaders(t);
   const [first, hidden, third] = [await leaders.open(), await leaders.open({ isInSight: false }), await leaders.open()];
   await first.see(false);
+  await leaders.browser.pass(HIDDEN);
   assert.deepEqual(leaders.leading, [third.id]);
   const last = await leaders.open();
   await leaders.exclusive(first);
@@ -214,6 +249,7 @@ test("a page that gave way in vain keeps the role, until another comes into sigh
   const first = await leaders.open();
   await first.receive({ to: "", from: "ghost", word: "seen" });
   await first.see(false);
+  await leaders.browser.pass(HIDDEN);
   assert.deepEqual(leaders.leading, []);
   await leaders.browser.pass(MINUTE);
   assert.deepEqual([leaders.leading, leaders.elections, leaders.browser.timers.size], [[first.id], 2, 0]);
@@ -221,9 +257,11 @@ test("a page that gave way in vain keeps the role, until another comes into sigh
   await first.receive({ to: "", from: "ghost", word: "seen" });
   await first.see(true);
   await first.see(false);
+  await leaders.browser.pass(HIDDEN);
   assert.deepEqual([leaders.leading, leaders.elections], [[first.id], 2]);
   await first.receive({ to: "", from: "ghost", word: "unseen" });
   await first.receive({ to: "", from: "ghost", word: "seen" });
+  await leaders.browser.pass(HIDDEN);
   assert.deepEqual(leaders.leading, []);
   await leaders.browser.pass(MINUTE);
   assert.deepEqual([leaders.leading, leaders.elections], [[first.id], 3]);
@@ -235,6 +273,7 @@ test("a leader that is out of sight learns from a page in sight that it is there
   // What leads is no candidate, so the page in between knows none in the end.
   for (const page of [last, first]) await leaders.call(page, (leader) => leader.forceLeader());
   await first.close();
+  await leaders.browser.pass(HIDDEN);
   assert.deepEqual(hidden.changes.at(-1), { isLeader: false, leaderId: last.id, epoch: 5 });
   assert.deepEqual([leaders.leading, leaders.elections], [[last.id], 5]);
 });
@@ -279,8 +318,10 @@ test("a page that has resigned asks for the role once it comes into sight anew",
   const [first, second] = [await leaders.open(), await leaders.open({ isInSight: false })];
   await leaders.call(first, (leader) => leader.resign());
   await first.see(false);
+  await leaders.browser.pass(HIDDEN);
   assert.deepEqual(leaders.leading, [second.id]);
   await first.see(true);
+  await leaders.browser.pass(HIDDEN);
   assert.deepEqual(leaders.leading, [first.id]);
 });
 
@@ -289,6 +330,7 @@ test("a hidden page that leads and forces it keeps it from pages in sight", asyn
   const hidden = await leaders.open({ isInSight: false });
   await leaders.call(hidden, (leader) => leader.forceLeader());
   await leaders.open();
+  await leaders.browser.pass(HIDDEN);
   assert.deepEqual([leaders.leading, leaders.elections], [[hidden.id], 1]);
 });
 
@@ -390,6 +432,7 @@ test("a page that may not lead follows, and cannot force it", async (t) => {
   await first.see(false);
   await never.see(false);
   await never.see(true);
+  await leaders.browser.pass(HIDDEN);
   assert.deepEqual(leaders.leading, [first.id], "it is no candidate");
   const { error } = await leaders.call(never, (leader) => leader.forceLeader());
   assert.equal(error.code, "not-supported");
