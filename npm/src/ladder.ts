@@ -12,7 +12,7 @@ import { openLine } from "./line.js";
 import { LockElection } from "./lock-election.js";
 import { machines } from "./machines.js";
 import { usableStorage } from "./storage.js";
-import type { HostKind } from "./types.js";
+import type { HostKind, Status } from "./types.js";
 import { within } from "./within.js";
 
 /** How the pages find out which of them it is. */
@@ -24,7 +24,12 @@ export interface Way {
   readonly election: Election | undefined;
 }
 
-/** To host: `undefined` if none works; the status says why. Rejects if a file cannot be loaded, as does what follows. */
+/** What the status shows of it. */
+export interface Climbed extends Pick<Way, "reasons"> {
+  readonly rung: Status["host"];
+}
+
+/** To host: `undefined` if none works; the status says why, of each. Rejects if a file cannot be loaded, as does what follows. */
 export async function climb(inside: Inside): Promise<Way | undefined> {
   const { asked, climbed } = inside;
   const lower = inside.below();
@@ -34,7 +39,7 @@ export async function climb(inside: Inside): Promise<Way | undefined> {
   };
   const found = await first(inside, "host", refusal);
   if (lower && inside.page.status.reasons.length === 0) found.reasons.unshift(`service-worker: ${lower.why}`);
-  climbed({ rung: found.way?.rung ?? "solo", reasons: found.reasons });
+  climbed({ rung: found.way?.rung ?? "starting", reasons: found.reasons });
   return found.way;
 }
 

@@ -9,7 +9,7 @@ import type { EventLog, LoggedEvent, SubscribeOptions } from "./event-log.js";
 import { appFault, named, naming, settled } from "./errors.js";
 import { DATABASE_HOSTS, allows } from "./hosts.js";
 import type { Inside, Kit } from "./inside.js";
-import type { Way } from "./ladder.js";
+import type { Climbed } from "./ladder.js";
 import { Leading } from "./leading.js";
 import { later } from "./load.js";
 import { checkIdentity, refuseUnknown, text, unfit } from "./options.js";
@@ -46,7 +46,7 @@ export class Page extends EventTarget implements Bellwether {
   #storage: Status["storage"] = "best-effort";
   #below: ReturnType<Inside["below"]>;
   /** How pages choose one of them to host. */
-  #way: Pick<Way, "rung" | "reasons"> | undefined;
+  #way: Climbed | undefined;
   #hosts = false;
   #status = toStatus(STARTING, "best-effort");
   #seen = "";
@@ -388,7 +388,7 @@ export class Page extends EventTarget implements Bellwether {
 function toStatus(
   { reason, leads: _, host, ...facts }: RawStatus,
   storage: Status["storage"],
-  way?: Pick<Way, "rung" | "reasons">,
+  way?: Climbed,
   isBelow = false,
   hosting = false,
 ): Status {
