@@ -50,7 +50,8 @@ export interface DelegateOptions {
  * left, frozen or closed lets go at once, and stands again when it comes back.
  *
  * A page that hangs may go on with what it runs after another has taken the lead. So give each thing that must not be done twice
- * the `epoch`, as a fencing token: what is written under a lower epoch than the last one is to be refused.
+ * the `epoch`, as a fencing token, with an id of the device: what is written under a lower epoch than the last one of that device
+ * is to be refused. See {@link Leadership.epoch} for what it promises.
  *
  * Fires `"change"`, a `CustomEvent` with a frozen {@link LeadershipChange}, whenever `isLeader`, `leaderId` or `epoch` is
  * another. If a file of the package cannot be loaded, `"error"` of the page says `"module-unavailable"`, once. It is tried again, at
@@ -61,7 +62,13 @@ export interface Leadership extends TypedTarget<{ change: CustomEvent<Leadership
   readonly isLeader: boolean;
   /** The page that has last said that it leads; `null` if there is none, or it has let go. */
   readonly leaderId: string | null;
-  /** Higher with each election in this browser, however it ends; 0 until one is known. */
+  /**
+   * Higher with each election in this browser, however it ends; 0 until one is known.
+   *
+   * The count lies in the database, and so begins anew when the site's data is cleared. Other devices and browsers count apart.
+   * So do pages that have no database, in `localStorage`. Where there is neither, pages that vote count in memory, and begin again
+   * at 1 when all are closed; and one that cannot hear others, either, counts alone.
+   */
   readonly epoch: number;
   readonly role: Role;
 
