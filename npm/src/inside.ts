@@ -1,8 +1,9 @@
 // What the parts of the package that are loaded later are given of the page. Types only.
 
+import type { untilLoaded } from "./again.js";
 import type { Below } from "./below.js";
 import type { appFault, named, settled } from "./errors.js";
-import type { Way } from "./ladder.js";
+import type { Climbed } from "./ladder.js";
 import type { Asked, refuseUnknown, text, unfit } from "./options.js";
 import type { PageOutbox, checked, decode, encode } from "./outbox.js";
 import type { Bellwether, BellwetherEventMap } from "./types.js";
@@ -24,8 +25,8 @@ export interface Inside {
   leads(): boolean;
   /** Calls `look` with each word of the coordinator, after which there may be something new on disk. */
   watch(look: () => void): void;
-  /** The pages host the coordinator themselves, and this is how one of them is chosen; shown by the status. */
-  climbed(way: Pick<Way, "rung" | "reasons">): void;
+  /** The pages host the coordinator themselves, and this is how one of them is chosen, if any way works; shown by the status. */
+  climbed(way: Climbed): void;
   /** Whether this page hosts the coordinator; shown by the status. */
   hosts(does: boolean): void;
   /** Fires an event of the page. */
@@ -49,4 +50,5 @@ export interface Kit {
   readonly settled: typeof settled;
   readonly text: typeof text;
   readonly unfit: typeof unfit;
+  readonly untilLoaded: typeof untilLoaded;
 }

@@ -1,16 +1,19 @@
 // By which way pages choose one of them, to host the coordinator or to lead: the best one that works here (HOST-4).
 //
-// What always holds: a way is taken to work only once it was tried; why one does not is said in words.
+// What always holds: a way is taken to work only once it was tried; why one does not is said in words. A file that cannot be
+// loaded says nothing of a way: that is thrown, and whoever asked tries again.
 
 import type { Candidate } from "./campaign.js";
 import type { Election, Serve } from "./election.js";
+import type { BellwetherError } from "./errors.js";
 import { allows } from "./hosts.js";
 import type { Inside } from "./inside.js";
 import { openLine } from "./line.js";
 import { LockElection } from "./lock-election.js";
 import { machines } from "./machines.js";
 import { usableStorage } from "./storage.js";
-import type { HostKind } from "./types.js";
+import type { HostKind, Status } from "./types.js";
+import { within } from "./within.js";
 
 /** How the pages find out which of them it is. */
 export interface Way {
@@ -21,7 +24,12 @@ export interface Way {
   readonly election: Election | undefined;
 }
 
-/** To host: `undefined` if none works; the status says why. */
+/** What the status shows of it. */
+export interface Climbed extends Pick<Way, "reasons"> {
+  readonly rung: Status["host"];
+}
+
+/** To host: `undefined` if none works; the status says why, of each. Rejects if a file cannot be loaded, as does what follows. */
 export async function climb(inside: Inside): Promise<Way | undefined> {
   const { asked, climbed } = inside;
   const lower = inside.below();
@@ -31,7 +39,7 @@ export async function climb(inside: Inside): Promise<Way | undefined> {
   };
   const found = await first(inside, "host", refusal);
   if (lower && inside.page.status.reasons.length === 0) found.reasons.unshift(`service-worker: ${lower.why}`);
-  climbed({ rung: found.way?.rung ?? "solo", reasons: found.reasons });
+  climbed({ rung: found.way?.rung ?? "starting", reasons: found.reasons });
   return found.way;
 }
 
@@ -64,7 +72,8 @@ async function first(inside: Inside, role: Role, refusal: (rung: Rung) => string
       const way: Way = { rung, reasons, election: await TRIES[rung](inside, role) };
       return { way, reasons };
     } catch (cause) {
-      const { message = cause } = cause as Error;
+      const { code, message = cause } = cause as Partial<BellwetherError>;
+      if (code === "module-unavailable") throw cause;
       reasons.push(`${rung}: ${message}`);
     }
   }
@@ -121,7 +130,10 @@ class Solo implements Election {
   #epoch = 0;
 
   async stand(signal: AbortSignal, serve: Serve): Promise<void> {
-    while (!signal.aborted) await serve(signal, (this.#epoch += 1));
+    while (!signal.aborted) {
+      await serve(signal, (this.#epoch += 1));
+      await within(PAUSE_MS, signal);
+    }
   }
 
   take(signal: AbortSignal, serve: Serve): Promise<void> {
@@ -140,3 +152,6 @@ function of(inside: Inside, role: Role): Candidate {
 export function roleAmong(inside: Inside, role: Role): string {
   return inside.below() ? `${role}-below` : role;
 }
+
+/** Between two times in which a page that is alone has the role. */
+const PAUSE_MS = 1_000;

@@ -49,22 +49,10 @@ function loaded<T>(kit: Kit, file: string, loading: Promise<T>): Promise<T> {
 /** There is no worker: the pages host the coordinator themselves. */
 export function goOnWithoutWorker(inside: Inside): void {
   prepareFarewell(inside);
-  void join(inside);
-}
-
-/** Without a network `host.js` cannot be loaded now; it is tried again. */
-async function join(inside: Inside): Promise<void> {
   const { kit, over, report } = inside;
-  for (let failures = 0; !over.aborted; failures += 1) {
-    try {
-      return await (await import("./host.js")).host(inside);
-    } catch (cause) {
-      const message = `host.js could not be loaded (${cause}), and is tried again; check that it lies beside index.js`;
-      if (failures === 0) report(kit.appFault("module-unavailable", message, { cause }));
-      const delay = Math.min(AGAIN_MS * 2 ** failures, AGAIN_MS_MAX);
-      await new Promise((resolve) => setTimeout(resolve, delay));
-    }
-  }
+  // It loads what it needs, which may not be there, either.
+  const host = async () => (await loaded(kit, "host.js", import("./host.js"))).host(inside);
+  void kit.untilLoaded(host, over, report);
 }
 
 /** Lets this page take part in leading; see {@link Leadership}. */
@@ -183,6 +171,3 @@ function offer(inside: Inside, outbox: PageOutbox): void {
   );
   page.ready.then(lookAgain, () => {});
 }
-
-const AGAIN_MS = 2_000;
-const AGAIN_MS_MAX = 60_000;

@@ -11,7 +11,9 @@
 // - this page leads only while the election says so; what is heard from others can only end that, or tell who leads;
 // - the signals of what runs only here fire before the role is let go of;
 // - a page that is out of sight gives way once, and keeps the role if that was in vain;
-// - a page that waits, or leads, has no timer: only one that lets go, rests, takes the role, could not stand, or has a task out;
+// - a page whose time was ended by one that was elected in another way waits before it stands again, longer each time;
+// - a page that waits, or leads, has no timer: only one that lets go, rests, spares another, takes the role, could not stand, has
+//   a task out, or leads out of sight while another is in sight;
 // - a page that is left holds no role and no line, so that it may be brought back.
 //
 // A module of its own, loaded where `bw.leader` is first looked at. Not here: how one page is elected (`election.ts`), and that
@@ -41,6 +43,8 @@ interface Reign {
   isForced: boolean;
   /** Another page is to have it next. */
   isWanted: boolean;
+  /** Another page has said that it leads. */
+  isLost: boolean;
 }
 
 /** Lets this page take part until it is closed. `face` is kept up to date. Without an `election` it never leads. */
@@ -63,12 +67,19 @@ export function lead(
   let resting: ReturnType<typeof setTimeout> | undefined;
   /** How often it could not stand since it was elected last. */
   let failures = 0;
+  /** How often in a row its time was ended by one that was elected in another way; and when that was last. */
+  let losses = 0;
+  let lostAt = -Infinity;
+  /** Before this time it does not stand. */
+  let sparesUntil = -Infinity;
   let reign: Reign | undefined;
   /** The last time in which it was elected, to its end. */
   let serving: Promise<void> | undefined;
   let forcing: Promise<void> | undefined;
   /** Somebody has let go, or this page leads. */
   let onTurn = () => {};
+  /** Until it gives way, out of sight. */
+  let yielding: ReturnType<typeof setTimeout> | undefined;
   /** Pages that would lead, and are in sight; `false`: it gave way to them in vain. */
   const sighted = new Map<string, boolean>();
   /** It gave way, and nobody has led since. */
@@ -120,7 +131,10 @@ export function lead(
 
   const stand = () => {
     clearTimeout(resting);
-    if (isHere && !standing) run("stand").catch(standLater);
+    if (!isHere || standing) return;
+    const ms = sparesUntil - performance.now();
+    if (ms > 0) resting = setTimeout(stand, ms);
+    else run("stand").catch(standLater);
   };
 
   /** The disk may do better then. */
@@ -156,6 +170,14 @@ export function lead(
     else resting = setTimeout(stand, REST_MS);
   };
 
+  /** Whoever has ended its time was elected in another way, and would have its own ended at once. */
+  const spare = () => {
+    const now = performance.now();
+    losses = now - lostAt < QUIET_MS ? losses + 1 : 0;
+    lostAt = now;
+    sparesUntil = now + Math.min(REST_MS * 2 ** losses, AGAIN_MS_MAX);
+  };
+
   /** It is this page's turn, until `held` or what it stands by ends. */
   const serve = async (held: AbortSignal, own: AbortSignal, epoch: number, isForced: boolean) => {
     if (held.aborted || own.aborted) return;
@@ -165,9 +187,10 @@ export function lead(
       return rest();
     }
     const [ending, losing] = [new AbortController(), new AbortController()];
-    const time: Reign = (reign = { epoch, ending, isForced, isWanted: false });
+    const time: Reign = (reign = { epoch, ending, isForced, isWanted: false, isLost: false });
     const end = () => {
       reign = undefined;
+      look();
       know(null, epoch);
     };
     const lose = () => {
@@ -186,7 +209,11 @@ export function lead(
     say({ word: "gone", epoch });
     // Held on to, so that nobody comes in between.
     if (time.isWanted) await within(HAND_OVER_MS, losing.signal);
-    if (!losing.signal.aborted) rest();
+    // Whoever was elected in the same way has the role by then.
+    if (time.isLost) await within(LOSE_MS, losing.signal);
+    if (losing.signal.aborted) return;
+    if (time.isLost) spare();
+    rest();
   };
 
   const isInSight = () => document?.visibilityState !== "hidden";
@@ -200,11 +227,20 @@ export function lead(
     return false;
   };
 
-  /** Whether it is to go on leading. */
+  /** Whether it is to go on leading: the user may only have looked at another page for a moment. */
   const look = () => {
-    if (!reign || reign.isForced || isInSight() || !seesOther()) return;
+    if (reign && !reign.isForced && !isInSight() && seesOther()) {
+      yielding ??= setTimeout(giveWay, HIDDEN_MS);
+    } else {
+      clearTimeout(yielding);
+      yielding = undefined;
+    }
+  };
+
+  const giveWay = () => {
+    yielding = undefined;
     gaveWay = true;
-    reign.ending.abort();
+    reign?.ending.abort();
   };
 
   const showUp = (to = "") => {
@@ -223,7 +259,11 @@ export function lead(
         return onLeads(from, epoch);
       case "gone":
         if (epoch < face.epoch) return;
-        if (from === face.leaderId) know(null, epoch);
+        if (from === face.leaderId) {
+          know(null, epoch);
+          sparesUntil = -Infinity;
+          stand();
+        }
         return onTurn();
       case "force":
         if (!reign) return;
@@ -234,9 +274,11 @@ export function lead(
         if (!sighted.has(from)) sighted.set(from, true);
         return look();
       case "unseen":
-        return void sighted.delete(from);
+        sighted.delete(from);
+        return look();
       case "bye":
         sighted.delete(from);
+        look();
         return tasks.hear(parcel);
       default:
         return tasks.hear(parcel);
@@ -247,7 +289,10 @@ export function lead(
     // One that was robbed in its sleep is to learn of it.
     if (reign && epoch < reign.epoch) say({ to: from, word: "leads", epoch: reign.epoch });
     if (epoch < face.epoch || epoch === reign?.epoch) return;
-    reign?.ending.abort();
+    if (reign) {
+      reign.isLost = true;
+      reign.ending.abort();
+    }
     gaveWay = false;
     sighted.delete(from);
     know(from, epoch);
@@ -262,7 +307,10 @@ export function lead(
       await within(FORCE_MS, over, turn);
     }
     if (!reign) await taken();
-    else reign.isForced = true;
+    else {
+      reign.isForced = true;
+      look();
+    }
   };
 
   const taken = () =>
@@ -284,13 +332,10 @@ export function lead(
   listen(globalThis.window, "pageshow", enter);
   listen(document, "resume", enter);
   listen(document, "visibilitychange", () => {
-    if (!isInSight()) {
-      say({ word: "unseen" });
-      look();
-    } else {
-      isShy = false;
-      showUp();
-    }
+    look();
+    if (!isInSight()) return say({ word: "unseen" });
+    isShy = false;
+    showUp();
   });
   over.addEventListener("abort", () => {
     reign?.ending.abort();
@@ -327,8 +372,14 @@ export function lead(
 
 /** How long others may go first. */
 const REST_MS = 5_000;
-/** Between tries to stand. */
+/** How long it leads on out of sight, while another page is in sight. */
+const HIDDEN_MS = 5_000;
+/** Between tries to stand, or to lead beside one that was elected in another way. */
 const AGAIN_MS_MAX = 60_000;
+/** How long an election may take to say that the role is another's. */
+const LOSE_MS = 1_000;
+/** After so long a loss is the first again. */
+const QUIET_MS = 600_000;
 /** How long whoever leads may take to let go when another forces it. */
 const FORCE_MS = 1_000;
 /** How long the role is kept for a page that has asked for it. */

@@ -43,23 +43,32 @@ export interface DelegateOptions {
 
 /**
  * Exactly one of the pages of a channel leads, of those that have looked at `bw.leader`: a page that never does takes no part.
+ * It is one of those that are elected in the same way: all pages, unless one may use the browser's locks or its database, and
+ * another may not. Such pages know of each other, and end each other's time: after 5 s at first, in the end once a minute.
  *
- * Pages in sight go first: a leader that goes out of sight lets go if another page is in sight. A page that is left, frozen or
- * closed lets go at once, and stands again when it comes back.
+ * Pages in sight go first: a leader that has been out of sight for 5 s, while another page was in sight, lets go. A page that is
+ * left, frozen or closed lets go at once, and stands again when it comes back.
  *
  * A page that hangs may go on with what it runs after another has taken the lead. So give each thing that must not be done twice
- * the `epoch`, as a fencing token: what is written under a lower epoch than the last one is to be refused.
+ * the `epoch`, as a fencing token, with an id of the device: what is written under a lower epoch than the last one of that device
+ * is to be refused. See {@link Leadership.epoch} for what it promises.
  *
  * Fires `"change"`, a `CustomEvent` with a frozen {@link LeadershipChange}, whenever `isLeader`, `leaderId` or `epoch` is
- * another. If a file of the package cannot be loaded, `"error"` of the page says `"module-unavailable"`, and the next call tries
- * again.
+ * another. If a file of the package cannot be loaded, `"error"` of the page says `"module-unavailable"`, once. It is tried again, at
+ * once when the network is back, and by each call that is waited for; what was given to `runExclusive` and `handle` is there then.
  */
 export interface Leadership extends TypedTarget<{ change: CustomEvent<LeadershipChange> }> {
   /** Whether this page leads. `false` before the signals of what it runs fire. */
   readonly isLeader: boolean;
   /** The page that has last said that it leads; `null` if there is none, or it has let go. */
   readonly leaderId: string | null;
-  /** Higher with each election in this browser, however it ends; 0 until one is known. */
+  /**
+   * Higher with each election in this browser, however it ends; 0 until one is known.
+   *
+   * The count lies in the database, and so begins anew when the site's data is cleared. Other devices and browsers count apart.
+   * So do pages that have no database, in `localStorage`. Where there is neither, pages that vote count in memory, and begin again
+   * at 1 when all are closed; and one that cannot hear others, either, counts alone.
+   */
   readonly epoch: number;
   readonly role: Role;
 

@@ -1,7 +1,9 @@
 // What one page shows of who leads, and the way to the module that knows.
 //
-// What always holds: a page that never makes one takes no part. Not here: who leads, and what is done about it (`leader.ts`).
+// What always holds: a page that never makes one takes no part; what is registered waits until the module can be loaded. Not here:
+// who leads, and what is done about it (`leader.ts`).
 
+import { untilLoaded } from "./again.js";
 import { checkFunction, unfit } from "./options.js";
 import type { DelegateOptions, ExclusiveFunction, Leadership, Role, TaskHandler } from "./leadership.js";
 import type { Fault } from "./wasm.js";
@@ -22,14 +24,16 @@ export class Leading extends EventTarget implements Omit<Leadership, keyof Event
   epoch = 0;
   role: Role = "starting";
   readonly #load: (face: Leading) => Promise<Part>;
-  readonly #report: (fault: Fault) => void;
   #part: Promise<Part> | undefined;
+  /** Never rejects. */
+  readonly #there: Promise<Part>;
+  #arrive!: (part: Part) => void;
 
-  constructor(load: (face: Leading) => Promise<Part>, report: (fault: Fault) => void) {
+  constructor(load: (face: Leading) => Promise<Part>, over: AbortSignal, report: (fault: Fault) => void) {
     super();
     this.#load = load;
-    this.#report = report;
-    this.#go(() => {}).catch(report);
+    this.#there = new Promise((resolve) => (this.#arrive = resolve));
+    void untilLoaded(() => this.#go(() => {}), over, report);
   }
 
   forceLeader(): Promise<void> {
@@ -54,10 +58,16 @@ export class Leading extends EventTarget implements Omit<Leadership, keyof Event
 
   /** Each call tries again to load what could not be. */
   #go<T>(act: (part: Part) => T | Promise<T>): Promise<T> {
-    this.#part ??= this.#load(this).catch((cause: unknown) => {
-      this.#part = undefined;
-      throw cause;
-    });
+    this.#part ??= this.#load(this).then(
+      (part) => {
+        this.#arrive(part);
+        return part;
+      },
+      (cause: unknown) => {
+        this.#part = undefined;
+        throw cause;
+      },
+    );
     return this.#part.then(act);
   }
 
@@ -65,7 +75,7 @@ export class Leading extends EventTarget implements Omit<Leadership, keyof Event
     checkName(name);
     checkFunction("fn", fn);
     const stopping = new AbortController();
-    this.#go((part) => begin(part, stopping.signal)).catch(this.#report);
+    void this.#there.then((part) => begin(part, stopping.signal));
     return () => stopping.abort();
   }
 }

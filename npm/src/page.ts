@@ -3,12 +3,13 @@
 // What always holds: `status` is frozen, and replaced only by another that differs; what happens
 // before the app can listen is kept until it can.
 
+import { untilLoaded } from "./again.js";
 import { closed } from "./closed.js";
 import type { EventLog, LoggedEvent, SubscribeOptions } from "./event-log.js";
 import { appFault, named, naming, settled } from "./errors.js";
 import { DATABASE_HOSTS, allows } from "./hosts.js";
 import type { Inside, Kit } from "./inside.js";
-import type { Way } from "./ladder.js";
+import type { Climbed } from "./ladder.js";
 import { Leading } from "./leading.js";
 import { later } from "./load.js";
 import { checkIdentity, refuseUnknown, text, unfit } from "./options.js";
@@ -45,7 +46,7 @@ export class Page extends EventTarget implements Bellwether {
   #storage: Status["storage"] = "best-effort";
   #below: ReturnType<Inside["below"]>;
   /** How pages choose one of them to host. */
-  #way: Pick<Way, "rung" | "reasons"> | undefined;
+  #way: Climbed | undefined;
   #hosts = false;
   #status = toStatus(STARTING, "best-effort");
   #seen = "";
@@ -142,7 +143,7 @@ export class Page extends EventTarget implements Bellwether {
 
   get leader(): Leadership {
     const load = async (face: Leading) => (await later()).lead(this.#inside(), face);
-    return (this.#leader ??= new Leading(load, this.#report)) as Leadership;
+    return (this.#leader ??= new Leading(load, this.#over.signal, this.#report)) as Leadership;
   }
 
   readonly events: EventLog = {
@@ -387,7 +388,7 @@ export class Page extends EventTarget implements Bellwether {
 function toStatus(
   { reason, leads: _, host, ...facts }: RawStatus,
   storage: Status["storage"],
-  way?: Pick<Way, "rung" | "reasons">,
+  way?: Climbed,
   isBelow = false,
   hosting = false,
 ): Status {
@@ -447,4 +448,5 @@ const KIT: Kit = {
   settled,
   text,
   unfit,
+  untilLoaded,
 };

@@ -376,22 +376,25 @@ export interface LockMetrics {
 }
 
 /**
- * Where the coordinator runs: in the service worker, else in a page that was elected over Web Locks. The others are names for
- * rungs to come.
+ * Where the coordinator runs: in the service worker, else in a page. The others say how that page is elected, the best first:
+ * over Web Locks, by a lease in the database or in `localStorage`, by a vote of the pages that hear one another, or not at all.
  */
 export type HostKind =
   "service-worker" | "web-locks" | "indexeddb-lease" | "storage-mutex" | "broadcast-vote" | "solo";
 
 /** How things stand. */
 export interface Status {
-  /** Where the coordinator runs; `"starting"` until one has answered. */
+  /** Where the coordinator runs; `"starting"` until one has answered, and so for good where none of what is allowed works. */
   readonly host: HostKind | "starting";
   /**
    * Whether this page hosts the coordinator: what it does for long at a stretch keeps all pages waiting, and when it goes another
    * takes over. `false` in all pages while a worker hosts. A page that hung may say so for a moment after another has taken over.
    */
   readonly hosting: boolean;
-  /** Why there is no better host, in words, as why no worker could be registered; empty if there is nothing to say. */
+  /**
+   * Why there is no better host, in words, as why no worker could be registered; empty if there is nothing to say. Where there
+   * is none at all, why each of {@link HostKind} does not work.
+   */
   readonly reasons: readonly string[];
   /** Which coordinator: counted up each time one takes over; 0 until one has answered. */
   readonly epoch: number;

@@ -146,7 +146,7 @@ test("where no way is allowed that works nobody hosts, and the status says why",
   const world = page(t, { hosts: "web-locks", has: [] });
   assert.equal(await climb(world.inside), undefined);
   assert.deepEqual(world.climbed, {
-    rung: "solo",
+    rung: "starting",
     reasons: [`web-locks: ${NONE}`, ...["indexeddb-lease", "storage-mutex", "broadcast-vote", "solo"].map((it) => `${it}: ${NOT_ASKED}`)],
   });
 });
@@ -181,12 +181,15 @@ test("a page that is closed meanwhile tries nothing more, and tells nobody", asy
 
 test("a page that is alone has the role for as long as it stands, under a higher epoch each time", async (t) => {
   const world = page(t, { hosts: "solo" });
+  t.mock.timers.enable({ apis: ["setTimeout"] });
   const { election } = await climb(world.inside);
   const control = new AbortController();
   const served = [];
   const serve = (held, epoch) => new Promise((end) => served.push({ held, epoch, end }));
   const standing = election.stand(control.signal, serve);
   served[0].end();
+  await turn();
+  t.mock.timers.tick(1_000);
   await turn();
   assert.deepEqual(served.map(({ epoch }) => epoch), [1, 2]);
   control.abort();
@@ -196,4 +199,23 @@ test("a page that is alone has the role for as long as it stands, under a higher
   const again = new AbortController();
   void election.take(again.signal, serve);
   assert.deepEqual(served.map(({ epoch }) => epoch), [1, 2, 3]);
+});
+
+test("a page that is alone, and makes nothing of it, pauses before it has the role again", async (t) => {
+  const world = page(t, { hosts: "solo" });
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const { election } = await climb(world.inside);
+  const control = new AbortController();
+  const served = [];
+  const standing = election.stand(control.signal, async (_, epoch) => {
+    // Whoever does not pause would never end.
+    if (served.push(epoch) === 100) control.abort();
+  });
+  await turn();
+  assert.deepEqual(served, [1]);
+  t.mock.timers.tick(1_000);
+  await turn();
+  assert.deepEqual(served, [1, 2]);
+  control.abort();
+  await standing;
 });

@@ -7,6 +7,8 @@ import { BellwetherError } from "../build/js/errors.js";
 import { Leaders } from "../testing/leaders.mjs";
 
 const MINUTE = 60_000;
+/** How long a leader is out of sight before it gives way. */
+const HIDDEN = 5_000;
 
 for (const [how, go] of [
   ["left", (page) => page.hide()],
@@ -35,8 +37,8 @@ for (const [how, go] of [
 
 test("pages without a database have a leader of their own", async (t) => {
   const leaders = new Leaders(t);
-  const below = { below: { rung: "broadcast-vote" }, why: "there is none" };
-  const pages = [await leaders.open(), await leaders.open({ below }), await leaders.open(), await leaders.open({ below })];
+  const without = { isOther: true, below: { below: { rung: "broadcast-vote" }, why: "there is none" } };
+  const pages = [await leaders.open(), await leaders.open(without), await leaders.open(), await leaders.open(without)];
   const [stored, kept] = pages;
   assert.deepEqual(leaders.leading, [stored.id, kept.id]);
   assert.deepEqual(pages.map(({ leader }) => leader.leaderId), [stored.id, kept.id, stored.id, kept.id]);
@@ -186,12 +188,43 @@ for (const [shows, learn] of [
     const first = await leaders.open();
     await leaders.exclusive(first, "poll", { ends: true });
     const second = await learn(leaders, first);
+    await leaders.browser.pass(HIDDEN - 1);
+    assert.deepEqual(leaders.leading, [first.id]);
+    await leaders.browser.pass(1);
     assert.deepEqual(leaders.leading, [second.id]);
     await leaders.browser.pass(MINUTE);
     await first.see(true);
     assert.deepEqual([leaders.leading, leaders.elections], [[second.id], 2], "a page in sight keeps the role");
   });
 }
+
+for (const [why, act] of [
+  ["it comes back into sight", (first) => first.see(true)],
+  ["the other goes out of sight, too", (_, second) => second.see(false)],
+  ["the other is closed", (_, second) => second.close()],
+  ["the app forces it", (first) => first.leader.forceLeader()],
+]) {
+  test(`a leader that was out of sight for a moment keeps the role: ${why}`, async (t) => {
+    const leaders = new Leaders(t);
+    const [first, second] = [await leaders.open(), await leaders.open()];
+    for (let rounds = 0; rounds < 2; rounds += 1) {
+      await first.see(false);
+      await leaders.browser.pass(HIDDEN - 1);
+      if (rounds === 0) await first.see(true);
+    }
+    await act(first, second);
+    await leaders.browser.pass(MINUTE);
+    assert.deepEqual([leaders.leading, leaders.elections, leaders.browser.timers.size], [[first.id], 1, 0]);
+  });
+}
+
+test("a leader that is out of sight and is left meanwhile lets go at once, and has no timer", async (t) => {
+  const leaders = new Leaders(t);
+  const [first, second] = [await leaders.open(), await leaders.open()];
+  await first.see(false);
+  await first.hide();
+  assert.deepEqual([leaders.leading, leaders.browser.timers.size], [[second.id], 0]);
+});
 
 test("hidden pages in between let it pass", async (t) => {
   const leaders = new Leaders(t);
@@ -200,6 +233,7 @@ test("hidden pages in between let it pass", async (t) => {
   const last = await leaders.open();
   for (const page of hidden) await leaders.exclusive(page);
   await first.see(false);
+  await leaders.browser.pass(HIDDEN);
   assert.deepEqual([leaders.leading, leaders.elections, leaders.log], [[last.id], 4, []]);
   await leaders.browser.pass(MINUTE);
   await last.close();
@@ -210,6 +244,7 @@ test("somebody has led since it gave way, so a hidden page gives way again", asy
   const leaders = new Leaders(t);
   const [first, hidden, third] = [await leaders.open(), await leaders.open({ isInSight: false }), await leaders.open()];
   await first.see(false);
+  await leaders.browser.pass(HIDDEN);
   assert.deepEqual(leaders.leading, [third.id]);
   const last = await leaders.open();
   await leaders.exclusive(first);
@@ -223,6 +258,7 @@ test("a page that gave way in vain keeps the role, until another comes into sigh
   const first = await leaders.open();
   await first.receive({ to: "", from: "ghost", word: "seen" });
   await first.see(false);
+  await leaders.browser.pass(HIDDEN);
   assert.deepEqual(leaders.leading, []);
   await leaders.browser.pass(MINUTE);
   assert.deepEqual([leaders.leading, leaders.elections, leaders.browser.timers.size], [[first.id], 2, 0]);
@@ -230,9 +266,11 @@ test("a page that gave way in vain keeps the role, until another comes into sigh
   await first.receive({ to: "", from: "ghost", word: "seen" });
   await first.see(true);
   await first.see(false);
+  await leaders.browser.pass(HIDDEN);
   assert.deepEqual([leaders.leading, leaders.elections], [[first.id], 2]);
   await first.receive({ to: "", from: "ghost", word: "unseen" });
   await first.receive({ to: "", from: "ghost", word: "seen" });
+  await leaders.browser.pass(HIDDEN);
   assert.deepEqual(leaders.leading, []);
   await leaders.browser.pass(MINUTE);
   assert.deepEqual([leaders.leading, leaders.elections], [[first.id], 3]);
@@ -244,6 +282,7 @@ test("a leader that is out of sight learns from a page in sight that it is there
   // What leads is no candidate, so the page in between knows none in the end.
   for (const page of [last, first]) await leaders.call(page, (leader) => leader.forceLeader());
   await first.close();
+  await leaders.browser.pass(HIDDEN);
   assert.deepEqual(hidden.changes.at(-1), { isLeader: false, leaderId: last.id, epoch: 5 });
   assert.deepEqual([leaders.leading, leaders.elections], [[last.id], 5]);
 });
@@ -288,8 +327,10 @@ test("a page that has resigned asks for the role once it comes into sight anew",
   const [first, second] = [await leaders.open(), await leaders.open({ isInSight: false })];
   await leaders.call(first, (leader) => leader.resign());
   await first.see(false);
+  await leaders.browser.pass(HIDDEN);
   assert.deepEqual(leaders.leading, [second.id]);
   await first.see(true);
+  await leaders.browser.pass(HIDDEN);
   assert.deepEqual(leaders.leading, [first.id]);
 });
 
@@ -298,6 +339,7 @@ test("a hidden page that leads and forces it keeps it from pages in sight", asyn
   const hidden = await leaders.open({ isInSight: false });
   await leaders.call(hidden, (leader) => leader.forceLeader());
   await leaders.open();
+  await leaders.browser.pass(HIDDEN);
   assert.deepEqual([leaders.leading, leaders.elections], [[hidden.id], 1]);
 });
 
@@ -344,6 +386,22 @@ test("a page that does not answer loses the role after a second", async (t) => {
   assert.deepEqual(leaders.leading, [second.id]);
 });
 
+for (const [what, order] of [["the election", (words) => words], ["who leads", (words) => words.reverse()]]) {
+  test(`a page that was robbed in its sleep stands again at once, and by no timer, if ${what} tells it first`, async (t) => {
+    const leaders = new Leaders(t);
+    const [first, second] = [await leaders.open(), await leaders.open()];
+    await leaders.exclusive(first, "poll", { ends: true });
+    first.hang();
+    await leaders.call(second, (leader) => leader.forceLeader());
+    await leaders.browser.pass(1_000);
+    order(first.hung);
+    await first.goOn();
+    assert.deepEqual([leaders.leading, leaders.browser.timers.size], [[second.id], 0]);
+    await second.close();
+    assert.deepEqual(leaders.leading, [first.id]);
+  });
+}
+
 test("a role that is kept for a page that dies is let go of", async (t) => {
   const leaders = new Leaders(t);
   const [first, second] = [await leaders.open(), await leaders.open()];
@@ -383,6 +441,7 @@ test("a page that may not lead follows, and cannot force it", async (t) => {
   await first.see(false);
   await never.see(false);
   await never.see(true);
+  await leaders.browser.pass(HIDDEN);
   assert.deepEqual(leaders.leading, [first.id], "it is no candidate");
   const { error } = await leaders.call(never, (leader) => leader.forceLeader());
   assert.equal(error.code, "not-supported");
@@ -521,6 +580,24 @@ test("a page that cannot stand says so once, and tries again, more and more seld
   leaders.unfit(undefined);
   await page.show();
   assert.deepEqual(leaders.leading, [page.id]);
+});
+
+test("leaders that are elected in different ways end each other's time ever more seldom", async (t) => {
+  const leaders = new Leaders(t);
+  const [first, second] = [await leaders.open(), await leaders.open({ isOther: true })];
+  const counts = [];
+  for (let minutes = 0; minutes < 10; minutes += 1) {
+    const before = leaders.elections;
+    await leaders.browser.pass(MINUTE);
+    assert.equal(leaders.leading.length, 1);
+    counts.push(leaders.elections - before);
+  }
+    assert.ok(counts[0] <= 8 && counts.slice(4).every((count) => count <= 1), `${counts} elections, minute by minute`);
+  const [leading, other] = first.leader.isLeader ? [first, second] : [second, first];
+  await leading.close();
+  assert.deepEqual(leaders.leading, [other.id], "whoever spares another stands when that one has gone");
+  await leaders.browser.pass(MINUTE);
+  assert.equal(leaders.browser.timers.size, 0);
 });
 
 function facts({ leader: { isLeader, leaderId, epoch, role } }) {

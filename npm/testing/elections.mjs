@@ -1,10 +1,13 @@
 // An election that is the test's, among the pages of one browser.
 //
-// What always holds: one page is elected at a time, in the order in which they stand, and each election has a higher epoch; it
-// is told as a task of the page. Who takes the role has it at once, and the page that had it learns of that by a task.
+// What always holds: one page is elected at a time, in the order in which they stand, and each election has a higher epoch than
+// the one before, and than its page has heard of; it is told as a task of the page. Who takes the role has it at once, and the
+// page that had it learns of that by a task.
 
 export class Elections {
   epoch = 0;
+  /** How many pages were elected. */
+  count = 0;
   holder;
   /** Why nobody can take the role; or stand for it. */
   fault;
@@ -20,17 +23,18 @@ export class Elections {
     return this.#waiting.length;
   }
 
-  of(page) {
+  /** Those of one page, which has `heard` of epochs elsewhere. */
+  of(page, heard = () => 0) {
     page.hints = [];
     return {
       hint: (gone) => page.hints.push(gone),
       stand: async (signal, serve) => {
         if (this.unfit) throw this.unfit;
-        while (!signal.aborted) await this.#turn(page, signal, serve, false);
+        while (!signal.aborted) await this.#turn({ page, heard }, signal, serve, false);
       },
       take: async (signal, serve) => {
         if (this.fault) throw this.fault;
-        if (!signal.aborted) await this.#turn(page, signal, serve, true);
+        if (!signal.aborted) await this.#turn({ page, heard }, signal, serve, true);
       },
     };
   }
@@ -48,9 +52,9 @@ export class Elections {
     await this.browser.quiet();
   }
 
-  #turn(page, signal, serve, takes) {
+  #turn(who, signal, serve, takes) {
     return new Promise((resolve, reject) => {
-      const it = { page, resolve, reject, holding: new AbortController(), serve };
+      const it = { ...who, resolve, reject, holding: new AbortController(), serve };
       signal.addEventListener("abort", () => {
         it.holding.abort();
         if (!this.#waiting.includes(it)) return;
@@ -71,8 +75,8 @@ export class Elections {
     if (this.holder) return;
     const it = (this.holder = this.#waiting.shift());
     if (!it) return;
-    this.epoch += 1;
-    const { epoch } = this;
+    this.count += 1;
+    const epoch = (this.epoch = Math.max(this.epoch, it.heard()) + 1);
     this.browser.task(it.page, async () => {
       try {
         await it.serve(it.holding.signal, epoch);

@@ -11,22 +11,26 @@ export class Leaders {
   /** What happened, in its order. */
   log = [];
   #elections;
-  #below;
+  /** Those of pages that are elected in another way, and count apart. */
+  #others;
 
   constructor(t) {
     this.browser = new Browser(t);
-    [this.#elections, this.#below] = [new Elections(this.browser), new Elections(this.browser)];
+    this.#elections = new Elections(this.browser);
+    this.#others = new Elections(this.browser);
+    this.#others.epoch = 10;
   }
 
-  /** Opens a page that takes part, as the options `leader` say. */
-  async open({ isInSight = true, leader, open, below } = {}) {
+  /** Opens a page that takes part, as the options `leader` say; one that `isOther` is elected in another way. */
+  async open({ isInSight = true, isOther = false, leader, open, below } = {}) {
     const begin = (page) => {
       page.document.visibilityState = isInSight ? "visible" : "hidden";
       Object.assign(page.inside, { kit: KIT });
       page.inside.asked.leader = leader;
       page.isAway = false;
-      const election = (below ? this.#below : this.#elections).of(page);
-      page.leader = new Leading(async (face) => (page.part = lead(page.inside, election, face, open)), page.inside.report);
+      const election = (isOther ? this.#others : this.#elections).of(page, () => page.leader?.epoch ?? 0);
+      const { over, report } = page.inside;
+      page.leader = new Leading(async (face) => (page.part = lead(page.inside, election, face, open)), over, report);
       page.changes = [];
       page.leader.addEventListener("change", ({ detail }) => page.changes.push(detail));
     };
@@ -90,7 +94,7 @@ export class Leaders {
 
   /** How many have been elected. */
   get elections() {
-    return this.#elections.epoch;
+    return this.#elections.count + this.#others.count;
   }
 
   /** Nobody can stand, for this reason. */

@@ -16,6 +16,9 @@ import { takeSeat } from "../build/js/seat.js";
 export const CHANNEL = "c";
 export const LOCK = `bellwether:${CHANNEL}:host`;
 
+/** Many more than any test has at once. */
+const TASKS_MAX = 10_000;
+
 /** The page whose code runs. */
 const running = new AsyncLocalStorage();
 
@@ -81,10 +84,13 @@ export class Browser {
     this.#tasks.push({ page, act });
   }
 
-  /** Runs what is due, and what comes of it. */
+  /** Runs what is due, and what comes of it; throws if there is no end to that. */
   async quiet() {
     await turn();
+    let count = 0;
     for (let task = this.#tasks.shift(); task; task = this.#tasks.shift()) {
+      count += 1;
+      if (count > TASKS_MAX) throw new Error("what is due brings about more, without end");
       const { page, act } = task;
       if (page.hung) page.hung.push(task);
       else page.run(act);

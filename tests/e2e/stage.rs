@@ -117,6 +117,9 @@ impl Stage {
             return page;
         }
         let next = self.page(options).await;
+        next.ready().await;
+        // A tab that is closed may not come to say that it goes, and its lease would have to run out.
+        page.goto(&self.server.url("/blank.html")).await;
         page.close().await;
         next
     }
