@@ -83,7 +83,8 @@ export class Copy {
 
   /** Whether all that a copy of this version has seen, this one has seen, too. */
   comesOf(version: Version): boolean {
-    if (version.epoch === 0 && version.seq === 0) return true;
+    // Rows whose head is gone are of no line.
+    if (version.epoch === 0) return version.seq === 0;
     return [...this.line, this.version].some((it) => isSameTerm(it, version) && it.seq >= version.seq);
   }
 

@@ -212,6 +212,17 @@ for (const [shows, head] of [
   });
 }
 
+test("what is kept without its head is not lost to a page that has begun with such rows before", async (t) => {
+  const items = new Map([[`${PREFIX}journal:n1`, btoa("first")]]);
+  const [world, page] = await led(t, 1, items);
+  assert.deepEqual(await page.texts(), ["first"]);
+  items.delete(`${PREFIX}head`);
+  items.set(`${PREFIX}journal:n8`, btoa("of another"));
+  page.append("of its own");
+  await world.quiet();
+  assert.deepEqual(await page.texts(), ["first", "of another", "of its own"]);
+});
+
 for (const [shows, redo] of [
   ["no JSON", "{"],
   ["of another shape", '{"version":{"epoch":9,"by":"x","seq":1},"changes":7}'],
