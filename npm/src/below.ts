@@ -81,8 +81,8 @@ export async function adoptKept({ asked, client, kit }: Inside): Promise<void> {
   const keep = storage && new Keep(storage, asked.raw.channel);
   const rows = keep?.load()?.copy.pairs("journal") ?? [];
   await Promise.all(rows.map(([, row]) => kit.settled<number>((settle) => client.adopt(row as Uint8Array, settle))));
-  // Now that they are on disk. A page that still keeps them writes them again; taken in twice, each is one event.
-  keep?.forgetEvents();
+  // Now that they are on disk. Who has kept another meanwhile keeps it; taken in twice, each is one event.
+  keep?.forgetEvents(rows);
 }
 
 function usable(): Storage | undefined {

@@ -10,6 +10,7 @@
 //   before the change or after it;
 // - what is refused for want of room is undone here as well;
 // - who finds that a later primary has written here writes nothing;
+// - what is removed for another page's sake is what that one has read, and not what has been written since;
 // - what cannot be read is passed over. Where the head is gone, rows of different moments may lie side by side; then only
 //   those are read that mean the same without the others: events and letters.
 //
@@ -85,9 +86,16 @@ export class Keep {
     }
   }
 
-  /** Removes the events; all else stays. */
-  forgetEvents(): void {
-    for (const item of this.#items()) if (item === REDO || item.startsWith("journal:")) this.#set(item, null);
+  /** Removes these events where they are as they were read, and what is none; all else stays, and what was written since. */
+  forgetEvents(events: readonly (readonly [Key, Value])[]): void {
+    const gone = new Map(events.map(([key, row]) => [nameOf("journal", key), text(row)]));
+    const head = this.#get(HEAD);
+    for (const [item, row] of gone) if (this.#get(item) === row) this.#set(item, null);
+    const isNone = (item: string) => item.startsWith("journal:") && !readRow(item, this.#get(item));
+    for (const item of this.#items().filter(isNone)) this.#set(item, null);
+    this.#leaveOut(([store, key, row]) => row !== undefined && gone.get(nameOf(store, key)) === text(row));
+    // Another row may have come in the place of one; who keeps it finds no head, and writes everything again.
+    if (this.#get(HEAD) !== head) this.#set(HEAD, null);
   }
 
   /** What is there and is older, and what the copy does not come of. */
@@ -119,11 +127,9 @@ export class Keep {
   #writeStep(step: Step, line: readonly Version[], head: string): void {
     const kept = step.changes.filter(isKept).map(([store, key, value]) => [nameOf(store, key), value] as const);
     const before = kept.map(([item]) => [item, this.#get(item)] as const);
-    const travels = step.changes.filter(([store, key]) => !isOfDevice(store, key));
-    const isWhole = travels.length === step.changes.length;
-    const changes = travels.map(([store, key, value]) => (value === undefined ? [store, key] : [store, key, text(value)]));
+    const changes = step.changes.filter(([store, key]) => !isOfDevice(store, key));
     try {
-      this.#set(REDO, JSON.stringify({ ...step, changes, line, isWhole }));
+      this.#set(REDO, redoOf({ ...step, changes }, line, changes.length === step.changes.length));
       this.#setAll(kept.map(([item, value]) => [item, value === undefined ? null : text(value)]));
       this.#set(HEAD, head);
     } catch (fault) {
@@ -157,6 +163,14 @@ export class Keep {
       this.#setAll(before);
       throw fault;
     }
+  }
+
+  /** The last change is without these from here on. */
+  #leaveOut(goes: (change: Change) => boolean): void {
+    const redo = readRedo(this.#get(REDO));
+    const changes = redo?.step.changes.filter((it) => !goes(it));
+    if (!redo || !changes || changes.length === redo.step.changes.length) return;
+    this.#set(REDO, redoOf({ ...redo.step, changes }, redo.line, false));
   }
 
   /** What goes makes room for what comes. */
@@ -201,6 +215,11 @@ function copyOf({ version, line, next }: Head, changes: Change[]): Copy {
 function readHead(json: string | null): Head | undefined {
   const { version, line, next } = parsed(json);
   return isVersion(version) && isLine(line) && isCount(next) ? { version, line, next } : undefined;
+}
+
+function redoOf(step: Step, line: readonly Version[], isWhole: boolean): string {
+  const changes = step.changes.map(([store, key, value]) => (value === undefined ? [store, key] : [store, key, text(value)]));
+  return JSON.stringify({ ...step, changes, line, isWhole });
 }
 
 function readRedo(json: string | null): { step: Step; line: Version[]; isWhole: boolean } | undefined {
