@@ -98,6 +98,19 @@ export class Keep {
     if (this.#get(HEAD) !== head) this.#set(HEAD, null);
   }
 
+  /**
+   * Removes the rows that go, and all that cannot be read if `undefined` does; gives how many events and letters were among
+   * them. The head stays: whoever lives and keeps these rows does not write them again.
+   */
+  wipe(goes: (change: Change | undefined) => boolean): number {
+    const isRow = (item: string) => item !== HEAD && item !== REDO;
+    const gone = this.#items().filter((item) => isRow(item) && goes(readRow(item, this.#get(item))));
+    for (const item of gone) this.#set(item, null);
+    if (!readRedo(this.#get(REDO)) && goes(undefined)) this.#set(REDO, null);
+    this.#leaveOut((change) => change.length > 2 && goes(change));
+    return gone.filter((item) => MEANS_THE_SAME.includes(item.split(":", 1)[0]!)).length;
+  }
+
   /** What is there and is older, and what the copy does not come of. */
   stray(copy: Copy): Copy | undefined {
     if (this.#written && this.#get(HEAD) === this.#written.head) return undefined;

@@ -4,9 +4,12 @@ import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 
 import { adoptKept } from "../build/js/below.js";
+import { connector } from "../build/js/connect.js";
 import { settled } from "../build/js/errors.js";
 import { Keep } from "../build/js/keep.js";
+import { fakeClients } from "../testing/client.mjs";
 import { FakeStorage, World, bytes, led, text } from "../testing/replicas.mjs";
+import { cursorRow, deadRow, doneRow, journalRow } from "../testing/rows.mjs";
 
 afterEach(() => delete globalThis.localStorage);
 
@@ -117,6 +120,81 @@ test("a change that was written by half is whole afterwards, but for its events,
   }
 });
 
+const OF = { ann: { session: "s", user: "ann" }, ben: { session: "s", user: "ben" }, other: { session: "o", user: "ann" } };
+const ROWS = Object.entries(OF).flatMap(([name, of], at) => [
+  ["journal", at + 1, journalRow({ id: name, type: "t" }, of)],
+  ["dead", name, deadRow({ id: name, type: "t" }, of)],
+  ["done", at + 1, doneRow([], of)],
+]);
+const SHARED = ["s", "o"].flatMap((session) => [
+  ["cursor", session, cursorRow(session)],
+  ["document", `1 ${session} /key/x`, bytes("x")],
+]);
+const NOBODYS = [
+  ["done", 7, doneRow([])],
+  ["dead", "journal:9", bytes("no row")],
+  ["document", "3 s s /key/x", bytes("x")],
+  ["meta", "config", bytes("c")],
+];
+const keyOf = (name, store) => (store === "dead" ? name : 1 + Object.keys(OF).indexOf(name));
+const named = (names, stores) => names.flatMap((name) => stores.map((store) => `${store} ${keyOf(name, store)}`));
+const all = [...ROWS, ...SHARED, ...NOBODYS].map(([store, key]) => `${store} ${key}`);
+const ofS = ["cursor s", "document 1 s /key/x"];
+
+for (const [shows, act, goes, removed] of [
+  ["a wipe of a session", (page) => page.wipe({ session: "s" }), [...named(["ann", "ben"], ["done"]), ...ofS], 3],
+  [
+    "a wipe of a session and of what it has not delivered",
+    (page) => page.wipe({ session: "s", undelivered: true }),
+    [...named(["ann", "ben"], ["journal", "dead", "done"]), ...ofS],
+    7,
+  ],
+  ["a wipe of what is delivered", (page) => page.wipe(), all.filter((row) => /^(done|document|cursor)/.test(row)), 3],
+  ["a wipe of everything", (page) => page.wipe({ undelivered: true }), all.filter((row) => !row.startsWith("meta")), 10],
+  ["signing out", (page) => page.signOut(), [], undefined],
+  [
+    "signing out, where what is undelivered is discarded",
+    (page) => page.signOut({ undelivered: "discard" }),
+    named(["ann"], ["journal", "dead", "done"]),
+    undefined,
+  ],
+]) {
+  test(`${shows} removes the same from what is kept below, and no more`, async (t) => {
+    const items = new Map();
+    withDatabase(items);
+    const clients = fakeClients();
+    const page = await connector("b1", async () => clients)({ channel: "c", session: "s", user: "ann", worker: false });
+    t.after(() => page.close());
+    const keep = new Keep(new FakeStorage(items), "c");
+    const changes = [...ROWS, ...SHARED, ...NOBODYS];
+    const step = (seq, changes) => ({ version: { epoch: 1, by: "page", seq }, changes, next: 10, told: [] });
+    keep.write({ version: step(0).version, line: [], all: () => [] }, step(1, []));
+    keep.write({ version: step(1).version, line: [], all: () => changes }, step(2, [...changes, ["retained", 1, bytes("r")]]));
+    const report = await act(page);
+    assert.equal(report?.removed, removed);
+    const kept = [...new Keep(new FakeStorage(items), "c").load().copy.all()].map(([store, key]) => `${store} ${key}`);
+    assert.deepEqual(new Set(kept), new Set(all.filter((row) => !goes.includes(row))));
+    const redo = JSON.parse(items.get("bellwether:kept:c:redo")).changes.map(([store, key]) => `${store} ${key}`);
+    for (const row of goes) assert.ok(!redo.includes(row), `${row} is in the last change`);
+  });
+}
+
+test("a wipe of everything removes what cannot be read, too, and nothing of other channels", async (t) => {
+  const items = new Map([
+    ["bellwether:kept:c:dead:x7", "%"],
+    ["bellwether:kept:c:redo", "{"],
+    ["bellwether:kept:cc:dead:te1", "eA=="],
+  ]);
+  withDatabase(items);
+  const clients = fakeClients();
+  const page = await connector("b1", async () => clients)({ channel: "c", worker: false });
+  t.after(() => page.close());
+  await page.wipe();
+  assert.equal(items.size, 3);
+  await page.wipe({ undelivered: true });
+  assert.deepEqual([...items.keys()], ["bellwether:kept:cc:dead:te1"]);
+});
+
 /** What such a page has; `before` is called before each use of its storage. */
 function withDatabase(items, before = () => {}) {
   const taken = [];
@@ -132,6 +210,8 @@ function withDatabase(items, before = () => {}) {
       const it = storage[name];
       return typeof it === "function" ? it.bind(storage) : it;
     },
+    ownKeys: () => [...items.keys()],
+    getOwnPropertyDescriptor: () => ({ enumerable: true, configurable: true }),
   });
   return { inside: { asked: { raw: { channel: "c" } }, client, kit: { settled } }, taken };
 }
