@@ -32,7 +32,7 @@ import {
   isSameTerm,
   isVersion,
 } from "./copy.js";
-import type { Change, Key, Step, Value, Version } from "./copy.js";
+import type { Change, Key, Step, Turn, Value, Version } from "./copy.js";
 
 /** What was found. */
 export interface Kept {
@@ -44,7 +44,7 @@ export interface Kept {
 /** What the rows are of, beside them. */
 interface Head {
   readonly version: Version;
-  readonly line: readonly Version[];
+  readonly line: readonly Turn[];
   readonly next: number;
 }
 
@@ -137,7 +137,7 @@ export class Keep {
     return undefined;
   }
 
-  #writeStep(step: Step, line: readonly Version[], head: string): void {
+  #writeStep(step: Step, line: readonly Turn[], head: string): void {
     const kept = step.changes.filter(isKept).map(([store, key, value]) => [nameOf(store, key), value] as const);
     const before = kept.map(([item]) => [item, this.#get(item)] as const);
     const changes = step.changes.filter(([store, key]) => !isOfDevice(store, key));
@@ -208,7 +208,7 @@ export class Keep {
 }
 
 /** Whether nothing lies between these two, but that a page became primary. */
-function follows({ epoch, by, seq }: Version, line: readonly Version[], before: Version): boolean {
+function follows({ epoch, by, seq }: Version, line: readonly Turn[], before: Version): boolean {
   if (isSameTerm(before, { epoch, by })) return seq === before.seq + 1;
   const last = line.at(-1);
   return seq <= 1 && last !== undefined && compare(last, before) === 0;
@@ -230,12 +230,12 @@ function readHead(json: string | null): Head | undefined {
   return isVersion(version) && isLine(line) && isCount(next) ? { version, line, next } : undefined;
 }
 
-function redoOf(step: Step, line: readonly Version[], isWhole: boolean): string {
+function redoOf(step: Step, line: readonly Turn[], isWhole: boolean): string {
   const changes = step.changes.map(([store, key, value]) => (value === undefined ? [store, key] : [store, key, text(value)]));
   return JSON.stringify({ ...step, changes, line, isWhole });
 }
 
-function readRedo(json: string | null): { step: Step; line: Version[]; isWhole: boolean } | undefined {
+function readRedo(json: string | null): { step: Step; line: Turn[]; isWhole: boolean } | undefined {
   const { version, line, next, told, changes, isWhole } = parsed(json);
   if (!isVersion(version) || !isLine(line) || !isCount(next) || !areTold(told) || !Array.isArray(changes)) return undefined;
   const read = changes.map((it) => (Array.isArray(it) && it.length > 2 ? [it[0], it[1], bytes(it[2])] : it));
