@@ -8,7 +8,8 @@
 // What always holds:
 // - writing to one item is atomic, and nothing else is: a page may die between any two, and what it leaves is read as it was
 //   before the change or after it;
-// - what is refused for want of room is undone here as well;
+// - what is refused for want of room is undone here as well; what makes room is not refused, and where there is none for a
+//   redo it is written with the head gone;
 // - who finds that a later primary has written here writes nothing;
 // - what is removed for another page's sake is what that one has read, and not what has been written since;
 // - what cannot be read is passed over. Where the head is gone, rows of different moments may lie side by side; then only
@@ -40,6 +41,8 @@ export interface Kept {
   /** The last change of it, if it is there in full, stores that are not kept among it. */
   readonly last: Step | undefined;
 }
+
+type Items = readonly (readonly [item: string, text: string | null])[];
 
 /** What the rows are of, beside them. */
 interface Head {
@@ -127,7 +130,7 @@ export class Keep {
     const head = JSON.stringify({ version: step.version, line: copy.line, next: step.next } satisfies Head);
     const written = this.#written;
     if (there !== null && there === written?.head && follows(step.version, copy.line, written.version)) {
-      this.#writeStep(step, copy.line, head);
+      this.#writeStep(copy, step, head);
     } else {
       const found = readHead(there)?.version;
       if (found && compare(found, copy.version) > 0) return found;
@@ -137,19 +140,23 @@ export class Keep {
     return undefined;
   }
 
-  #writeStep(step: Step, line: readonly Turn[], head: string): void {
-    const kept = step.changes.filter(isKept).map(([store, key, value]) => [nameOf(store, key), value] as const);
-    const before = kept.map(([item]) => [item, this.#get(item)] as const);
+  #writeStep(copy: Copy, step: Step, head: string): void {
+    const after = step.changes
+      .filter(isKept)
+      .map(([store, key, value]) => [nameOf(store, key), value === undefined ? null : text(value)] as const);
+    const before = after.map(([item]) => [item, this.#get(item)] as const);
     const changes = step.changes.filter(([store, key]) => !isOfDevice(store, key));
     try {
-      this.#set(REDO, redoOf({ ...step, changes }, line, changes.length === step.changes.length));
-      this.#setAll(kept.map(([item, value]) => [item, value === undefined ? null : text(value)]));
+      this.#set(REDO, redoOf({ ...step, changes }, copy.line, changes.length === step.changes.length));
+      this.#setAll(after);
       this.#set(HEAD, head);
     } catch (fault) {
       // There was room for the rows of before beside the redo, so there is again; only then that goes.
       this.#setAll(before);
       this.#set(REDO, null);
-      throw fault;
+      if (size(after) > size(before)) throw fault;
+      // What makes room need not find it first: there is enough without a redo.
+      this.#writeAll(copy, head);
     }
   }
 
@@ -187,7 +194,7 @@ export class Keep {
   }
 
   /** What goes makes room for what comes. */
-  #setAll(items: (readonly [item: string, text: string | null])[]): void {
+  #setAll(items: Items): void {
     for (const [item, text] of items) if (text === null) this.#set(item, null);
     for (const [item, text] of items) if (text !== null) this.#set(item, text);
   }
@@ -251,6 +258,10 @@ function readRow(item: string, row: string | null): Change | undefined {
 
 function nameOf(store: string, key: Key): string {
   return `${store}:${typeof key === "number" ? "n" : "t"}${key}`;
+}
+
+function size(items: Items): number {
+  return items.reduce((sum, [item, text]) => sum + (text === null ? 0 : item.length + text.length), 0);
 }
 
 function text(value: Value): string {

@@ -70,6 +70,30 @@ test("what is refused for want of room is undone, told as such, and leaves room 
   assert.deepEqual(await page.texts(), ["a", "b"]);
 });
 
+test("where there is no room at all what goes goes all the same, and whatever dies meanwhile, events that stay do", async (t) => {
+  for (let lives = 0, isAlive = false; !isAlive; lives += 1) {
+    t.mock.timers.reset();
+    const [world, page] = await led(t, 1, new Map());
+    page.append("a", "b".repeat(100), "c");
+    await page.run(["document", "put", bytes("before"), "k"]);
+    page.storage.room = page.storage.used;
+    page.append("told");
+    await page.run(["flight", "put", bytes("x".repeat(500)), "s"], ["stream", "put", bytes("x".repeat(500)), "s"]);
+    page.storage.lives = lives;
+    const writes = [["journal", "delete", 2], ["done", "put", bytes("d"), 1], ["stream", "put", bytes("y".repeat(500)), "s"]];
+    await page.run(...writes).catch(() => {});
+    isAlive = !page.isDead;
+    if (isAlive) assert.equal(page.done.at(-1)[1].name, "QuotaExceededError");
+    page.die();
+    page.storage.room = Infinity;
+    const next = await world.open();
+    await world.lead(next, 2);
+    const texts = (await next.texts()).filter((row) => !row.startsWith("b"));
+    assert.deepEqual(texts, ["a", "c"], `after ${lives} writes`);
+    if (isAlive) assert.deepEqual([await next.texts(), await next.texts("document"), await next.texts("done")], [["a", "c"], ["before"], ["d"]]);
+  }
+});
+
 test("a page may die between any two writes, and what it was at is there whole or not at all", () => {
   const first = [["document", "1", bytes("old")], ["document", "2", bytes("old")], ["journal", 1, bytes("j")]];
   const second = [["document", "1", bytes("new")], ["document", "2"], ["document", "3", bytes("new")], ["journal", 1], ["done", 1, bytes("d")]];
