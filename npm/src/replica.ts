@@ -16,6 +16,7 @@
 // - where two pages were primary at once, the rows of the line that ended which the other has never had are appended to that
 //   by whoever has them. Then one may come twice: the coordinator drops a row whose event is queued. What either has had is not
 //   appended again, whatever has become of it: what is older than the parting, and what has an outcome or is a letter;
+// - what another line has kept and there is no room for stays as it is: meanwhile nothing is appended, and all else is in memory;
 // - what waits, and each message, has a bound; what is on the bus is not believed to be ours.
 //
 // It promises less than a disk: what is in no page and was not kept is gone, and a page that is alone has all of it alone.
@@ -325,22 +326,31 @@ export class Replica {
 
   /** What the coordinator or a page wants to be changed. */
   #commit(requests: Request[], how: Pick<Run, "next" | "teller">): unknown[] {
-    this.#takeStray();
-    return this.#change(requests, how);
+    return this.#change(requests, how, this.#takeStray());
   }
 
-  /** Nothing that was kept is written over before its events are here, too. */
-  #takeStray(): void {
+  /** Nothing that was kept is written over before its events are here, too; gives why they cannot be. */
+  #takeStray(): StoreFault | undefined {
     const stray = this.#around.keep?.stray(this.#copy);
     const rows = stray ? lacking(this.#copy, stray) : [];
-    if (rows.length > 0) this.#change(rows.map(adding), {});
+    try {
+      if (rows.length > 0) this.#change(rows.map(adding), {});
+      return undefined;
+    } catch (fault) {
+      if (fault === FENCED) throw fault;
+      return fault as StoreFault;
+    }
   }
 
-  /** The primary's only way to change its copy: what outlives it first, then its own, then the others'. */
-  #change(requests: Request[], how: Pick<Run, "next" | "teller">): unknown[] {
+  /**
+   * The primary's only way to change its copy: what outlives it first, then its own, then the others'. While nothing can be
+   * written, for why, none of its rows outlive it; so it goes on with them, and only takes in no others.
+   */
+  #change(requests: Request[], how: Pick<Run, "next" | "teller">, why?: StoreFault): unknown[] {
     const steps: Step[] = [];
     const commit = (step: Step) => {
-      this.#write(step);
+      if (!why) this.#write(step);
+      else if (step.changes.some(([store, , row]) => store === "journal" && row)) throw why;
       steps.push(step);
     };
     const answers = this.#copy.run(requests, { ...how, mayWrite: true, commit });
@@ -399,7 +409,7 @@ export class Replica {
   /** The first change has written all, with what was to be appended again; where there was none it is written here. */
   #keepBeginning(): void {
     try {
-      if (this.#store) this.#takeStray();
+      if (!this.#store || this.#takeStray()) return;
       const step = { version: this.version, changes: [], next: this.#copy.next, told: [] };
       if (this.#store && this.version.seq === 0) this.#write(step);
     } catch {

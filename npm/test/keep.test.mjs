@@ -305,6 +305,35 @@ test("what another page has kept while there was no room is taken in before it i
   assert.deepEqual(await other.texts(), ["a", "b"]);
 });
 
+test("what was kept of another line and finds no room keeps no event from being done with, and is not written over", async (t) => {
+  const [world, page, other] = await led(t, 2, new Map());
+  page.append("x".repeat(600), "y".repeat(600));
+  await world.quiet();
+  world.cut(page, other);
+  world.items.room = 0;
+  await world.lead(other, 5);
+  world.items.room = Infinity;
+  await world.lead(page, 5);
+  await page.run(["journal", "delete", { lower: 1, upper: 2 }]);
+  page.append("of the other line");
+  await world.quiet();
+  page.die();
+  world.items.room = other.storage.used + 600;
+  other.append("told");
+  await other.run(["journal", "delete", 1], ["done", "put", bytes("d"), 1]);
+  await world.quiet();
+  assert.deepEqual(other.done.map(([text, { name }]) => [text, name]), [["told", "QuotaExceededError"]]);
+  assert.deepEqual(rowsOf(new Keep(other.storage, "c")), [["journal", 3, "of the other line"]]);
+  await other.run(["journal", "delete", 2]);
+  other.append("fits");
+  await world.quiet();
+  assert.deepEqual(await other.texts(), ["of the other line", "fits"]);
+  other.die();
+  const next = await world.open();
+  await world.lead(next, 6);
+  assert.deepEqual([await next.texts(), await next.texts("done")], [["of the other line", "fits"], ["d"]]);
+});
+
 for (const [shows, turns] of [["the page that kept it", [0, 2, 0]], ["another page", [2, 0, 2]]]) {
   test(`what was done by a page without a storage is not undone by ${shows} with what was kept before`, async (t) => {
     const world = new World(t, new Map());
