@@ -9,6 +9,7 @@
 
 import type { Inside } from "./inside.js";
 import { Keep } from "./keep.js";
+import { fields, textOf } from "./listing.js";
 import { openLine } from "./line.js";
 import type { Line } from "./line.js";
 import { Replica } from "./replica.js";
@@ -81,8 +82,36 @@ export async function adoptKept({ asked, client, kit }: Inside): Promise<void> {
   const keep = storage && new Keep(storage, asked.raw.channel);
   const rows = keep?.load()?.copy.pairs("journal") ?? [];
   await Promise.all(rows.map(([, row]) => kit.settled<number>((settle) => client.adopt(row as Uint8Array, settle))));
-  // Now that they are on disk. A page that still keeps them writes them again; taken in twice, each is one event.
-  keep?.forgetEvents();
+  // Now that they are on disk. Who has kept another meanwhile keeps it; taken in twice, each is one event.
+  keep?.forgetEvents(rows);
+}
+
+/** Removes what a wipe removes from what pages without a database have kept; gives how many events and letters went. */
+export function wipeKept(
+  { asked }: Inside,
+  session: string | undefined,
+  user: string | undefined,
+  undelivered: boolean,
+): number {
+  const storage = usable();
+  if (!storage) return 0;
+  return new Keep(storage, asked.raw.channel).wipe((change) => {
+    if (!change) return session === undefined && undelivered;
+    const [store, key, row] = change;
+    if (store === "meta" || (!undelivered && UNDELIVERED.includes(store))) return false;
+    if (session === undefined || store === "kv") return true;
+    // What a user has not made alone goes with the session.
+    if (store === "document") return user === undefined && `${key}`.startsWith(documentOf(session));
+    if (store === "cursor" && user !== undefined) return false;
+    const [at, found] = [SESSION_AT[store], fields(row as Uint8Array)];
+    if (!at || !found || textOf(found, at) !== session) return false;
+    return user === undefined || (textOf(found, at + 1) ?? "") === user;
+  });
+}
+
+/** How the keys of a session's document begin. */
+function documentOf(session: string): string {
+  return `${new TextEncoder().encode(session).length} ${session} `;
 }
 
 function usable(): Storage | undefined {
@@ -98,3 +127,8 @@ function isSaid(data: unknown, me: string): data is { from: string; data: unknow
   const { to, from } = (data ?? {}) as { to?: unknown; from?: unknown };
   return (to === "" || to === me) && typeof from === "string";
 }
+
+/** What stays, unless it is asked for. */
+const UNDELIVERED = ["journal", "flight", "stream", "dead"];
+/** The number of the field that names the session; the user's is the next one. */
+const SESSION_AT: Record<string, number> = { journal: 1, flight: 1, stream: 1, dead: 1, cursor: 1, retained: 2, done: 3 };

@@ -28,6 +28,11 @@ export interface Version extends Term {
   readonly seq: number;
 }
 
+/** The last version of a term, and the journal's next position then; builds of before have not noted it. */
+export interface Turn extends Version {
+  readonly next?: number | undefined;
+}
+
 /** The last rows that a page had appended, by the number that it had given them, and the position of the last row. */
 export type Told = [page: string, ticket: number, position: number];
 
@@ -65,7 +70,7 @@ export class Copy {
   /** `line` are the versions that it comes of: the last of each term, the latest term last. */
   constructor(
     public version: Version = BLANK,
-    public line: readonly Version[] = [],
+    public line: readonly Turn[] = [],
   ) {}
 
   get next(): number {
@@ -83,8 +88,19 @@ export class Copy {
 
   /** Whether all that a copy of this version has seen, this one has seen, too. */
   comesOf(version: Version): boolean {
-    if (version.epoch === 0 && version.seq === 0) return true;
+    // Rows whose head is gone are of no line.
+    if (version.epoch === 0) return version.seq === 0;
     return [...this.line, this.version].some((it) => isSameTerm(it, version) && it.seq >= version.seq);
+  }
+
+  /** Where the journals of the two have parted: what lies before this position both have had. */
+  partedAt(other: Copy): number {
+    const [turns, others] = [this, other].map(({ line, version, next }): Turn[] => [...line, { ...version, next }]);
+    for (const turn of turns!.reverse()) {
+      const same = others!.find((it) => isSameTerm(it, turn));
+      if (same && turn.epoch > 0) return (same.seq < turn.seq ? same : turn).next ?? 0;
+    }
+    return 0;
   }
 
   /** What the requests give. */
@@ -130,7 +146,7 @@ export class Copy {
   }
 
   /** The same rows are of another version from here on: another's turn begins. */
-  turnTo(version: Version, line: readonly Version[], next: number): void {
+  turnTo(version: Version, line: readonly Turn[], next: number): void {
     this.line = line;
     this.version = version;
     this.#next = next;
@@ -244,8 +260,14 @@ export function isVersion(it: unknown): it is Version {
   return isTerm(it) && isCount((it as Partial<Version>).seq);
 }
 
-export function isLine(it: unknown): it is Version[] {
-  return Array.isArray(it) && it.length <= LINE_MAX && it.every(isVersion);
+export function isLine(it: unknown): it is Turn[] {
+  return Array.isArray(it) && it.length <= LINE_MAX && it.every(isTurn);
+}
+
+function isTurn(it: unknown): it is Turn {
+  if (!isVersion(it)) return false;
+  const { next } = it as Turn;
+  return next === undefined || isCount(next);
 }
 
 export function isCount(it: unknown): it is number {

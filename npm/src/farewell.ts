@@ -203,8 +203,13 @@ function whole(text: string): Uint8Array[] | undefined {
 }
 
 function cells(channel: string): string[] {
+  return items(start(channel));
+}
+
+/** The names in `localStorage` that begin so. */
+export function items(start: string): string[] {
   try {
-    return Object.keys(localStorage).filter((key) => key.startsWith(start(channel)));
+    return Object.keys(localStorage).filter((key) => key.startsWith(start));
   } catch {
     return [];
   }

@@ -8,8 +8,10 @@
 // What always holds:
 // - writing to one item is atomic, and nothing else is: a page may die between any two, and what it leaves is read as it was
 //   before the change or after it;
-// - what is refused for want of room is undone here as well;
+// - what is refused for want of room is undone here as well; what makes room is not refused, and where there is none for a
+//   redo it is written with the head gone;
 // - who finds that a later primary has written here writes nothing;
+// - what is removed for another page's sake is what that one has read, and not what has been written since;
 // - what cannot be read is passed over. Where the head is gone, rows of different moments may lie side by side; then only
 //   those are read that mean the same without the others: events and letters.
 //
@@ -31,7 +33,7 @@ import {
   isSameTerm,
   isVersion,
 } from "./copy.js";
-import type { Change, Key, Step, Value, Version } from "./copy.js";
+import type { Change, Key, Step, Turn, Value, Version } from "./copy.js";
 
 /** What was found. */
 export interface Kept {
@@ -40,10 +42,12 @@ export interface Kept {
   readonly last: Step | undefined;
 }
 
+type Items = readonly (readonly [item: string, text: string | null])[];
+
 /** What the rows are of, beside them. */
 interface Head {
   readonly version: Version;
-  readonly line: readonly Version[];
+  readonly line: readonly Turn[];
   readonly next: number;
 }
 
@@ -85,9 +89,29 @@ export class Keep {
     }
   }
 
-  /** Removes the events; all else stays. */
-  forgetEvents(): void {
-    for (const item of this.#items()) if (item === REDO || item.startsWith("journal:")) this.#set(item, null);
+  /** Removes these events where they are as they were read, and what is none; all else stays, and what was written since. */
+  forgetEvents(events: readonly (readonly [Key, Value])[]): void {
+    const gone = new Map(events.map(([key, row]) => [nameOf("journal", key), text(row)]));
+    const head = this.#get(HEAD);
+    for (const [item, row] of gone) if (this.#get(item) === row) this.#set(item, null);
+    const isNone = (item: string) => item.startsWith("journal:") && !readRow(item, this.#get(item));
+    for (const item of this.#items().filter(isNone)) this.#set(item, null);
+    this.#leaveOut(([store, key, row]) => row !== undefined && gone.get(nameOf(store, key)) === text(row));
+    // Another row may have come in the place of one; who keeps it finds no head, and writes everything again.
+    if (this.#get(HEAD) !== head) this.#set(HEAD, null);
+  }
+
+  /**
+   * Removes the rows that go, and all that cannot be read if `undefined` does; gives how many events and letters were among
+   * them. The head stays: whoever lives and keeps these rows does not write them again.
+   */
+  wipe(goes: (change: Change | undefined) => boolean): number {
+    const isRow = (item: string) => item !== HEAD && item !== REDO;
+    const gone = this.#items().filter((item) => isRow(item) && goes(readRow(item, this.#get(item))));
+    for (const item of gone) this.#set(item, null);
+    if (!readRedo(this.#get(REDO)) && goes(undefined)) this.#set(REDO, null);
+    this.#leaveOut((change) => change.length > 2 && goes(change));
+    return gone.filter((item) => MEANS_THE_SAME.includes(item.split(":", 1)[0]!)).length;
   }
 
   /** What is there and is older, and what the copy does not come of. */
@@ -106,7 +130,7 @@ export class Keep {
     const head = JSON.stringify({ version: step.version, line: copy.line, next: step.next } satisfies Head);
     const written = this.#written;
     if (there !== null && there === written?.head && follows(step.version, copy.line, written.version)) {
-      this.#writeStep(step, copy.line, head);
+      this.#writeStep(copy, step, head);
     } else {
       const found = readHead(there)?.version;
       if (found && compare(found, copy.version) > 0) return found;
@@ -116,21 +140,23 @@ export class Keep {
     return undefined;
   }
 
-  #writeStep(step: Step, line: readonly Version[], head: string): void {
-    const kept = step.changes.filter(isKept).map(([store, key, value]) => [nameOf(store, key), value] as const);
-    const before = kept.map(([item]) => [item, this.#get(item)] as const);
-    const travels = step.changes.filter(([store, key]) => !isOfDevice(store, key));
-    const isWhole = travels.length === step.changes.length;
-    const changes = travels.map(([store, key, value]) => (value === undefined ? [store, key] : [store, key, text(value)]));
+  #writeStep(copy: Copy, step: Step, head: string): void {
+    const after = step.changes
+      .filter(isKept)
+      .map(([store, key, value]) => [nameOf(store, key), value === undefined ? null : text(value)] as const);
+    const before = after.map(([item]) => [item, this.#get(item)] as const);
+    const changes = step.changes.filter(([store, key]) => !isOfDevice(store, key));
     try {
-      this.#set(REDO, JSON.stringify({ ...step, changes, line, isWhole }));
-      this.#setAll(kept.map(([item, value]) => [item, value === undefined ? null : text(value)]));
+      this.#set(REDO, redoOf({ ...step, changes }, copy.line, changes.length === step.changes.length));
+      this.#setAll(after);
       this.#set(HEAD, head);
     } catch (fault) {
       // There was room for the rows of before beside the redo, so there is again; only then that goes.
       this.#setAll(before);
       this.#set(REDO, null);
-      throw fault;
+      if (size(after) > size(before)) throw fault;
+      // What makes room need not find it first: there is enough without a redo.
+      this.#writeAll(copy, head);
     }
   }
 
@@ -159,8 +185,16 @@ export class Keep {
     }
   }
 
+  /** The last change is without these from here on. */
+  #leaveOut(goes: (change: Change) => boolean): void {
+    const redo = readRedo(this.#get(REDO));
+    const changes = redo?.step.changes.filter((it) => !goes(it));
+    if (!redo || !changes || changes.length === redo.step.changes.length) return;
+    this.#set(REDO, redoOf({ ...redo.step, changes }, redo.line, false));
+  }
+
   /** What goes makes room for what comes. */
-  #setAll(items: (readonly [item: string, text: string | null])[]): void {
+  #setAll(items: Items): void {
     for (const [item, text] of items) if (text === null) this.#set(item, null);
     for (const [item, text] of items) if (text !== null) this.#set(item, text);
   }
@@ -181,7 +215,7 @@ export class Keep {
 }
 
 /** Whether nothing lies between these two, but that a page became primary. */
-function follows({ epoch, by, seq }: Version, line: readonly Version[], before: Version): boolean {
+function follows({ epoch, by, seq }: Version, line: readonly Turn[], before: Version): boolean {
   if (isSameTerm(before, { epoch, by })) return seq === before.seq + 1;
   const last = line.at(-1);
   return seq <= 1 && last !== undefined && compare(last, before) === 0;
@@ -203,7 +237,12 @@ function readHead(json: string | null): Head | undefined {
   return isVersion(version) && isLine(line) && isCount(next) ? { version, line, next } : undefined;
 }
 
-function readRedo(json: string | null): { step: Step; line: Version[]; isWhole: boolean } | undefined {
+function redoOf(step: Step, line: readonly Turn[], isWhole: boolean): string {
+  const changes = step.changes.map(([store, key, value]) => (value === undefined ? [store, key] : [store, key, text(value)]));
+  return JSON.stringify({ ...step, changes, line, isWhole });
+}
+
+function readRedo(json: string | null): { step: Step; line: Turn[]; isWhole: boolean } | undefined {
   const { version, line, next, told, changes, isWhole } = parsed(json);
   if (!isVersion(version) || !isLine(line) || !isCount(next) || !areTold(told) || !Array.isArray(changes)) return undefined;
   const read = changes.map((it) => (Array.isArray(it) && it.length > 2 ? [it[0], it[1], bytes(it[2])] : it));
@@ -219,6 +258,10 @@ function readRow(item: string, row: string | null): Change | undefined {
 
 function nameOf(store: string, key: Key): string {
   return `${store}:${typeof key === "number" ? "n" : "t"}${key}`;
+}
+
+function size(items: Items): number {
+  return items.reduce((sum, [item, text]) => sum + (text === null ? 0 : item.length + text.length), 0);
 }
 
 function text(value: Value): string {

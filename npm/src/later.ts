@@ -5,7 +5,7 @@
 
 import type { Below } from "./below.js";
 import { refuseClosed } from "./closed.js";
-import { adopt as adoptLeft, forget, prepareFarewell } from "./farewell.js";
+import { adopt as adoptLeft, forget, items, prepareFarewell } from "./farewell.js";
 import { furnished } from "./furnished.js";
 import type { LoggedEvent, SubscribeOptions } from "./event-log.js";
 import { allows } from "./hosts.js";
@@ -35,7 +35,9 @@ export async function adopt(inside: Inside): Promise<void> {
   await (await below(inside)).adoptKept(inside);
 }
 
-function below({ kit }: Inside): Promise<typeof import("./below.js")> {
+type Kept = typeof import("./below.js");
+
+function below({ kit }: Inside): Promise<Kept> {
   return loaded(kit, "below.js", import("./below.js"));
 }
 
@@ -98,12 +100,14 @@ export async function signOut(inside: Inside, options: SignOutOptions = {}): Pro
   if (undelivered !== "keep" && undelivered !== "discard") {
     throw kit.unfit("undelivered", undelivered, '"keep" or "discard"');
   }
+  const isDiscarded = undelivered === "discard";
+  const kept = isDiscarded ? await keptBelow(inside) : undefined;
   refuseClosed(inside);
   const { user, session } = asked.raw;
   client.token(user, session, undefined);
   Object.assign(asked, { token: undefined, raw: { ...asked.raw, user: "", hasToken: false } });
   client.identify("", session, undefined);
-  if (undelivered === "discard") await wiped(inside, session, user, true);
+  if (isDiscarded) await wiped(inside, kept, session, user, true);
 }
 
 /** See {@link Bellwether.wipe}. */
@@ -113,19 +117,30 @@ export async function wipe(inside: Inside, options: WipeOptions = {}): Promise<W
   const session = kit.text("session", options.session);
   const { undelivered = false } = options;
   if (typeof undelivered !== "boolean") throw kit.unfit("undelivered", undelivered, "true or false");
+  const kept = await keptBelow(inside);
   refuseClosed(inside);
   if (undelivered && session === undefined) forget(asked.raw.channel);
-  return { removed: await wiped(inside, session, undefined, undelivered) };
+  return { removed: await wiped(inside, kept, session, undefined, undelivered) };
 }
 
-function wiped(
-  { client, kit }: Inside,
+/** What removes rows of pages without a database, if this page has one and there are some. */
+async function keptBelow(inside: Inside): Promise<Kept | undefined> {
+  const isThere = !inside.below() && items(`bellwether:kept:${encodeURIComponent(inside.asked.raw.channel)}:`).length > 0;
+  return isThere ? below(inside) : undefined;
+}
+
+async function wiped(
+  inside: Inside,
+  kept: Kept | undefined,
   session: string | undefined,
   user: string | undefined,
   undelivered: boolean,
 ): Promise<number> {
+  const { client, kit } = inside;
+  // First, or a page that comes meanwhile takes them in behind the wipe.
+  const removed = kept?.wipeKept(inside, session, user, undelivered) ?? 0;
   const what = undelivered ? "wipe-undelivered" : "wipe";
-  return kit.settled((settle) => client.ask(what, session, user, settle));
+  return removed + (await kit.settled<number>((settle) => client.ask(what, session, user, settle)));
 }
 
 // A page with such a listener is kept out of the back/forward cache by some browsers, whatever it does.

@@ -13,8 +13,10 @@
 // - only the primary changes its copy by itself, and every other copy is what some primary's once was;
 // - what a page appends is done once its own copy has it, and is sent until then; so what is done is at the primary, too;
 // - terms are in one order: a page follows the latest that it has heard of, and a primary that hears of a later one is none;
-// - where two pages were primary at once, the rows of the line that ended are appended to the other by whoever has them.
-//   Then one may come twice: the coordinator drops a row whose event is queued or done;
+// - where two pages were primary at once, the rows of the line that ended which the other has never had are appended to that
+//   by whoever has them. Then one may come twice: the coordinator drops a row whose event is queued. What either has had is not
+//   appended again, whatever has become of it: what is older than the parting, and what has an outcome or is a letter;
+// - what another line has kept and there is no room for stays as it is: meanwhile nothing is appended, and all else is in memory;
 // - what waits, and each message, has a bound; what is on the bus is not believed to be ours.
 //
 // It promises less than a disk: what is in no page and was not kept is gone, and a page that is alone has all of it alone.
@@ -25,9 +27,11 @@
 import { Appends, settle } from "./appends.js";
 import type { Append, Done } from "./appends.js";
 import { base64 } from "./base64.js";
+import type { Cbor } from "./cbor.js";
 import { BLANK, BUS_BYTES_MAX, Copy, DEVICE, LINE_MAX, SIGNING, bytesOf, compare, compareTerms, isSameTerm } from "./copy.js";
 import type { Change, Request, Run, Step, StoreFault, Term, Version } from "./copy.js";
 import type { Keep, Kept } from "./keep.js";
+import { fields, queued } from "./listing.js";
 import { FORMAT, TEXT_MAX, isWord } from "./words.js";
 import type { Known, Word } from "./words.js";
 
@@ -322,22 +326,31 @@ export class Replica {
 
   /** What the coordinator or a page wants to be changed. */
   #commit(requests: Request[], how: Pick<Run, "next" | "teller">): unknown[] {
-    this.#takeStray();
-    return this.#change(requests, how);
+    return this.#change(requests, how, this.#takeStray());
   }
 
-  /** Nothing that was kept is written over before its events are here, too. */
-  #takeStray(): void {
+  /** Nothing that was kept is written over before its events are here, too; gives why they cannot be. */
+  #takeStray(): StoreFault | undefined {
     const stray = this.#around.keep?.stray(this.#copy);
     const rows = stray ? lacking(this.#copy, stray) : [];
-    if (rows.length > 0) this.#change(rows.map(adding), {});
+    try {
+      if (rows.length > 0) this.#change(rows.map(adding), {});
+      return undefined;
+    } catch (fault) {
+      if (fault === FENCED) throw fault;
+      return fault as StoreFault;
+    }
   }
 
-  /** The primary's only way to change its copy: what outlives it first, then its own, then the others'. */
-  #change(requests: Request[], how: Pick<Run, "next" | "teller">): unknown[] {
+  /**
+   * The primary's only way to change its copy: what outlives it first, then its own, then the others'. While nothing can be
+   * written, for why, none of its rows outlive it; so it goes on with them, and only takes in no others.
+   */
+  #change(requests: Request[], how: Pick<Run, "next" | "teller">, why?: StoreFault): unknown[] {
     const steps: Step[] = [];
     const commit = (step: Step) => {
-      this.#write(step);
+      if (!why) this.#write(step);
+      else if (step.changes.some(([store, , row]) => store === "journal" && row)) throw why;
       steps.push(step);
     };
     const answers = this.#copy.run(requests, { ...how, mayWrite: true, commit });
@@ -370,7 +383,7 @@ export class Replica {
   #begin(epoch: number, next: number): Store {
     const copy = this.#copy;
     const version = { epoch, by: this.#around.page, seq: 0 };
-    copy.turnTo(version, [...copy.line, copy.version].slice(-LINE_MAX), Math.max(copy.next, next));
+    copy.turnTo(version, [...copy.line, { ...copy.version, next: copy.next }].slice(-LINE_MAX), Math.max(copy.next, next));
     const store: Store = {
       losses: 0,
       open: async () => this.#check(store),
@@ -396,7 +409,7 @@ export class Replica {
   /** The first change has written all, with what was to be appended again; where there was none it is written here. */
   #keepBeginning(): void {
     try {
-      if (this.#store) this.#takeStray();
+      if (!this.#store || this.#takeStray()) return;
       const step = { version: this.version, changes: [], next: this.#copy.next, told: [] };
       if (this.#store && this.version.seq === 0) this.#write(step);
     } catch {
@@ -500,11 +513,17 @@ function adding(row: Uint8Array): Request {
   return ["journal", "add", row, undefined];
 }
 
-/** The rows of the other's journal that this one's has not, wherever they lie. */
+/** The rows of the other's journal that this one has never had, wherever they lie. */
 function lacking(copy: Copy, other: Copy): Uint8Array[] {
-  const rows = (it: Copy) => it.pairs("journal").map(([, row]) => row as Uint8Array);
-  const there = new Set(rows(copy).map(base64));
-  return rows(other).filter((row) => !there.has(base64(row)));
+  const rows = (it: Copy, from: number) => it.pairs("journal", { lower: from }).map(([, row]) => row as Uint8Array);
+  const there = new Set(rows(copy, 0).map(base64));
+  const lacks = rows(other, copy.partedAt(other)).filter((row) => !there.has(base64(row)));
+  if (lacks.length === 0) return lacks;
+  // Another page may have brought them before.
+  const outcomes = copy.pairs("done").flatMap(([, row]) => (fields(row as Uint8Array)?.get(2) ?? []) as Cbor[][]);
+  const had = new Set<unknown>([...copy.pairs("dead").map(([id]) => id), ...outcomes.map((it) => it?.[0])]);
+  const id = (row: Uint8Array) => queued(0, row)?.event.get(0);
+  return lacks.filter((row) => id(row) === undefined || !had.has(id(row)));
 }
 
 function pause(ms: number): Promise<void> {

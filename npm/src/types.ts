@@ -269,7 +269,9 @@ export interface Bellwether extends TypedTarget<BellwetherEventMap> {
 
   /**
    * Removes from this device what the channel, or one session of it, has stored, for all tabs.
-   * Events that are not delivered stay, as do dead letters, unless they are asked for.
+   * Events that are not delivered stay, as do dead letters, unless they are asked for. What tabs without
+   * a database have kept in `localStorage` goes, too; one that is open meanwhile still has it in memory,
+   * and goes on with that.
    *
    * @throws {@link BellwetherError} with `code`
    *   - `"option-invalid"`: an option cannot be used; nothing was removed
@@ -557,7 +559,8 @@ export interface Outbox {
   pending(): Promise<QueuedEvent[]>;
 
   /**
-   * Lists the dead letters: events that the server refused for good, or that spent their tries.
+   * Lists the dead letters: events that the server refused for good, or that spent their tries. A letter
+   * of pages without a database stays theirs: one that has a database takes in events, and lists no such letter.
    *
    * @throws {@link BellwetherError} with `code` `"store-…"`, `"module-unavailable"` or `"closed"`
    */

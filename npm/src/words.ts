@@ -6,7 +6,7 @@
 // Not here: what is done about it; `replica.ts` does that.
 
 import { BUS_BYTES_MAX, areChanges, areTold, isCount, isLine, isTerm, isVersion } from "./copy.js";
-import type { Step, Term, Version } from "./copy.js";
+import type { Step, Term, Turn, Version } from "./copy.js";
 
 export type Word =
   /** The primary is to give its copy, if it is not of this version. */
@@ -17,9 +17,9 @@ export type Word =
   | { readonly word: "poll"; readonly version: Version }
   | ({ readonly word: "have" } & Known)
   /** From the primary: it has this version. A term begins with the last rows of the line. */
-  | { readonly word: "lead"; readonly version: Version; readonly line: Version[]; readonly next: number }
+  | { readonly word: "lead"; readonly version: Version; readonly line: Turn[]; readonly next: number }
   | ({ readonly word: "did" } & Step)
-  | ({ readonly word: "copy"; readonly line: Version[]; readonly part: number; readonly of: number } & Step)
+  | ({ readonly word: "copy"; readonly line: Turn[]; readonly part: number; readonly of: number } & Step)
   /** To the primary: to be appended. */
   | { readonly word: "rows"; readonly ticket: number; readonly rows: Uint8Array[] }
   /** From the primary: they cannot be. */

@@ -70,6 +70,30 @@ test("what is refused for want of room is undone, told as such, and leaves room 
   assert.deepEqual(await page.texts(), ["a", "b"]);
 });
 
+test("where there is no room at all what goes goes all the same, and whatever dies meanwhile, events that stay do", async (t) => {
+  for (let lives = 0, isAlive = false; !isAlive; lives += 1) {
+    t.mock.timers.reset();
+    const [world, page] = await led(t, 1, new Map());
+    page.append("a", "b".repeat(100), "c");
+    await page.run(["document", "put", bytes("before"), "k"]);
+    page.storage.room = page.storage.used;
+    page.append("told");
+    await page.run(["flight", "put", bytes("x".repeat(500)), "s"], ["stream", "put", bytes("x".repeat(500)), "s"]);
+    page.storage.lives = lives;
+    const writes = [["journal", "delete", 2], ["done", "put", bytes("d"), 1], ["stream", "put", bytes("y".repeat(500)), "s"]];
+    await page.run(...writes).catch(() => {});
+    isAlive = !page.isDead;
+    if (isAlive) assert.equal(page.done.at(-1)[1].name, "QuotaExceededError");
+    page.die();
+    page.storage.room = Infinity;
+    const next = await world.open();
+    await world.lead(next, 2);
+    const texts = (await next.texts()).filter((row) => !row.startsWith("b"));
+    assert.deepEqual(texts, ["a", "c"], `after ${lives} writes`);
+    if (isAlive) assert.deepEqual([await next.texts(), await next.texts("document"), await next.texts("done")], [["a", "c"], ["before"], ["d"]]);
+  }
+});
+
 test("a page may die between any two writes, and what it was at is there whole or not at all", () => {
   const first = [["document", "1", bytes("old")], ["document", "2", bytes("old")], ["journal", 1, bytes("j")]];
   const second = [["document", "1", bytes("new")], ["document", "2"], ["document", "3", bytes("new")], ["journal", 1], ["done", 1, bytes("d")]];
@@ -212,6 +236,17 @@ for (const [shows, head] of [
   });
 }
 
+test("what is kept without its head is not lost to a page that has begun with such rows before", async (t) => {
+  const items = new Map([[`${PREFIX}journal:n1`, btoa("first")]]);
+  const [world, page] = await led(t, 1, items);
+  assert.deepEqual(await page.texts(), ["first"]);
+  items.delete(`${PREFIX}head`);
+  items.set(`${PREFIX}journal:n8`, btoa("of another"));
+  page.append("of its own");
+  await world.quiet();
+  assert.deepEqual(await page.texts(), ["first", "of another", "of its own"]);
+});
+
 for (const [shows, redo] of [
   ["no JSON", "{"],
   ["of another shape", '{"version":{"epoch":9,"by":"x","seq":1},"changes":7}'],
@@ -268,6 +303,35 @@ test("what another page has kept while there was no room is taken in before it i
   other.append("b");
   await world.quiet();
   assert.deepEqual(await other.texts(), ["a", "b"]);
+});
+
+test("what was kept of another line and finds no room keeps no event from being done with, and is not written over", async (t) => {
+  const [world, page, other] = await led(t, 2, new Map());
+  page.append("x".repeat(600), "y".repeat(600));
+  await world.quiet();
+  world.cut(page, other);
+  world.items.room = 0;
+  await world.lead(other, 5);
+  world.items.room = Infinity;
+  await world.lead(page, 5);
+  await page.run(["journal", "delete", { lower: 1, upper: 2 }]);
+  page.append("of the other line");
+  await world.quiet();
+  page.die();
+  world.items.room = other.storage.used + 600;
+  other.append("told");
+  await other.run(["journal", "delete", 1], ["done", "put", bytes("d"), 1]);
+  await world.quiet();
+  assert.deepEqual(other.done.map(([text, { name }]) => [text, name]), [["told", "QuotaExceededError"]]);
+  assert.deepEqual(rowsOf(new Keep(other.storage, "c")), [["journal", 3, "of the other line"]]);
+  await other.run(["journal", "delete", 2]);
+  other.append("fits");
+  await world.quiet();
+  assert.deepEqual(await other.texts(), ["of the other line", "fits"]);
+  other.die();
+  const next = await world.open();
+  await world.lead(next, 6);
+  assert.deepEqual([await next.texts(), await next.texts("done")], [["of the other line", "fits"], ["d"]]);
 });
 
 for (const [shows, turns] of [["the page that kept it", [0, 2, 0]], ["another page", [2, 0, 2]]]) {

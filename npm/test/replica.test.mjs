@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { World, asked, bytes, dice, led, text } from "../testing/replicas.mjs";
+import { deadRow, doneRow, journalRow } from "../testing/rows.mjs";
 
 test("a page's database is that of the coordinator: it reads what that one writes", async (t) => {
   const world = new World(t);
@@ -352,6 +353,73 @@ test("who missed a change of primaries appends nothing again that the line has d
   for (const one of world.pages) assert.deepEqual(await one.read("journal"), [[2, "b"]], one.id);
 });
 
+test("what one line has done with since two have parted does not come again from the other, and what it never had does", async (t) => {
+  const [world, page, other] = await led(t, 2);
+  page.append("discarded", "stays", "replaced");
+  await world.quiet();
+  world.cut(page, other);
+  await world.lead(other, 2);
+  await other.run(["journal", "delete", 1], ["journal", "put", bytes("by another"), 3]);
+  other.append("of the one");
+  page.append("of the other");
+  await world.quiet();
+  world.cuts.clear();
+  page.append("heard");
+  await world.pass(2_000);
+  const rows = [[2, "stays"], [3, "by another"], [4, "of the one"], [5, "of the other"], [6, "heard"]];
+  for (const one of world.pages) assert.deepEqual(await one.read("journal"), rows, one.id);
+});
+
+test("two lines that have parted further back are told apart by where they did", async (t) => {
+  const [world, page, other, third] = await led(t, 3);
+  page.append("before");
+  await world.quiet();
+  for (const one of [page, third]) world.cut(one, other);
+  // On either side another term begins, and on one side two.
+  await world.lead(third, 2);
+  third.append("of the line that ends");
+  await world.quiet();
+  await world.lead(page, 3);
+  await world.lead(other, 5);
+  await other.run(["journal", "delete", 1]);
+  other.append("of the other");
+  await world.quiet();
+  world.cuts.clear();
+  page.append("heard");
+  await world.pass(3_000);
+  const texts = ["of the line that ends", "of the other", "heard"];
+  // Whoever has it brings it.
+  for (const one of world.pages) assert.deepEqual([...new Set(await one.texts())].sort(), texts.sort(), one.id);
+});
+
+test("what one page has brought from a line that ended, and is answered or a letter since, no other brings again", async (t) => {
+  const [world, page, other, third] = await led(t, 3);
+  for (const one of [page, third]) world.cut(one, other);
+  const rows = ["cancelled", "refused", "waits"].map((id) => journalRow({ id, type: "t" }));
+  await page.run(...rows.map((row) => ["journal", "add", row, undefined]));
+  await world.quiet();
+  await world.lead(other, 2);
+  world.cuts.clear();
+  world.cut(third, other);
+  await page.run(["kv", "put", bytes("heard"), 1]);
+  await world.pass(2_000);
+  assert.equal((await other.read("journal")).length, 3);
+  await other.run(
+    ["journal", "delete", { lower: 1, upper: 2 }],
+    ["done", "put", doneRow([["cancelled", 2, undefined, undefined, "cancelled", ""]]), 1],
+    ["done", "put", doneRow([7, []]), 2],
+    ["dead", "put", deadRow({ id: "refused", type: "t" }, {}), "refused"],
+  );
+  await world.quiet();
+  world.cuts.clear();
+  other.append("heard");
+  await world.pass(3_000);
+  for (const one of world.pages) {
+    const found = await asked((done) => one.replica.journal.read("journal", -1, 0, done));
+    assert.deepEqual(found.map(([, row]) => row), [rows[2], bytes("heard")], one.id);
+  }
+});
+
 test("a term whose primary died when few had heard of it keeps no later one from being followed", async (t) => {
   for (const isHeard of [true, false]) {
     t.mock.timers.reset();
@@ -564,6 +632,7 @@ for (const [shows, data] of [
   ["a position that is none", { ...STEP, next: 0.5 }],
   ["told that are none", { ...STEP, told: [["page", 1]] }],
   ["a line that is none", { ...STEP, word: "lead", line: [1] }],
+  ["a line with a position that is none", { ...STEP, word: "lead", line: [{ ...VERSION, next: -1 }] }],
   ["a line that is too long", { ...STEP, word: "lead", line: Array(65).fill(VERSION) }],
   ["a part that is none", { ...STEP, word: "copy", line: [], part: "0", of: 1 }],
   ["a term that is none", { v: 1, word: "have", version: VERSION, heard: { epoch: 9 } }],

@@ -21,9 +21,14 @@ export function flightRow(spans, ahead) {
   return map(ahead ? [...own, [15, new Map([[0, 1], [1, ahead]])]] : own);
 }
 
-/** Outcomes of one batch, each `[id, outcome, offset, result, code, message]`. */
-export function doneRow(entries) {
-  return map([1, 9_000, entries].entries());
+/** Outcomes of one batch, each `[id, outcome, offset, result, code, message]`; older builds do not say whose. */
+export function doneRow(entries, { session, user = "" } = {}) {
+  return map([1, 9_000, entries, ...(session === undefined ? [] : [session, user])].entries());
+}
+
+/** How far a session's log is known. */
+export function cursorRow(session) {
+  return map([1, session, new Uint8Array(16), 7].entries());
 }
 
 /** The row of the device. */
