@@ -90,7 +90,7 @@ pub struct Lease {
     visible: bool,
     /// It does not wait for whoever leads.
     claims: bool,
-    /// It does not wait for who leads under this epoch, the next time it looks.
+    /// It does not wait for who led under this epoch: nobody ever will again.
     gone: Option<Epoch>,
     standing: Standing,
     held: Option<Held>,
@@ -298,7 +298,7 @@ impl Lease {
         if let Some(Ok(row)) = &row {
             self.newest = self.newest.max(row.epoch);
         }
-        let (me, gone) = (self.me, self.gone.take());
+        let me = self.me;
         match self.standing {
             Standing::Candidate => {}
             Standing::AsideUntil(_) | Standing::Away => {
@@ -314,7 +314,7 @@ impl Lease {
         let (before, patience) = match row {
             None => (None, Duration::ZERO),
             Some(Ok(row)) => {
-                let is_gone = row.holder == me || gone == Some(row.epoch);
+                let is_gone = row.holder == me || self.gone == Some(row.epoch);
                 let is_free = row.resigned || is_gone || self.claims;
                 let patience = if is_free { Duration::ZERO } else { term(&row) };
                 (Some(row), patience)

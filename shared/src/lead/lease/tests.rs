@@ -363,6 +363,22 @@ fn whoever_says_that_it_is_gone_is_not_waited_for_and_nobody_else_instead() {
 }
 
 #[test]
+fn out_of_sight_it_waits_a_beat_for_others_and_not_for_whoever_is_gone() {
+    let mut stage = Stage::new(Some(to_cbor(&held_by(BEN, 7))));
+    stage.told(Input::Visible(false));
+    assert_eq!(stage.timeout(), ["read"]);
+    stage.told(Input::Gone(Epoch(7)));
+    assert_eq!(stage.perform(), ["read"]);
+    let since = stage.now.mono;
+    let mut done = Vec::new();
+    while !done.contains(&"gained 8".to_owned()) {
+        done.extend(stage.wait());
+        assert!(stage.now.mono.since(since) < 2 * BEAT, "{done:?}");
+    }
+    assert!(stage.now.mono.since(since) >= BEAT, "{done:?}");
+}
+
+#[test]
 fn an_epoch_that_is_raised_is_beyond_all_that_were() {
     for (shows, found, newest, expected) in [
         ("nobody has led", None, 0, 1),
