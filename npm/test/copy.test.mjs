@@ -1,68 +1,12 @@
-// A database in memory does what IndexedDB does, as far as a coordinator asks for it.
+// A copy undoes what is refused, takes the steps of another, and knows what it comes of.
+//
+// Not here: that it answers as IndexedDB does; `contract.test.mjs` asks both.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Copy } from "../build/js/copy.js";
 import { bytes, text } from "../testing/replicas.mjs";
-
-// What each gives is what a database gives for it, by https://w3c.github.io/IndexedDB/.
-for (const [shows, request, expected] of [
-  ["a row by its key", ["document", "get", "b"], "B"],
-  ["no row", ["document", "get", "x"], undefined],
-  ["a key of the other kind", ["done", "get", "5"], undefined],
-  ["all rows, numbers before texts", ["done", "getAll"], ["5", "10", "T"]],
-  ["all keys", ["done", "getAllKeys"], [5, 10, "t"]],
-  ["a limit", ["done", "getAllKeys", undefined, 2], [5, 10]],
-  ["a limit of 0 is none", ["done", "getAllKeys", undefined, 0], [5, 10, "t"]],
-  ["beyond a number, numbers alone", ["done", "getAllKeys", bound(5, Infinity, true)], [10]],
-  ["beyond a number", ["done", "getAllKeys", { lower: 5, lowerOpen: true }], [10, "t"]],
-  ["from a number on", ["done", "getAllKeys", { lower: 5, lowerOpen: false }], [5, 10, "t"]],
-  ["up to a number", ["done", "getAllKeys", { upper: 10, upperOpen: false }], [5, 10]],
-  ["before a number", ["done", "getAllKeys", { upper: 10, upperOpen: true }], [5]],
-  ["a range between keys", ["done", "getAllKeys", bound(6, 9)], []],
-  ["texts that begin so", ["document", "getAllKeys", bound("b", "b\uffff")], ["b", "b2", "b\ud83d\ude00"]],
-  ["texts by code unit", ["document", "getAllKeys"], ["a", "b", "b2", "b\ud83d\ude00", "c", "c\ud83d\ude00", "c\uff5e"]],
-  ["a range of rows, with a limit", ["document", "getAll", bound("a", "c"), 2], ["A", "B"]],
-  ["the count", ["done", "count"], 3],
-  ["the count of nothing", ["kv", "count"], 0],
-  ["the last key", ["document", "openKeyCursor", undefined, "prev"], { key: "c\uff5e", primaryKey: "c\uff5e" }],
-  ["the last key of nothing", ["kv", "openKeyCursor", undefined, "prev"], null],
-  ["what putting gives", ["kv", "put", bytes("x"), 7], 7],
-  ["what adding gives", ["journal", "add", bytes("x")], 1],
-  ["what deleting gives", ["done", "delete", 5], undefined],
-]) {
-  test(`asked for ${shows}, a copy gives what a database would`, () => {
-    const copy = filled();
-    const [answer] = write(copy, [request]);
-    assert.deepEqual(Array.isArray(answer) ? answer.map(text) : text(answer), expected);
-  });
-}
-
-for (const [shows, request, left] of [
-  ["the row of a key", ["done", "delete", 5], [10, "t"]],
-  ["no row", ["done", "delete", 6], [5, 10, "t"]],
-  ["a range, open below", ["done", "delete", bound(5, 10, true)], [5, "t"]],
-  ["a range, closed", ["done", "delete", bound(5, 10)], ["t"]],
-  ["a range that holds nothing", ["done", "delete", bound(6, 9)], [5, 10, "t"]],
-]) {
-  test(`deleting ${shows} deletes nothing else`, () => {
-    const copy = filled();
-    write(copy, [request]);
-    assert.deepEqual(keys(copy, "done"), left);
-  });
-}
-
-test("the journal counts its positions by itself, and uses none twice", () => {
-  const copy = new Copy();
-  const add = (row) => ["journal", "add", bytes(row), undefined];
-  assert.deepEqual(write(copy, [add("a"), add("b"), add("c")]), [1, 2, 3]);
-  write(copy, [["journal", "delete", bound(0, 3)]]);
-  assert.deepEqual(write(copy, [add("d")]), [4]);
-  write(copy, [["journal", "put", bytes("e"), 2], ["journal", "put", bytes("f"), 9]]);
-  assert.deepEqual(write(copy, [add("g")]), [10], "a key that was given counts");
-  assert.deepEqual(keys(copy, "journal"), [2, 4, 9, 10]);
-});
 
 for (const [shows, requests, next, name] of [
   ["refuses", [], () => undefined, "refused"],
@@ -92,19 +36,6 @@ for (const [shows, requests, next, name] of [
   });
 }
 
-test("what is asked after the first answer is shown it, and does not answer itself", () => {
-  const copy = filled();
-  const shown = [];
-  const next = (first) => {
-    shown.push(text(first));
-    return [["kv", "put", bytes("new"), 1]];
-  };
-  const answers = write(copy, [["done", "get", 5], ["done", "delete", 5]], next);
-  assert.deepEqual(answers.map(text), ["5", undefined]);
-  assert.deepEqual(shown, ["5"]);
-  assert.deepEqual([keys(copy, "done"), keys(copy, "kv")], [[10, "t"], [1]]);
-});
-
 test("a run that may only read writes nothing, and is of no version of its own", () => {
   const copy = filled();
   const before = state(copy);
@@ -120,18 +51,6 @@ test("what cannot be committed is undone", () => {
   const full = { mayWrite: true, teller: ["page", 3], commit: () => fail(new DOMException("", "QuotaExceededError")) };
   assert.throws(() => copy.run([["journal", "add", bytes("x")], ["done", "delete", 5]], full), { name: "QuotaExceededError" });
   assert.deepEqual(state(copy), before);
-});
-
-test("rows are copied in and out", () => {
-  const copy = new Copy();
-  const row = bytes("row");
-  write(copy, [["kv", "put", row, 1]]);
-  row.fill(0);
-  const [read] = write(copy, [["kv", "get", 1]]);
-  assert.equal(text(read), "row");
-  read.fill(0);
-  copy.pairs("kv")[0][1].fill(0);
-  assert.equal(text(write(copy, [["kv", "get", 1]])[0]), "row");
 });
 
 test("a copy to which the same steps were applied is the same", () => {
@@ -164,15 +83,13 @@ test("a copy comes of the versions that are in its line, and of none beyond", ()
   }
 });
 
-/** Two stores with some rows, and the others empty. */
+/** A store with some rows, and the others empty. */
 function filled() {
   const copy = new Copy();
-  const documents = { b: "B", "c\ud83d\ude00": "E", a: "A", b2: "B2", "c\uff5e": "W", c: "C", "b\ud83d\ude00": "BE" };
   write(copy, [
     ["done", "put", bytes("10"), 10],
     ["done", "put", bytes("T"), "t"],
     ["done", "put", bytes("5"), 5],
-    ...Object.entries(documents).map(([key, row]) => ["document", "put", bytes(row), key]),
   ]);
   return copy;
 }
@@ -181,17 +98,9 @@ function write(copy, requests, next) {
   return copy.run(requests, { mayWrite: true, next, commit: () => {} });
 }
 
-function keys(copy, store) {
-  return copy.pairs(store).map(([key]) => key);
-}
-
 /** All that there is to a copy. */
 function state(copy) {
   return [copy.version, copy.next, copy.allTold, [...copy.all()].map(([store, key, row]) => [store, key, text(row)])];
-}
-
-function bound(lower, upper, lowerOpen = false, upperOpen = false) {
-  return { lower, upper, lowerOpen, upperOpen };
 }
 
 function fail(fault) {

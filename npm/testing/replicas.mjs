@@ -193,7 +193,7 @@ export class FakeStorage {
   setItem(item, text) {
     this.#live();
     const before = this.items.has(item) ? item.length + this.items.get(item).length : 0;
-    if (this.used - before + item.length + text.length > this.room) throw new DOMException("there is no room", "QuotaExceededError");
+    if (this.room < Infinity && this.used - before + item.length + text.length > this.room) throw new DOMException("there is no room", "QuotaExceededError");
     this.items.set(item, text);
   }
 
