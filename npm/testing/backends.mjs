@@ -8,14 +8,21 @@
 // Not here: what a back end promises; `contract.test.mjs` says that.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { setImmediate as turn } from "node:timers/promises";
 
 import "fake-indexeddb/auto";
 
-import { Journal } from "../../web/src/journal.js";
-import { Store } from "../../web/src/store.js";
 import { STORES } from "../build/js/copy.js";
 import { World, asked, bytes } from "./replicas.mjs";
+
+// No package is said to hold them, so Node would have to guess that they are modules; older ones do not.
+const [{ Journal }, { Store }] = await Promise.all(
+  ["journal", "store"].map(async (name) => {
+    const text = await readFile(new URL(`../../web/src/${name}.js`, import.meta.url), "base64");
+    return import(`data:text/javascript;base64,${text}`);
+  }),
+);
 
 /** Each by its name; given a test, it opens an empty one. */
 export const BACKENDS = {
