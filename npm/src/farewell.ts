@@ -11,6 +11,7 @@
 // - a ticket is in memory only; so is whatever was made of a token;
 // - what goes by the beacon stays in the journal: whoever hosts brings it again, and the server knows its id;
 // - of a lane and key all goes, or nothing: the server would not put it in order;
+// - what is enqueued after the page was left is left as well, as it comes;
 // - a cell that is not whole, or not ours, is removed and stored nowhere.
 
 import { base64, bytesOf } from "./base64.js";
@@ -41,6 +42,8 @@ export function prepareFarewell(inside: Inside): void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let isAtWork = false;
   let isWanted = false;
+  /** It is left, and may not be there for what is done next. */
+  let isAway = false;
 
   const isAlone = () => page.status.host !== "service-worker";
   const isMine = ({ session, user, lane }: Queued) =>
@@ -80,6 +83,7 @@ export function prepareFarewell(inside: Inside): void {
   };
 
   const leave = () => {
+    isAway = true;
     if (!isAlone()) return;
     let unwritten: Uint8Array[] = [];
     client.read("unwritten", 0, (found) => (unwritten = found));
@@ -97,7 +101,17 @@ export function prepareFarewell(inside: Inside): void {
     fetch(url, { method: "POST", body, keepalive: true, credentials: "omit" }).catch(() => {});
   };
 
+  // What the app's own listeners enqueue comes after this one, and may be on its way to the disk when the page dies.
+  const { append, set } = client;
+  const noted = <T>(id: T): T => {
+    if (isAway && !over.aborted) leave();
+    return id;
+  };
+  client.append = (...how) => noted(append.apply(client, how));
+  client.set = (...how) => noted(set.apply(client, how));
+
   addEventListener("pagehide", leave, { signal: over });
+  addEventListener("pageshow", () => (isAway = false), { signal: over });
   page.addEventListener("status", prepare, { signal: over });
   over.addEventListener("abort", () => clearTimeout(timer));
   void prepare();

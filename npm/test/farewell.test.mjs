@@ -167,6 +167,31 @@ test("what is not yet on disk goes with the rest, and into a cell for the next p
   assert.deepEqual(Object.keys(localStorage), []);
 });
 
+test("what the app's own listeners enqueue comes after ours, and is kept all the same", async () => {
+  const { page, client } = await open(SERVER, { journal: [critical(1, "a")] });
+  client.sink("status", NO_WORKER);
+  await quiet();
+  const row = (id) => critical(0, "b", { id })[1];
+  const kept = () => JSON.parse(Object.entries(localStorage).find(([key]) => key.startsWith("bellwether:left:"))[1]).slice(2);
+  const keep = (id) => Buffer.from(row(id)).toString("base64");
+  world.events.addEventListener("pagehide", () => {
+    client.left = [row("late")];
+    page.outbox.post({ id: "late", type: "t", key: "b" }, { priority: "critical" });
+  }, { once: true });
+  leave();
+  assert.deepEqual(kept(), [keep("late")]);
+  assert.deepEqual((await told(world.beacons[1])).ids, ["e1", "late"]);
+  client.left = [row("late"), row("patch")];
+  page.state.set({ theme: "dark" }).catch(() => {});
+  assert.deepEqual(kept(), [keep("late"), keep("patch")]);
+
+  const said = world.beacons.length;
+  world.events.dispatchEvent(new Event("pageshow"));
+  client.left = [];
+  page.outbox.post({ type: "t" });
+  assert.equal(world.beacons.length, said, "it is back");
+});
+
 test("a cell that the disk does not take stays for the page after", async () => {
   const { client } = await open();
   client.sink("status", NO_WORKER);

@@ -110,9 +110,9 @@ fn a_server_that_asks_for_time_is_given_it() {
         let options = json!({ "outbox": { "baseDelayMs": 20 } });
         let page = stage.page(options.clone()).await;
         page.ready().await;
-        stage.server.mood(json!({ "mode": "error-429", "count": 1, "retry_after_ms": 3000 })).await;
+        stage.server.mood(json!({ "mode": "error-429", "count": 1, "retry_after_ms": 6000 })).await;
         page.enqueue(1, 1).await;
-        page.status_is("status.nextAttemptAt > Date.now() + 2000", secs(5)).await;
+        page.status_is("status.nextAttemptAt > Date.now() + 5000", secs(5)).await;
         // Neither another event nor another coordinator makes it ask before its time.
         page.enqueue(1, 1).await;
         let page = stage.restart(page, options).await;
@@ -143,8 +143,8 @@ fn delays_grow_and_survive_another_coordinator() {
         ";
         page.run(body, json!([])).await;
         page.enqueue(1, 1).await;
-        // Doubled each time and spread by a quarter either way, so the fourth is beyond the third.
-        let status = page.status_is("delays.length >= 4 && delays[3] > 2000", secs(30)).await;
+        // Doubled each time and spread by a quarter either way, so the fifth is beyond the fourth.
+        let status = page.status_is("delays.length >= 5 && delays[4] > 4000", secs(30)).await;
         let delays: Vec<f64> = page.ask("return delays", json!([])).await;
         assert!(delays[1] > delays[0] && delays[2] > delays[1], "{delays:?}");
 
