@@ -10,6 +10,7 @@ import type { Line } from "./line.js";
 import { byMutex as byMutexOf } from "./mutex.js";
 import type { Asking, Release } from "./mutex.js";
 import { databaseRow, storageRow } from "./row.js";
+import type { SharedRow } from "./row.js";
 
 let starting: Promise<unknown> | undefined;
 
@@ -31,13 +32,13 @@ export function byMutex(asking: Asking): Promise<Release | undefined> {
 export function raiser({ build, channel, heard, me, role }: Candidate): () => Promise<number> {
   const row = databaseRow(`bellwether:${channel}`, `elected:${role}`);
   return async () => {
-    let found = await row.read();
-    for (;;) {
-      const [epoch, raised] = raise(Date.now(), me, build, heard(), found);
-      const swap = await row.swap(found, raised);
-      if (swap.isMade) return epoch;
-      found = swap.found;
-    }
+    let epoch = 0;
+    await row.change((found) => {
+      const [raisedTo, raised] = raise(Date.now(), me, build, heard(), found);
+      epoch = raisedTo;
+      return raised;
+    });
+    return epoch;
   };
 }
 
@@ -63,7 +64,7 @@ export function byVote(
   return new Campaign(make, undefined, open);
 }
 
-function byLease(candidate: Candidate, row: ReturnType<typeof databaseRow>): Election {
+function byLease(candidate: Candidate, row: SharedRow): Election {
   const { build, heard, me } = candidate;
   const make = (mono: number, wall: number) => new Lease(mono, wall, me, build, heard(), Math.random());
   return new Campaign(make, row);

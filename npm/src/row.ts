@@ -15,25 +15,28 @@ export interface SharedRow {
 
 export type Swap = { isMade: true } | { isMade: false; found: Uint8Array | undefined };
 
+/** One that can also be changed by what stands in it, in one go. */
+export interface DatabaseRow extends SharedRow {
+  /** Writes what `change` gives for the row that is there, if it gives anything; gives what was there. */
+  change(change: (found: Uint8Array | undefined) => Uint8Array | undefined): Promise<Uint8Array | undefined>;
+}
+
 /** A row of the store `lease`. The database is opened for each use: so it stands in nobody's way, and no handle can die. */
-export function databaseRow(database: string, key: string): SharedRow {
-  const use = async (mode: IDBTransactionMode, expected?: Uint8Array, row?: Uint8Array) => {
+export function databaseRow(database: string, key: string): DatabaseRow {
+  const use = async (mode: IDBTransactionMode, change: (found: Uint8Array | undefined) => Uint8Array | undefined) => {
     const db = await open(database);
     try {
-      return await new Promise<Swap>((resolve, reject) => {
+      return await new Promise<Uint8Array | undefined>((resolve, reject) => {
         const transaction = db.transaction("lease", mode, { durability: "relaxed" });
         const lease = transaction.objectStore("lease");
-        let swap: Swap;
+        let found: Uint8Array | undefined;
         const reading = lease.get(key);
         reading.onsuccess = () => {
-          const found = bytes(reading.result);
-          if (!row || !same(found, expected)) swap = { isMade: false, found };
-          else {
-            swap = { isMade: true };
-            lease.put(row, key);
-          }
+          found = bytes(reading.result);
+          const row = change(found);
+          if (row) lease.put(row, key);
         };
-        transaction.oncomplete = () => resolve(swap);
+        transaction.oncomplete = () => resolve(found);
         transaction.onabort = () => reject(transaction.error);
       });
     } finally {
@@ -41,11 +44,12 @@ export function databaseRow(database: string, key: string): SharedRow {
     }
   };
   return {
-    async read() {
-      const swap = await use("readonly");
-      return swap.isMade ? undefined : swap.found;
+    read: () => use("readonly", () => undefined),
+    change: (change) => use("readwrite", change),
+    async swap(expected, row) {
+      const found = await use("readwrite", (found) => (same(found, expected) ? row : undefined));
+      return same(found, expected) ? { isMade: true } : { isMade: false, found };
     },
-    swap: (expected, row) => use("readwrite", expected, row),
   };
 }
 
