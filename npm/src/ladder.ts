@@ -136,8 +136,8 @@ class Solo implements Election {
     }
   }
 
-  take(signal: AbortSignal, serve: Serve): Promise<void> {
-    return this.stand(signal, serve);
+  async take(signal: AbortSignal, serve: Serve): Promise<void> {
+    if (!signal.aborted) await serve(signal, (this.#epoch += 1));
   }
 }
 

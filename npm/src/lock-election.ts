@@ -6,6 +6,7 @@
 // - the lock is taken from somebody only once the epoch could be raised.
 
 import type { Election, Serve } from "./election.js";
+import { takeOnce } from "./taking.js";
 import { following } from "./within.js";
 
 export class LockElection implements Election {
@@ -22,9 +23,11 @@ export class LockElection implements Election {
     while (!signal.aborted) await this.#hold({ signal }, signal, serve);
   }
 
-  async take(signal: AbortSignal, serve: Serve): Promise<void> {
-    await this.#raise();
-    if (!signal.aborted) await this.#hold({ steal: true }, signal, serve);
+  take(signal: AbortSignal, serve: Serve): Promise<void> {
+    return takeOnce(signal, serve, async (signal, serve) => {
+      await this.#raise();
+      if (!signal.aborted) await this.#hold({ steal: true }, signal, serve);
+    });
   }
 
   async #hold(options: LockOptions, signal: AbortSignal, serve: Serve): Promise<void> {

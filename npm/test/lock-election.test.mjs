@@ -172,6 +172,34 @@ test("who leaves before the epoch is raised takes nothing", async (t) => {
   assert.deepEqual([taking.ends, world.browser.locks.stolen, first.serves[0].held.aborted], ["resolved", 0, false]);
 });
 
+test("an epoch that is not raised within 15 s is given up, and nothing is taken", async (t) => {
+  const world = elections(t);
+  const [first, second] = [await world.open(), await world.open()];
+  await first.stand();
+  let raised;
+  world.raise = () => new Promise((resolve) => (raised = resolve));
+  const taking = await second.take();
+  await world.browser.pass(14_999);
+  assert.equal(taking.ends, undefined);
+  await world.browser.pass(1);
+  assert.deepEqual([taking.ends, taking.cause.code, taking.cause.culprit], ["rejected", "leader-unavailable", "browser"]);
+  raised(9);
+  await world.browser.quiet();
+  assert.deepEqual([world.browser.locks.stolen, first.serves[0].held.aborted, second.serves], [0, false, []]);
+});
+
+test("who takes the role has it for as long as it takes", async (t) => {
+  const world = elections(t);
+  const page = await world.open();
+  const taking = await page.take();
+  assert.equal(world.browser.timers.size, 0);
+  await world.browser.pass(60_000);
+  assert.deepEqual([taking.ends, page.serves[0].held.aborted], [undefined, false]);
+  page.serves[0].end();
+  await world.browser.quiet();
+  assert.equal(taking.ends, "resolved");
+});
+
 for (const cause of [new Error("no disk"), new DOMException("it was aborted", "AbortError")]) {
   for (const how of ["stand", "take"]) {
     test(`an epoch that cannot be raised (${cause.name}) ends it, once, and whoever would ${how} is told`, async (t) => {
