@@ -18,6 +18,8 @@ export interface Candidate {
   readonly role: string;
   readonly me: string;
   readonly build: string;
+  /** The page is closed. */
+  readonly over: AbortSignal;
   /** The newest epoch that this page has heard of. */
   heard(): number;
 }

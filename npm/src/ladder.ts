@@ -142,10 +142,10 @@ class Solo implements Election {
 }
 
 function of(inside: Inside, role: Role): Candidate {
-  const { asked, page } = inside;
+  const { asked, over, page } = inside;
   const { build, channel } = asked.raw;
   const heard = () => (role === "host" ? page.status.epoch : page.leader.epoch);
-  return { build, channel, role: roleAmong(inside, role), me: page.id, heard };
+  return { build, channel, role: roleAmong(inside, role), me: page.id, over, heard };
 }
 
 /** What the role is called: pages without a database share no rows with the others, and so neither host nor leader. */
