@@ -10,6 +10,7 @@
 import type { Election, Serve } from "./election.js";
 import type { Line } from "./line.js";
 import type { SharedRow } from "./row.js";
+import { takeOnce } from "./taking.js";
 
 /** Who stands, and for what. */
 export interface Candidate {
@@ -17,6 +18,8 @@ export interface Candidate {
   readonly role: string;
   readonly me: string;
   readonly build: string;
+  /** The page is closed. */
+  readonly over: AbortSignal;
   /** The newest epoch that this page has heard of. */
   heard(): number;
 }
@@ -92,7 +95,7 @@ export class Campaign implements Election {
   }
 
   take(signal: AbortSignal, serve: Serve): Promise<void> {
-    return this.#run(signal, serve, true);
+    return takeOnce(signal, serve, (signal, serve) => this.#run(signal, serve, true));
   }
 
   async #run(signal: AbortSignal, serve: Serve, claims: boolean): Promise<void> {

@@ -11,7 +11,10 @@ export interface Election {
    * page stands again. `epoch` is higher with each election.
    */
   stand(signal: AbortSignal, serve: Serve): Promise<void>;
-  /** The same, but first it takes the role, whoever has it: what that one does under its epoch is refused by then. */
+  /**
+   * Takes the role, whoever has it, and serves once: what that one does under its epoch is refused by then. Rejects if the role
+   * cannot be had in time.
+   */
   take(signal: AbortSignal, serve: Serve): Promise<void>;
   /** There is reason to look: another page says that it has let go; or who led under this epoch, that it is gone. */
   hint?(gone?: number): void;

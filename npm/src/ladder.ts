@@ -136,16 +136,16 @@ class Solo implements Election {
     }
   }
 
-  take(signal: AbortSignal, serve: Serve): Promise<void> {
-    return this.stand(signal, serve);
+  async take(signal: AbortSignal, serve: Serve): Promise<void> {
+    if (!signal.aborted) await serve(signal, (this.#epoch += 1));
   }
 }
 
 function of(inside: Inside, role: Role): Candidate {
-  const { asked, page } = inside;
+  const { asked, over, page } = inside;
   const { build, channel } = asked.raw;
   const heard = () => (role === "host" ? page.status.epoch : page.leader.epoch);
-  return { build, channel, role: roleAmong(inside, role), me: page.id, heard };
+  return { build, channel, role: roleAmong(inside, role), me: page.id, over, heard };
 }
 
 /** What the role is called: pages without a database share no rows with the others, and so neither host nor leader. */

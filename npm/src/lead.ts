@@ -50,8 +50,8 @@ export function byDatabase(candidate: Candidate): Election {
 
 /** Elections by a lease in an item of `localStorage`, which is swapped under a lock. */
 export function byStorage(candidate: Candidate): Election {
-  const { channel, role } = candidate;
-  return byLease(candidate, storageRow(`bellwether:${channel}:elected:${role}`, byMutex));
+  const { channel, over, role } = candidate;
+  return byLease(candidate, storageRow(`bellwether:${channel}:elected:${role}`, byMutex, over));
 }
 
 /** Elections by a vote of the pages that hear one another. */

@@ -78,7 +78,8 @@ export interface Leadership extends TypedTarget<{ change: CustomEvent<Leadership
    * page leads; at once if it does.
    *
    * @throws {@link BellwetherError} with `code`
-   *   - `"leader-unavailable"`: the page is left or frozen, or the lead was lost again in the same moment; call again
+   *   - `"leader-unavailable"`: the page is left or frozen, or the lead was lost again in the same moment: call again; or the
+   *     browser's storage refused it, or did not answer, for 15 s: make room, and call again
    *   - `"not-supported"`: `leader.enabled` is `false`
    *   - `"module-unavailable"`: a file of the package cannot be loaded
    *   - `"closed"`: this page was closed

@@ -29,9 +29,13 @@ export function openLine(name: string, hear: (data: unknown) => void): Line | un
 
 // An item that changes is told to the other pages, and is of no use afterwards.
 function storageLine(storage: Storage, item: string, hear: (data: unknown) => void): Line {
-  // Whether it can be written to is only known by doing it.
-  storage.setItem(item, "");
-  storage.removeItem(item);
+  // Whether it can be written to is only known by doing it. One that holds something is only full, and will not always be.
+  try {
+    storage.setItem(item, "");
+    storage.removeItem(item);
+  } catch (cause) {
+    if (storage.length === 0) throw cause;
+  }
   const onStorage = ({ key, newValue, storageArea }: StorageEvent) => {
     if (key !== item || !newValue || storageArea !== storage) return;
     let data: unknown;

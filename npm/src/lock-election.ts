@@ -2,9 +2,11 @@
 //
 // What always holds:
 // - a page leads only inside the lock's callback, and waits for it without a timer;
-// - the epoch is raised before the lock is taken from anybody.
+// - the epoch under which it leads was raised while it held the lock: of those that take it at once the last one has the highest;
+// - the lock is taken from somebody only once the epoch could be raised.
 
 import type { Election, Serve } from "./election.js";
+import { takeOnce } from "./taking.js";
 import { following } from "./within.js";
 
 export class LockElection implements Election {
@@ -21,19 +23,21 @@ export class LockElection implements Election {
     while (!signal.aborted) await this.#hold({ signal }, signal, serve);
   }
 
-  async take(signal: AbortSignal, serve: Serve): Promise<void> {
-    const epoch = await this.#raise();
-    if (!signal.aborted) await this.#hold({ steal: true }, signal, serve, epoch);
+  take(signal: AbortSignal, serve: Serve): Promise<void> {
+    return takeOnce(signal, serve, async (signal, serve) => {
+      await this.#raise();
+      if (!signal.aborted) await this.#hold({ steal: true }, signal, serve);
+    });
   }
 
-  async #hold(options: LockOptions, signal: AbortSignal, serve: Serve, raised?: number): Promise<void> {
+  async #hold(options: LockOptions, signal: AbortSignal, serve: Serve): Promise<void> {
     const holding = following(signal);
     let isHeld = false;
     try {
       await navigator.locks.request(this.#name, options, async () => {
         isHeld = true;
         try {
-          const epoch = raised ?? (await this.#raise());
+          const epoch = await this.#raise();
           if (!holding.signal.aborted) await serve(holding.signal, epoch);
         } finally {
           isHeld = false;

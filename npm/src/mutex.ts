@@ -34,6 +34,8 @@ export function byMutex(make: () => Mutex, asking: Asking): Promise<Release | un
 class Asker {
   readonly #asking: Asking;
   readonly #mutex: Mutex;
+  /** Since when it has looked, over all askings. */
+  readonly #since: number;
   readonly #resolve: (release: Release | undefined) => void;
   readonly #reject: (cause: unknown) => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -55,7 +57,7 @@ class Asker {
     this.#asking = asking;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#mutex = waiting.get(key) ?? make();
+    [this.#mutex, this.#since] = waiting.get(key) ?? [make(), performance.now()];
     waiting.delete(key);
     const { timeout, lockCheckInterval, maxRetries } = limits;
     this.#mutex.begin(performance.now(), timeout, lockCheckInterval, maxRetries);
@@ -118,9 +120,9 @@ class Asker {
         return 0;
       case Told.GaveUp:
         this.#end();
-        // What it has seen serves the next call.
+        // What it has seen serves the next call; of two, what was seen for longer.
         if (waiting.size >= WAITING_MAX) waiting.clear();
-        waiting.set(key, this.#mutex);
+        if (this.#since <= (waiting.get(key)?.[1] ?? Infinity)) waiting.set(key, [this.#mutex, this.#since]);
         this.#resolve(undefined);
         return undefined;
       case Told.Lost:
@@ -186,8 +188,8 @@ const enum Told {
   Released,
 }
 
-/** Of locks that were not to be had, what this page has seen of them. */
-const waiting = new Map<string, Mutex>();
+/** Of locks that were not to be had, what this page has seen of them, and since when. */
+const waiting = new Map<string, readonly [Mutex, number]>();
 const WAITING_MAX = 100;
 /** Half of the time after which a mark that stands unchanged is nobody's. */
 const FRESH_MS = 5_000;

@@ -53,10 +53,11 @@ export function databaseRow(database: string, key: string): DatabaseRow {
   };
 }
 
-/** An item of `localStorage`, which pages swap one after the other: a lock is taken for it, as far as there are such. */
+/** An item of `localStorage`, which pages swap one after the other: a lock is taken for it, as far as there are such. Until `over`. */
 export function storageRow(
   item: string,
   lock: (asking: Asking) => Promise<Release | undefined>,
+  over: AbortSignal,
 ): SharedRow {
   const read = () => {
     const text = localStorage.getItem(item);
@@ -68,9 +69,9 @@ export function storageRow(
     localStorage.setItem(item, Array.from(row, (byte) => String.fromCharCode(byte)).join(""));
     return { isMade: true };
   };
-  // A page that is left or frozen may die under the lock, and does not ask for it: what it still has to write is that it lets
-  // go. Where another writes in the same instant one of the two is lost, and found out by the next look.
-  let isLeft = false;
+  // A page that is left, frozen or closed may die under the lock, and does not ask for it: what it still has to write is that it
+  // lets go. Where another writes in the same instant one of the two is lost, and found out by the next look.
+  let isLeft = over.aborted;
   const note = (left: boolean) => () => (isLeft = left);
   for (const [target, type, left] of [
     [window, "pagehide", true],
@@ -78,8 +79,9 @@ export function storageRow(
     [window, "pageshow", false],
     [document, "resume", false],
   ] as const) {
-    target.addEventListener(type, note(left));
+    target.addEventListener(type, note(left), { signal: over });
   }
+  over.addEventListener("abort", note(true));
   return {
     read: async () => read(),
     async swap(expected, row) {

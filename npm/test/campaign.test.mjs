@@ -52,6 +52,9 @@ function stand(world, how = "stand", serve = world.serve) {
   return standing;
 }
 
+/** What becomes of its standing. */
+const outcome = (standing) => standing.over.then(() => "over", ({ code, message }) => `${code}: ${message}`);
+
 /** Elects whoever stands, as an answer of the row. */
 async function elect(world, epoch = 7) {
   world.machine.wants = { ...world.machine.wants, Hint: [["Gained", epoch]] };
@@ -246,6 +249,51 @@ test("who takes the role right after it has left claims it, and neither waits fo
   await turn();
   assert.deepEqual([standing.isOver, taking.isOver], [true, false], "what is served anew is not the former's");
   assert.deepEqual(world.told(), []);
+});
+
+test("who takes the role serves once: what is had later was not taken", async (t) => {
+  const world = campaign(t);
+  const taking = stand(world, "take");
+  const { end, held } = await elect(world, 7);
+  world.machine.wants = { Hint: [["Lost"]] };
+  world.it.hint();
+  assert.deepEqual([held.aborted, taking.isOver], [true, false]);
+  end();
+  await turn();
+  assert.equal(taking.isOver, true);
+  world.told();
+  stand(world);
+  assert.deepEqual(world.told(), ["Returned", "Visible"], "it does not claim the role");
+  assert.equal((await elect(world, 8)).epoch, 8);
+});
+
+test("a role that cannot be had within 15 s is given up, and that is told", async (t) => {
+  const world = campaign(t, { wants: { Claim: [["Swap", undefined, Uint8Array.of(1)]] } });
+  const taking = stand(world, "take");
+  world.row.fail(new DOMException("full", "QuotaExceededError"));
+  await turn();
+  t.mock.timers.tick(14_999);
+  await turn();
+  assert.deepEqual([taking.isOver, world.told()], [false, ["Timeout", "Visible", "Claim", "Failed"]]);
+  t.mock.timers.tick(1);
+  assert.match(await outcome(taking), /^leader-unavailable: .* within 15 s/);
+  assert.deepEqual(world.told(), ["Leaving"], "it is not claimed any more");
+});
+
+test("a role that was had in time is served for as long as it takes, and one that is left in time is no failure", async (t) => {
+  const world = campaign(t);
+  const taking = stand(world, "take");
+  const { held } = await elect(world);
+  t.mock.timers.tick(60_000);
+  await turn();
+  assert.deepEqual([held.aborted, taking.isOver], [false, false]);
+  taking.leave();
+  world.serves[0].end();
+  const again = stand(world, "take");
+  again.leave();
+  await turn();
+  t.mock.timers.tick(60_000);
+  assert.deepEqual([await outcome(taking), await outcome(again)], ["over", "over"]);
 });
 
 test("each turn is served by what came with it", async (t) => {

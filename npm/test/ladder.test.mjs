@@ -164,6 +164,22 @@ for (const [shows, how, kind] of [
   });
 }
 
+test("a page that hears nobody takes the role once, and stands again and again", async (t) => {
+  const world = page(t, { has: [], below: "solo" });
+  const election = await electionFor(world.inside);
+  const standing = new AbortController();
+  const epochs = [];
+  const serve = async (_, epoch) => {
+    epochs.push(epoch);
+    if (epochs.length === 3) standing.abort();
+  };
+  await election.take(standing.signal, serve);
+  assert.deepEqual(epochs, [1]);
+  await election.stand(standing.signal, serve);
+  await election.take(standing.signal, serve);
+  assert.deepEqual(epochs, [1, 2, 3]);
+});
+
 test("pages without a database vote among themselves, to host and to lead", async (t) => {
   const world = page(t, { has: ["bus"], below: "broadcast-vote" });
   await climb(world.inside);

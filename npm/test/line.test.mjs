@@ -28,7 +28,11 @@ class Browser {
       else this.items.set(key, newValue);
       this.changes.push({ page, key, newValue });
     };
+    const { items } = this;
     page.storage = {
+      get length() {
+        return items.size;
+      },
       setItem: (key, text) => {
         if (this.fault) throw this.fault;
         change(key, text);
@@ -197,6 +201,21 @@ test("what hears is not shielded from its own faults", (t) => {
     faults.push(cause);
   }
   assert.deepEqual(faults, [fault]);
+});
+
+test("a page that opens a line while the storage is full hears the others, and says something once there is room", (t) => {
+  const browser = new Browser(t, undefined);
+  const [ann, ben] = [browser.page(), browser.page()];
+  const line = ann.open("a");
+  browser.items.set("of the app", "all there is room for");
+  browser.fault = new DOMException("full", "QuotaExceededError");
+  const other = ben.open("a");
+  other.post(1);
+  browser.fault = undefined;
+  line.post(2);
+  other.post(3);
+  browser.quiet();
+  assert.deepEqual([ann.heard, ben.heard], [[3], [2]]);
 });
 
 test("what a full storage does not take is lost, and the next is said", (t) => {

@@ -108,13 +108,55 @@ test("who takes the role raises the epoch first, and whoever had it is told and 
   assert.deepEqual(await world.happened(), ["page-2 raises"]);
   assert.equal(world.browser.locks.stolen, 0);
   raised(5);
-  assert.deepEqual((await world.happened()).sort(), ["page-1 has lost 1", "page-2 serves 5"]);
+  assert.deepEqual((await world.happened()).sort(), ["page-1 has lost 1", "page-2 raises"]);
+  raised(6);
+  assert.deepEqual(await world.happened(), ["page-2 serves 6"]);
   assert.deepEqual(world.browser.locks.queues.get("lead").map(({ page }) => page.id), ["page-2", "page-1"]);
   second.serves[0].end();
   await world.browser.quiet();
   assert.equal(taking.ends, "resolved", "it has taken the role once");
-  raised(6);
-  assert.deepEqual((await world.happened()).slice(-1), ["page-1 serves 6"]);
+  raised(7);
+  assert.deepEqual((await world.happened()).slice(-1), ["page-1 serves 7"]);
+});
+
+test("of two that take the role at once each serves under a higher epoch than whoever served before", async (t) => {
+  const world = elections(t);
+  const pages = [await world.open(), await world.open(), await world.open()];
+  await pages[0].stand();
+  const raising = [];
+  world.raise = () => {
+    const epoch = (world.epoch += 1);
+    return new Promise((resolve) => raising.push(() => resolve(epoch)));
+  };
+  await pages[1].take();
+  await pages[2].take();
+  const served = async () => (await world.happened()).filter((it) => it.includes("serves")).map((it) => it.split(" ").at(-1));
+  assert.deepEqual(await served(), ["1"]);
+  // The later epoch is had, and served under, before the earlier one is told of.
+  const epochs = [];
+  for (const at of [1, 1, 0, 0]) {
+    raising.splice(at, 1)[0]?.();
+    epochs.push(...(await served()));
+  }
+  assert.deepEqual(epochs, ["4", "5"]);
+  assert.deepEqual(world.browser.locks.queues.get("lead").map(({ page }) => page.id).slice(0, 1), ["page-2"]);
+});
+
+test("who is robbed before its epoch is raised serves nothing", async (t) => {
+  const world = elections(t);
+  const [first, second] = [await world.open(), await world.open()];
+  const raising = [];
+  world.raise = () => new Promise((resolve) => raising.push(resolve));
+  const taking = await first.take();
+  raising.shift()(1);
+  await world.browser.quiet();
+  await second.take();
+  raising.pop()(2);
+  await world.browser.quiet();
+  raising.shift()(3);
+  raising.shift()(4);
+  assert.deepEqual((await world.happened()).filter((it) => it.includes("serves")), ["page-2 serves 4"]);
+  assert.equal(taking.ends, "resolved");
 });
 
 test("who leaves before the epoch is raised takes nothing", async (t) => {
@@ -128,6 +170,34 @@ test("who leaves before the epoch is raised takes nothing", async (t) => {
   raised(5);
   await world.browser.quiet();
   assert.deepEqual([taking.ends, world.browser.locks.stolen, first.serves[0].held.aborted], ["resolved", 0, false]);
+});
+
+test("an epoch that is not raised within 15 s is given up, and nothing is taken", async (t) => {
+  const world = elections(t);
+  const [first, second] = [await world.open(), await world.open()];
+  await first.stand();
+  let raised;
+  world.raise = () => new Promise((resolve) => (raised = resolve));
+  const taking = await second.take();
+  await world.browser.pass(14_999);
+  assert.equal(taking.ends, undefined);
+  await world.browser.pass(1);
+  assert.deepEqual([taking.ends, taking.cause.code, taking.cause.culprit], ["rejected", "leader-unavailable", "browser"]);
+  raised(9);
+  await world.browser.quiet();
+  assert.deepEqual([world.browser.locks.stolen, first.serves[0].held.aborted, second.serves], [0, false, []]);
+});
+
+test("who takes the role has it for as long as it takes", async (t) => {
+  const world = elections(t);
+  const page = await world.open();
+  const taking = await page.take();
+  assert.equal(world.browser.timers.size, 0);
+  await world.browser.pass(60_000);
+  assert.deepEqual([taking.ends, page.serves[0].held.aborted], [undefined, false]);
+  page.serves[0].end();
+  await world.browser.quiet();
+  assert.equal(taking.ends, "resolved");
 });
 
 for (const cause of [new Error("no disk"), new DOMException("it was aborted", "AbortError")]) {

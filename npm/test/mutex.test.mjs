@@ -143,3 +143,16 @@ for (const [shows, end, ended] of [
     assert.equal(world.items.get(Y), mark);
   });
 }
+
+for (const [who, timeouts] of [["of two that ask at once", [1_000, 1_000]], ["of two of which the latter gives up first", [1_200, 1_000]]]) {
+  test(`what was seen of a dead holder's mark is not lost, ${who}`, async (t) => {
+    clock(t);
+    world.items.set(`${KEY}:y`, "123456");
+    for (let rounds = 0; rounds < 10; rounds += 1) {
+      const asking = timeouts.map((timeout) => ask({ timeout }));
+      await pass(t, 1_300);
+      if (asking.some(({ ended }) => ended === "held")) return;
+    }
+    assert.fail("nobody has the lock, and the mark has stood for 13 s");
+  });
+}

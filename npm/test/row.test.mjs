@@ -1,6 +1,7 @@
 // Rows that pages share, in a database and in a storage that are the test's.
 
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 
@@ -19,7 +20,7 @@ function database(t) {
 
 /** An item of a storage; a lock for it is had at once, unless `lock` says otherwise. */
 function storage(t, { lock } = {}) {
-  const world = { items: new Map(), locks: [], released: 0, window: new EventTarget(), document: new EventTarget() };
+  const world = { items: new Map(), locks: [], released: 0, window: new EventTarget(), document: new EventTarget(), over: new AbortController() };
   world.storage = {
     getItem: (key) => world.items.get(key) ?? null,
     setItem: (key, text) => void world.items.set(key, text),
@@ -32,7 +33,7 @@ function storage(t, { lock } = {}) {
   world.row = storageRow("i", async (asking) => {
     world.locks.push(asking.key);
     return lock ? lock() : release;
-  });
+  }, world.over.signal);
   return world;
 }
 
@@ -166,6 +167,18 @@ for (const [how, target, type, back] of [
     assert.equal(world.locks.length, 1);
   });
 }
+
+test("a page that is closed asks for no lock any more, and listens to nothing", async (t) => {
+  const world = storage(t);
+  const listeners = () =>
+    [world.window, world.document].flatMap((it) => ["pagehide", "pageshow", "freeze", "resume"].map((type) => getEventListeners(it, type).length));
+  assert.deepEqual(listeners(), [1, 1, 0, 0, 0, 0, 1, 1]);
+  world.over.abort();
+  const swapping = world.row.swap(undefined, ONE);
+  assert.deepEqual([world.locks, world.items.size], [[], 1], "in the same turn: the page may be left in the next one");
+  assert.deepEqual(await swapping, { isMade: true });
+  assert.deepEqual(listeners(), [0, 0, 0, 0, 0, 0, 0, 0]);
+});
 
 test("that another page has changed an item is told, while that is wanted", (t) => {
   const world = storage(t);
