@@ -1,6 +1,6 @@
 // Trying again what cannot be loaded now, as without a network.
 //
-// What always holds: the first failure is told, and no other; once the page is closed nothing is tried, and no timer is left.
+// What always holds: the first failure is told, and no other; once the page is closed nothing is tried or told, and no timer is left.
 
 import { named } from "./errors.js";
 import type { Fault } from "./wasm.js";
@@ -17,7 +17,7 @@ export async function untilLoaded(
       await load();
       return;
     } catch (cause) {
-      if (ms === AGAIN_MS) report(named(cause));
+      if (ms === AGAIN_MS && !over.aborted) report(named(cause));
     }
     const waiting = new AbortController();
     const { signal } = waiting;

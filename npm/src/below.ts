@@ -78,12 +78,16 @@ export function goBelow(inside: Inside, allowed: (rung: HostKind) => boolean): B
 
 /** A page that has a database takes in the events that pages without one have kept: they go where others go, too. */
 export async function adoptKept({ asked, client, kit }: Inside): Promise<void> {
-  const storage = usable();
+  const storage = readable();
   const keep = storage && new Keep(storage, asked.raw.channel);
   const rows = keep?.load()?.copy.pairs("journal") ?? [];
-  await Promise.all(rows.map(([, row]) => kit.settled<number>((settle) => client.adopt(row as Uint8Array, settle))));
+  const adopted = await Promise.allSettled(
+    rows.map(([, row]) => kit.settled<number>((settle) => client.adopt(row as Uint8Array, settle))),
+  );
   // Now that they are on disk. Who has kept another meanwhile keeps it; taken in twice, each is one event.
-  keep?.forgetEvents(rows);
+  keep?.forgetEvents(rows.filter((_, at) => adopted[at]!.status === "fulfilled"));
+  const failed = adopted.find((it) => it.status === "rejected");
+  if (failed) throw failed.reason;
 }
 
 /** Removes what a wipe removes from what pages without a database have kept; gives how many events and letters went. */
@@ -93,7 +97,7 @@ export function wipeKept(
   user: string | undefined,
   undelivered: boolean,
 ): number {
-  const storage = usable();
+  const storage = readable();
   if (!storage) return 0;
   return new Keep(storage, asked.raw.channel).wipe((change) => {
     if (!change) return session === undefined && undelivered;
@@ -117,6 +121,15 @@ function documentOf(session: string): string {
 function usable(): Storage | undefined {
   try {
     return usableStorage();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether it can be written to or not: a full one can be read, and emptied. */
+function readable(): Storage | undefined {
+  try {
+    return globalThis.localStorage;
   } catch {
     return undefined;
   }

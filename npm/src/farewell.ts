@@ -44,6 +44,8 @@ export function prepareFarewell(inside: Inside): void {
   let isWanted = false;
   /** It is left, and may not be there for what is done next. */
   let isAway = false;
+  /** The ids that were sent since then. */
+  const told = new Set<string | undefined>();
 
   const isAlone = () => page.status.host !== "service-worker";
   const isMine = ({ session, user, lane }: Queued) =>
@@ -87,12 +89,14 @@ export function prepareFarewell(inside: Inside): void {
     if (!isAlone()) return;
     let unwritten: Uint8Array[] = [];
     client.read("unwritten", 0, (found) => (unwritten = found));
-    keep(asked.raw.channel, page.id, unwritten);
+    store(start(asked.raw.channel) + page.id, unwritten);
     if (!isGood(tickets)) return;
     const last = unwritten.map((row, at) => queued(Number.MAX_SAFE_INTEGER - unwritten.length + at, row));
     const all = [...critical, ...last].filter((it) => it !== undefined && isMine(it)) as Queued[];
-    const events = chosen(all).map(({ sealed }) => sealed);
-    if (events.length === 0) return;
+    const going = chosen(all);
+    if (going.every(({ event }) => told.has(textOf(event, 0)))) return;
+    for (const { event } of going) told.add(textOf(event, 0));
+    const events = going.map(({ sealed }) => sealed);
     const { session, user, device } = tickets;
     const body = write([[1, 1], tickets.left.pop()!, device, session, user, events]);
     const url = at(server, "farewell");
@@ -110,8 +114,17 @@ export function prepareFarewell(inside: Inside): void {
   client.append = (...how) => noted(append.apply(client, how));
   client.set = (...how) => noted(set.apply(client, how));
 
-  addEventListener("pagehide", leave, { signal: over });
-  addEventListener("pageshow", () => (isAway = false), { signal: over });
+  const leaveAnew = () => {
+    told.clear();
+    leave();
+  };
+  addEventListener("pagehide", leaveAnew, { signal: over });
+  const comeBack = () => {
+    isAway = false;
+    // What it has left is its own again, to be stored or cancelled.
+    remove(start(asked.raw.channel) + page.id);
+  };
+  addEventListener("pageshow", comeBack, { signal: over });
   page.addEventListener("status", prepare, { signal: over });
   over.addEventListener("abort", () => clearTimeout(timer));
   void prepare();
@@ -134,9 +147,17 @@ export function adopt(inside: Inside): void {
   }
 }
 
-/** Removes what was left, unread. */
-export function forget(channel: string): void {
-  for (const cell of cells(channel)) localStorage.removeItem(cell);
+/** Removes what was left of a session and a user; all of it without them. */
+export function forget(channel: string, session?: string, user?: string): void {
+  for (const cell of cells(channel)) {
+    const stays = (row: Uint8Array) => {
+      const of = queued(1, row);
+      return of?.session !== session || (user !== undefined && of?.user !== user);
+    };
+    const left = session === undefined ? [] : (whole(localStorage.getItem(cell) ?? "") ?? []).filter(stays);
+    remove(cell);
+    store(cell, left);
+  }
 }
 
 /** What goes by one beacon: for each key all or nothing, the key of the newest event first. */
@@ -192,14 +213,22 @@ async function deviceOf(inside: Inside): Promise<Uint8Array> {
   return id instanceof Uint8Array ? id : crypto.getRandomValues(new Uint8Array(16));
 }
 
-function keep(channel: string, page: string, unwritten: readonly Uint8Array[]): void {
+function store(cell: string, rows: readonly Uint8Array[]): void {
   let bytes = 0;
-  const kept = unwritten.filter((row) => (bytes += row.length) <= LEFT_BYTES_MAX).map(base64);
+  const kept = rows.filter((row) => (bytes += row.length) <= LEFT_BYTES_MAX).map(base64);
   if (kept.length === 0) return;
   try {
-    localStorage.setItem(start(channel) + page, JSON.stringify([FORMAT, sum(kept), ...kept]));
+    localStorage.setItem(cell, JSON.stringify([FORMAT, sum(kept), ...kept]));
   } catch {
     // There is no room, or no storage: these events were not durable yet, and nobody was told they are.
+  }
+}
+
+function remove(cell: string): void {
+  try {
+    localStorage.removeItem(cell);
+  } catch {
+    // There is no storage, so nothing is in it.
   }
 }
 

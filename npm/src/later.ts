@@ -32,7 +32,7 @@ export async function descend(inside: Inside): Promise<Below | undefined> {
 /** Takes in what pages have left that had no worker, or no database. */
 export async function adopt(inside: Inside): Promise<void> {
   adoptLeft(inside);
-  await (await below(inside)).adoptKept(inside);
+  if (!inside.below()) await (await below(inside)).adoptKept(inside);
 }
 
 type Kept = typeof import("./below.js");
@@ -112,14 +112,13 @@ export async function signOut(inside: Inside, options: SignOutOptions = {}): Pro
 
 /** See {@link Bellwether.wipe}. */
 export async function wipe(inside: Inside, options: WipeOptions = {}): Promise<WipeReport> {
-  const { asked, kit } = inside;
+  const { kit } = inside;
   kit.refuseUnknown(options, ["session", "undelivered"]);
   const session = kit.text("session", options.session);
   const { undelivered = false } = options;
   if (typeof undelivered !== "boolean") throw kit.unfit("undelivered", undelivered, "true or false");
   const kept = await keptBelow(inside);
   refuseClosed(inside);
-  if (undelivered && session === undefined) forget(asked.raw.channel);
   return { removed: await wiped(inside, kept, session, undefined, undelivered) };
 }
 
@@ -138,6 +137,7 @@ async function wiped(
 ): Promise<number> {
   const { client, kit } = inside;
   // First, or a page that comes meanwhile takes them in behind the wipe.
+  if (undelivered) forget(inside.asked.raw.channel, session, user);
   const removed = kept?.wipeKept(inside, session, user, undelivered) ?? 0;
   const what = undelivered ? "wipe-undelivered" : "wipe";
   return removed + (await kit.settled<number>((settle) => client.ask(what, session, user, settle)));

@@ -286,12 +286,15 @@ export function lead(
   };
 
   const onLeads = (from: string, epoch: number) => {
-    // One that was robbed in its sleep is to learn of it.
-    if (reign && epoch < reign.epoch) say({ to: from, word: "leads", epoch: reign.epoch });
-    if (epoch < face.epoch || epoch === reign?.epoch) return;
+    // One that was robbed in its sleep is to learn of it; and of two that were elected in different ways under one epoch, one.
+    const goesOn = reign && (epoch < reign.epoch || (epoch === reign.epoch && from < me));
+    if (goesOn) say({ to: from, word: "leads", epoch: reign!.epoch });
+    if (goesOn || epoch < face.epoch) return;
     if (reign) {
       reign.isLost = true;
       reign.ending.abort();
+      // Whose lease was taken sees that by looking.
+      candidacy?.hint?.();
     }
     gaveWay = false;
     sighted.delete(from);
@@ -345,6 +348,7 @@ export function lead(
     });
   });
   enter();
+  if (over.aborted) left.abort();
 
   return {
     async forceLeader() {

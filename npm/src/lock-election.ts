@@ -3,11 +3,12 @@
 // What always holds:
 // - a page leads only inside the lock's callback, and waits for it without a timer;
 // - the epoch under which it leads was raised while it held the lock: of those that take it at once the last one has the highest;
-// - the lock is taken from somebody only once the epoch could be raised.
+// - the lock is taken from somebody only once the epoch could be raised;
+// - who gives it up lets go of the lock at once, whatever the disk does.
 
 import type { Election, Serve } from "./election.js";
 import { takeOnce } from "./taking.js";
-import { following } from "./within.js";
+import { fired, following } from "./within.js";
 
 export class LockElection implements Election {
   readonly #name: string;
@@ -37,8 +38,11 @@ export class LockElection implements Election {
       await navigator.locks.request(this.#name, options, async () => {
         isHeld = true;
         try {
-          const epoch = await this.#raise();
-          if (!holding.signal.aborted) await serve(holding.signal, epoch);
+          const raising = this.#raise();
+          // Nobody is kept waiting by a disk that does not answer, or by a page that is frozen.
+          raising.catch(() => {});
+          const epoch = await Promise.race([raising, fired(holding.signal)]);
+          if (epoch !== undefined && !holding.signal.aborted) await serve(holding.signal, epoch);
         } finally {
           isHeld = false;
         }

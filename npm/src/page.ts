@@ -93,7 +93,7 @@ export class Page extends EventTarget implements Bellwether {
       page.#lookAround();
     }
     // Before the app can enqueue anything: it is older.
-    if (!page.#below && hasLeft(raw.channel)) await later().then((it) => it.adopt(inside)).catch(page.#report);
+    if (hasLeft(raw.channel)) await later().then((it) => it.adopt(inside)).catch(page.#report);
     page.#state = new PageState(inside);
     page.#outbox = more ? more.furnish(inside) : new PageOutbox(inside);
     // The app can listen once `connect` has resolved and its microtasks have run.

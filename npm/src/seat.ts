@@ -25,7 +25,7 @@ import { openLine } from "./line.js";
 import type { Store } from "./replica.js";
 import type { Line } from "./line.js";
 import type { Fault } from "./wasm.js";
-import { following, within } from "./within.js";
+import { fired, following, within } from "./within.js";
 
 /** How a page that hosts reaches the pages, itself among them. */
 export interface Bus {
@@ -136,7 +136,7 @@ export function takeSeat(inside: Inside, start: Start, { election }: Way): void 
     show();
     // Where there is no such thing each page is alone with what it hosts.
     bus = openLine(lock, (data) => isParcel(data) && receive(data));
-    if (!election) void hold(presence + me, signal, aborted);
+    if (!election) void hold(presence + me, signal, fired);
     void compete(signal);
     say({ to: HOST, word: "who" });
   };
@@ -253,7 +253,7 @@ export function takeSeat(inside: Inside, start: Start, { election }: Way): void 
       say({ to: "", word: "here" });
       follow(me);
       again = setInterval(lookForWorker, TAKE_MS_MIN);
-      const anew = await Promise.race([ended, aborted(held)]);
+      const anew = await Promise.race([ended, fired(held)]);
       if (anew === false) {
         rest(TAKE_MS_MIN);
         say({ to: "", word: "gone" });
@@ -278,7 +278,7 @@ export function takeSeat(inside: Inside, start: Start, { election }: Way): void 
   /** Takes the role, unless the lock is lost before. */
   const take = async (held: AbortSignal, bus: Bus): Promise<Embedded | undefined> => {
     const starting = start(page.status.epoch, bus, held);
-    await Promise.race([starting, aborted(held)]);
+    await Promise.race([starting, fired(held)]);
     if (!held.aborted) return starting;
     starting.then((it) => it.resign(false)).catch(() => {});
     return undefined;
@@ -443,13 +443,6 @@ function speaks(worker: ServiceWorker, channel: string): Promise<boolean> {
     } catch {
       settle(false);
     }
-  });
-}
-
-function aborted(signal: AbortSignal): Promise<undefined> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve(undefined);
-    else signal.addEventListener("abort", () => resolve(undefined), { once: true });
   });
 }
 

@@ -15,6 +15,14 @@ export function within(ms: number, signal: AbortSignal, what?: Promise<unknown>)
   });
 }
 
+/** Waits for the signal. */
+export function fired(signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(undefined);
+    else signal.addEventListener("abort", () => resolve(undefined), { once: true });
+  });
+}
+
 /** A signal that fires with another, or when it is ended. */
 export function following(other: AbortSignal): { signal: AbortSignal; end(): void } {
   const controller = new AbortController();

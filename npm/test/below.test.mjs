@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 
-import { adoptKept } from "../build/js/below.js";
+import { adoptKept, wipeKept } from "../build/js/below.js";
 import { connector } from "../build/js/connect.js";
 import { settled } from "../build/js/errors.js";
 import { Keep } from "../build/js/keep.js";
@@ -118,6 +118,35 @@ test("a change that was written by half is whole afterwards, but for its events,
     assert.deepEqual(copy.pairs("document").map(([, row]) => text(row)), [before, before], `after ${lives} writes`);
     assert.ok(copy.pairs("journal").every(([, row]) => !taken.includes(text(row))));
   }
+});
+
+test("a storage that is full to the last letter is taken in, and wiped", async (t) => {
+  for (const act of [
+    ({ inside }) => adoptKept(inside),
+    ({ inside }) => wipeKept(inside, undefined, undefined, true),
+  ]) {
+    t.mock.timers.reset();
+    const [world, page] = await led(t, 1, new Map());
+    page.append("a", "b");
+    await world.quiet();
+    page.die();
+    const database = withDatabase(world.items);
+    world.items.room = new FakeStorage(world.items).used;
+    await act(database);
+    assert.deepEqual(keptEvents(world.items), []);
+  }
+});
+
+test("an event that cannot be taken in stays, the others are taken in once, and it is told", async (t) => {
+  const [world, page] = await led(t, 1, new Map());
+  page.append("a", "b", "c");
+  await world.quiet();
+  page.die();
+  const { inside, taken } = withDatabase(world.items);
+  const { adopt } = inside.client;
+  inside.client.adopt = (row, settle) => (text(row) === "b" ? settle(0, { code: "store-quota", culprit: "browser", message: "full" }) : adopt(row, settle));
+  for (let tries = 0; tries < 2; tries += 1) await assert.rejects(adoptKept(inside), { code: "store-quota" });
+  assert.deepEqual([taken, keptEvents(world.items)], [["a", "c"], ["b"]]);
 });
 
 const OF = { ann: { session: "s", user: "ann" }, ben: { session: "s", user: "ben" }, other: { session: "o", user: "ann" } };

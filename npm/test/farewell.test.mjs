@@ -181,12 +181,16 @@ test("what the app's own listeners enqueue comes after ours, and is kept all the
   leave();
   assert.deepEqual(kept(), [keep("late")]);
   assert.deepEqual((await told(world.beacons[1])).ids, ["e1", "late"]);
-  client.left = [row("late"), row("patch")];
+  const patch = journalRow({ id: "patch", type: "t" }, { user: "ann" });
+  client.left = [row("late"), patch];
   page.state.set({ theme: "dark" }).catch(() => {});
-  assert.deepEqual(kept(), [keep("late"), keep("patch")]);
+  assert.deepEqual(kept(), [keep("late"), Buffer.from(patch).toString("base64")]);
+
+  assert.equal(world.beacons.length, 2, "what is not to go has none of its own");
 
   const said = world.beacons.length;
   world.events.dispatchEvent(new Event("pageshow"));
+  assert.deepEqual({ ...localStorage }, {}, "what it has left is its own again");
   client.left = [];
   page.outbox.post({ type: "t" });
   assert.equal(world.beacons.length, said, "it is back");
@@ -220,6 +224,48 @@ test("what was left is older than what the next page enqueues", async () => {
   page.outbox.post({ type: "t" });
   assert.equal(clients.last.appended.length, 1);
 });
+
+test("what was left is taken in by a page without a database, too", async (t) => {
+  const { client } = await open();
+  client.sink("status", NO_WORKER);
+  await quiet();
+  client.left = [critical(1, "a")[1]];
+  leave();
+  const clients = fakeClients();
+  clients.whyNot = { code: "store-unavailable", culprit: "browser", message: "none" };
+  globalThis.window = world.events;
+  t.after(() => delete globalThis.window);
+  globalThis.document.addEventListener = () => {};
+  const page = await connector("b1", async () => clients)(SERVER);
+  pages.push(page);
+  await listening();
+  await quiet();
+  assert.equal(page.status.storage, "local");
+  assert.deepEqual(clients.last.adopted.map(({ row }) => row), [critical(1, "a")[1]]);
+});
+
+for (const [how, act, stays] of [
+  ["a wipe of all that is undelivered", (page) => page.wipe({ undelivered: true }), []],
+  ["a wipe of a session", (page) => page.wipe({ session: "s", undelivered: true }), ["other"]],
+  ["a wipe of what is delivered", (page) => page.wipe(), ["ann", "ben", "other"]],
+  ["a sign-out that discards", (page) => page.signOut({ undelivered: "discard" }), ["ben", "other"]],
+]) {
+  test(`${how} removes the same of what was left`, async () => {
+    const { page, client } = await open();
+    client.sink("status", NO_WORKER);
+    await quiet();
+    const of = { ann: ["s", "ann"], ben: ["s", "ben"], other: ["o", "ann"] };
+    const ids = Object.keys(of);
+    client.left = ids.map((id) => journalRow({ id, type: "t" }, { session: of[id][0], user: of[id][1] }));
+    const rows = client.left.map((row) => Buffer.from(row).toString("base64"));
+    leave();
+    await quiet();
+    act(page).catch(() => {});
+    await quiet();
+    const left = Object.values(localStorage).flatMap((cell) => JSON.parse(cell).slice(2));
+    assert.deepEqual(left.map((row) => ids[rows.indexOf(row)]), stays);
+  });
+}
 
 test("half a cell, or one that is not ours, is refused and removed", async () => {
   const { client } = await open();

@@ -592,7 +592,7 @@ test("leaders that are elected in different ways end each other's time ever more
     assert.equal(leaders.leading.length, 1);
     counts.push(leaders.elections - before);
   }
-    assert.ok(counts[0] <= 8 && counts.slice(4).every((count) => count <= 1), `${counts} elections, minute by minute`);
+  assert.ok(counts[0] <= 8 && counts.slice(4).every((count) => count <= 1), `${counts} elections, minute by minute`);
   const [leading, other] = first.leader.isLeader ? [first, second] : [second, first];
   await leading.close();
   assert.deepEqual(leaders.leading, [other.id], "whoever spares another stands when that one has gone");

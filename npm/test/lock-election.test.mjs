@@ -188,6 +188,28 @@ test("an epoch that is not raised within 15 s is given up, and nothing is taken"
   assert.deepEqual([world.browser.locks.stolen, first.serves[0].held.aborted, second.serves], [0, false, []]);
 });
 
+for (const [how, end] of [
+  ["taken", (world) => world.browser.pass(15_000)],
+  ["stood for, and its page is left", (world, asked) => asked.abort()],
+]) {
+  test(`a lock that is ${how} is let go of, also if the epoch is never raised`, async (t) => {
+    const world = elections(t);
+    const [first, second] = [await world.open(), await world.open()];
+    await first.stand();
+    let raises = 0;
+    world.raise = () => (++raises < 2 ? Promise.resolve(5) : new Promise(() => {}));
+    if (how !== "taken") world.raise = () => new Promise(() => {});
+    const asked = await (how === "taken" ? second.take() : second.stand());
+    if (how !== "taken") first.serves[0].end();
+    await world.browser.quiet();
+    const holder = () => world.browser.locks.queues.get("lead").find(({ isHeld }) => isHeld)?.page.id;
+    assert.equal(holder(), second.id);
+    await end(world, asked);
+    await world.browser.quiet();
+    assert.equal(holder(), first.id);
+  });
+}
+
 test("who takes the role has it for as long as it takes", async (t) => {
   const world = elections(t);
   const page = await world.open();

@@ -18,7 +18,6 @@ export class Leaders {
     this.browser = new Browser(t);
     this.#elections = new Elections(this.browser);
     this.#others = new Elections(this.browser);
-    this.#others.epoch = 10;
   }
 
   /** Opens a page that takes part, as the options `leader` say; one that `isOther` is elected in another way. */
@@ -28,7 +27,9 @@ export class Leaders {
       Object.assign(page.inside, { kit: KIT });
       page.inside.asked.leader = leader;
       page.isAway = false;
-      const election = (isOther ? this.#others : this.#elections).of(page, () => page.leader?.epoch ?? 0);
+      // As a machine it is told once what was heard.
+      let heard;
+      const election = (isOther ? this.#others : this.#elections).of(page, () => (heard ??= page.leader?.epoch ?? 0));
       const { over, report } = page.inside;
       page.leader = new Leading(async (face) => (page.part = lead(page.inside, election, face, open)), over, report);
       page.changes = [];

@@ -162,7 +162,7 @@ fn end_to_end(repo: &Repo, browser: &Browser) -> Outcome {
     };
     timed("end-to-end tests", || play(&[], None))?;
     timed("some of them without a worker", || play(&ON_EACH_RUNG, Some("web-locks")))?;
-    // Where there are no locks, either, all is played that needs no worker.
+    // Where there are no locks, either, most is played that needs no worker.
     let without_locks = [&ON_EACH_RUNG[..], &WITHOUT_LOCKS].concat();
     timed("most of them without locks", || play(&without_locks, Some("indexeddb-lease")))
 }
