@@ -110,7 +110,10 @@ fn a_server_that_asks_for_time_is_given_it() {
         let options = json!({ "outbox": { "baseDelayMs": 20 } });
         let page = stage.page(options.clone()).await;
         page.ready().await;
-        stage.server.mood(json!({ "mode": "error-429", "count": 1, "retry_after_ms": 15000 })).await;
+        stage
+            .server
+            .mood(json!({ "mode": "error-429", "count": 1, "retry_after_ms": 15000 }))
+            .await;
         page.enqueue(1, 1).await;
         page.status_is("status.nextAttemptAt > Date.now() + 5000", secs(5)).await;
         // Neither another event nor another coordinator makes it ask before its time.
