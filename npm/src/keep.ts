@@ -34,6 +34,7 @@ import {
   isVersion,
 } from "./copy.js";
 import type { Change, Key, Step, Turn, Value, Version } from "./copy.js";
+import { keptStart } from "./storage.js";
 
 /** What was found. */
 export interface Kept {
@@ -60,7 +61,7 @@ export class Keep {
   /** `storage` is localStorage, which may refuse anything. */
   constructor(storage: Storage, channel: string) {
     this.#storage = storage;
-    this.#prefix = `bellwether:kept:${encodeURIComponent(channel)}:`;
+    this.#prefix = keptStart(channel);
   }
 
   /** What is there, if anything is; a change that was written by half is in it whole. */

@@ -16,6 +16,7 @@ import { checkIdentity, refuseUnknown, text, unfit } from "./options.js";
 import type { Asked } from "./options.js";
 import { PageOutbox, checked, decode, encode } from "./outbox.js";
 import { PageState } from "./state.js";
+import { items, keptStart, leftStart } from "./storage.js";
 import type {
   Bellwether,
   BellwetherEventMap,
@@ -402,14 +403,7 @@ function toStatus(
 
 /** Whether a page that had no worker, or no database, has left something; `later.ts` knows more of it. */
 function hasLeft(channel: string): boolean {
-  const name = encodeURIComponent(channel);
-  const starts = [`bellwether:left:${name}:`, `bellwether:kept:${name}:journal:`];
-  try {
-    return Object.keys(globalThis.localStorage).some((key) => starts.some((it) => key.startsWith(it)));
-  } catch {
-    // Storage is refused in this page.
-    return false;
-  }
+  return [leftStart(channel), `${keptStart(channel)}journal:`].some((start) => items(start).length > 0);
 }
 
 /** What is said of an opening that will fail again. */
