@@ -8,8 +8,9 @@ import { connector } from "../build/js/connect.js";
 import { settled } from "../build/js/errors.js";
 import { Keep } from "../build/js/keep.js";
 import { fakeClients } from "../testing/client.mjs";
-import { FakeStorage, World, bytes, led, text } from "../testing/replicas.mjs";
+import { World, bytes, led, text } from "../testing/replicas.mjs";
 import { cursorRow, deadRow, doneRow, journalRow } from "../testing/rows.mjs";
+import { FakeStorage } from "../testing/storage.mjs";
 
 afterEach(() => delete globalThis.localStorage);
 

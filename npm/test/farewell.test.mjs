@@ -77,6 +77,21 @@ async function open(options = SERVER, stored = {}) {
   return { page, client: clients.last, errors };
 }
 
+/** The same without a worker. */
+async function alone(...how) {
+  const opened = await open(...how);
+  opened.client.sink("status", NO_WORKER);
+  await quiet();
+  return opened;
+}
+
+/** A page without a worker is left, and has not seen these rows written. */
+async function leftWith(...rows) {
+  const { client } = await alone();
+  client.left = rows;
+  leave();
+}
+
 /** Lets what was begun come to its end. */
 async function quiet() {
   for (let turns = 0; turns < 30; turns += 1) await turn();
@@ -102,9 +117,7 @@ async function told([url, body]) {
 }
 
 test("a critical event without a worker goes by a beacon, with a ticket fetched before", async () => {
-  const { page, client } = await open();
-  client.sink("status", NO_WORKER);
-  await quiet();
+  const { page, client } = await alone();
   assert.deepEqual(world.fetched, [], "nothing critical is there yet");
   client.stored.journal = [
     critical(1, "a"),
@@ -136,9 +149,7 @@ test("a critical event without a worker goes by a beacon, with a ticket fetched 
 
 test("a beacon that is not taken goes by fetch with keepalive", async () => {
   world.takesBeacons = false;
-  const { client } = await open(SERVER, { journal: [critical(1, "a")] });
-  client.sink("status", NO_WORKER);
-  await quiet();
+  const { client } = await alone(SERVER, { journal: [critical(1, "a")] });
   leave();
   const [url, how] = world.fetched[1];
   assert.deepEqual([how.method, how.keepalive, how.credentials], ["POST", true, "omit"]);
@@ -146,9 +157,7 @@ test("a beacon that is not taken goes by fetch with keepalive", async () => {
 });
 
 test("what is not yet on disk goes with the rest, and into a cell for the next page", async () => {
-  const { page, client } = await open(SERVER, { journal: [critical(1, "a")] });
-  client.sink("status", NO_WORKER);
-  await quiet();
+  const { page, client } = await alone(SERVER, { journal: [critical(1, "a")] });
   const [, last] = critical(2, "a");
   const normal = journalRow({ id: "e3", type: "t" }, { user: "ann" });
   client.left = [last, normal];
@@ -168,9 +177,7 @@ test("what is not yet on disk goes with the rest, and into a cell for the next p
 });
 
 test("what the app's own listeners enqueue comes after ours, and is kept all the same", async () => {
-  const { page, client } = await open(SERVER, { journal: [critical(1, "a")] });
-  client.sink("status", NO_WORKER);
-  await quiet();
+  const { page, client } = await alone(SERVER, { journal: [critical(1, "a")] });
   const row = (id) => critical(0, "b", { id })[1];
   const kept = () => JSON.parse(Object.entries(localStorage).find(([key]) => key.startsWith("bellwether:left:"))[1]).slice(2);
   const keep = (id) => Buffer.from(row(id)).toString("base64");
@@ -197,11 +204,7 @@ test("what the app's own listeners enqueue comes after ours, and is kept all the
 });
 
 test("a cell that the disk does not take stays for the page after", async () => {
-  const { client } = await open();
-  client.sink("status", NO_WORKER);
-  await quiet();
-  client.left = [critical(1, "a")[1]];
-  leave();
+  await leftWith(critical(1, "a")[1]);
   const next = await open();
   await turn();
   const quota = { code: "store-quota", culprit: "browser", message: "the disk is full" };
@@ -212,11 +215,7 @@ test("a cell that the disk does not take stays for the page after", async () => 
 });
 
 test("what was left is older than what the next page enqueues", async () => {
-  const { client } = await open();
-  client.sink("status", NO_WORKER);
-  await quiet();
-  client.left = [critical(1, "a")[1]];
-  leave();
+  await leftWith(critical(1, "a")[1]);
   const clients = fakeClients();
   const opening = connector("b1", async () => clients)();
   const page = await opening;
@@ -226,11 +225,7 @@ test("what was left is older than what the next page enqueues", async () => {
 });
 
 test("what was left is taken in by a page without a database, too", async (t) => {
-  const { client } = await open();
-  client.sink("status", NO_WORKER);
-  await quiet();
-  client.left = [critical(1, "a")[1]];
-  leave();
+  await leftWith(critical(1, "a")[1]);
   const clients = fakeClients();
   clients.whyNot = { code: "store-unavailable", culprit: "browser", message: "none" };
   globalThis.window = world.events;
@@ -251,9 +246,7 @@ for (const [how, act, stays] of [
   ["a sign-out that discards", (page) => page.signOut({ undelivered: "discard" }), ["ben", "other"]],
 ]) {
   test(`${how} removes the same of what was left`, async () => {
-    const { page, client } = await open();
-    client.sink("status", NO_WORKER);
-    await quiet();
+    const { page, client } = await alone();
     const of = { ann: ["s", "ann"], ben: ["s", "ben"], other: ["o", "ann"] };
     const ids = Object.keys(of);
     client.left = ids.map((id) => journalRow({ id, type: "t" }, { session: of[id][0], user: of[id][1] }));
@@ -268,11 +261,7 @@ for (const [how, act, stays] of [
 }
 
 test("half a cell, or one that is not ours, is refused and removed", async () => {
-  const { client } = await open();
-  client.sink("status", NO_WORKER);
-  await quiet();
-  client.left = [critical(1, "a")[1], critical(2, "a")[1]];
-  leave();
+  await leftWith(critical(1, "a")[1], critical(2, "a")[1]);
   const [[key, whole]] = Object.entries({ ...localStorage });
   const [format, sum, ...rows] = JSON.parse(whole);
   const cases = [
@@ -312,12 +301,8 @@ test("cells of other channels are left alone", async () => {
 });
 
 test("a cell has 64 KiB at the most, of what is oldest, and a full storage is no failure", async () => {
-  const { client } = await open();
-  client.sink("status", NO_WORKER);
-  await quiet();
   const large = (id) => journalRow({ id, type: "t", data: `"${"x".repeat(30_000)}"` });
-  client.left = [large("e1"), large("e2"), large("e3")];
-  leave();
+  await leftWith(large("e1"), large("e2"), large("e3"));
   const next = await open();
   assert.equal(next.client.adopted.length, 2);
   world.isFull = true;
@@ -334,9 +319,7 @@ test("of a key all goes or nothing, the newest first, in 64 KiB and 64 events", 
     critical(5, undefined, { data }),
     critical(6, "new"),
   ];
-  const { client } = await open(SERVER, { journal });
-  client.sink("status", NO_WORKER);
-  await quiet();
+  const { client } = await alone(SERVER, { journal });
   leave();
   assert.deepEqual((await told(world.beacons[0])).ids, ["e1", "e5", "e6"]);
 
@@ -362,9 +345,7 @@ test("without a ticket, or with a worker, nothing goes by the beacon", async () 
   ];
   for (const [shows, options, change] of cases) {
     change();
-    const { page, client } = await open(options, { journal });
-    client.sink("status", NO_WORKER);
-    await quiet();
+    const { page, client } = await alone(options, { journal });
     client.sink("status", { ...NO_WORKER, pending: 2 });
     await quiet();
     leave();
@@ -374,9 +355,7 @@ test("without a ticket, or with a worker, nothing goes by the beacon", async () 
   }
   assert.equal(world.fetched.length, 2, "a server that has no tickets is not asked at once again");
 
-  const { client } = await open(SERVER, { journal });
-  client.sink("status", NO_WORKER);
-  await quiet();
+  const { client } = await alone(SERVER, { journal });
   client.sink("status", facts({ pending: 1 }));
   client.left = [journal[0][1]];
   leave();
@@ -384,9 +363,7 @@ test("without a ticket, or with a worker, nothing goes by the beacon", async () 
 });
 
 test("another user's page has tickets of its own", async () => {
-  const { page, client } = await open(SERVER, { journal: [critical(1, "a")] });
-  client.sink("status", NO_WORKER);
-  await quiet();
+  const { page, client } = await alone(SERVER, { journal: [critical(1, "a")] });
   await page.setIdentity({ user: "ben" });
   leave();
   assert.deepEqual(world.beacons, [], "ann's ticket is not ben's, and ben has nothing to say");

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Keep } from "../build/js/keep.js";
-import { FakeStorage, World, bytes, led, text } from "../testing/replicas.mjs";
+import { World, bytes, led, text } from "../testing/replicas.mjs";
+import { FakeStorage } from "../testing/storage.mjs";
 
 const PREFIX = "bellwether:kept:c:";
 

@@ -9,6 +9,7 @@ import { appFault, named } from "../build/js/errors.js";
 import { fakeClients } from "../testing/client.mjs";
 import "../testing/host.mjs";
 import "../testing/lead.mjs";
+import { FakeStorage } from "../testing/storage.mjs";
 
 /** Whether the wasm can be had; once it was loaded it is there for good. */
 let isThere = false;
@@ -26,15 +27,7 @@ Object.assign(globalThis, {
   document: Object.assign(new EventTarget(), { visibilityState: "visible" }),
   addEventListener: events.addEventListener.bind(events),
   removeEventListener: events.removeEventListener.bind(events),
-  localStorage: {
-    getItem: (key) => items.get(key) ?? null,
-    setItem: (key, text) => items.set(key, text),
-    removeItem: (key) => items.delete(key),
-    key: (at) => [...items.keys()][at] ?? null,
-    get length() {
-      return items.size;
-    },
-  },
+  localStorage: new FakeStorage(items),
   BroadcastChannel: class {
     postMessage() {}
     close() {}

@@ -159,13 +159,19 @@ test("who is robbed before its epoch is raised serves nothing", async (t) => {
   assert.equal(taking.ends, "resolved");
 });
 
-test("who leaves before the epoch is raised takes nothing", async (t) => {
+/** One page leads, and another takes that from it: the epoch is not raised before the test says so, by `raised`. */
+async function takingUnraised(t) {
   const world = elections(t);
   const [first, second] = [await world.open(), await world.open()];
   await first.stand();
   let raised;
   world.raise = () => new Promise((resolve) => (raised = resolve));
   const taking = await second.take();
+  return { world, first, second, taking, raised };
+}
+
+test("who leaves before the epoch is raised takes nothing", async (t) => {
+  const { world, first, second, taking, raised } = await takingUnraised(t);
   taking.abort();
   raised(5);
   await world.browser.quiet();
@@ -173,12 +179,7 @@ test("who leaves before the epoch is raised takes nothing", async (t) => {
 });
 
 test("an epoch that is not raised within 15 s is given up, and nothing is taken", async (t) => {
-  const world = elections(t);
-  const [first, second] = [await world.open(), await world.open()];
-  await first.stand();
-  let raised;
-  world.raise = () => new Promise((resolve) => (raised = resolve));
-  const taking = await second.take();
+  const { world, first, second, taking, raised } = await takingUnraised(t);
   await world.browser.pass(14_999);
   assert.equal(taking.ends, undefined);
   await world.browser.pass(1);

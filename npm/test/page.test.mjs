@@ -9,6 +9,7 @@ import { BellwetherError, named } from "../build/js/errors.js";
 import { facts, fakeClients, listening } from "../testing/client.mjs";
 import { hosted } from "../testing/host.mjs";
 import "../testing/lead.mjs";
+import { FakeStorage } from "../testing/storage.mjs";
 
 // Loaded once, so that no test waits for it longer than another.
 await Promise.all(["later", "below", "host", "lead"].map((name) => import(`../build/js/${name}.js`)));
@@ -440,15 +441,7 @@ test("a fault of storing says nothing of a page without a database", async (t) =
 async function openBelow(t, { code, items, answers = true, until = () => true, ...options }) {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const events = new EventTarget();
-  const storage = items && {
-    getItem: (key) => items.get(key) ?? null,
-    setItem: (key, text) => items.set(key, text),
-    removeItem: (key) => items.delete(key),
-    key: (at) => [...items.keys()][at] ?? null,
-    get length() {
-      return items.size;
-    },
-  };
+  const storage = items && new FakeStorage(items);
   const instead = {
     window: events,
     addEventListener: events.addEventListener.bind(events),

@@ -15,6 +15,8 @@ import { readFileSync } from "node:fs";
 import { register } from "node:module";
 import { setImmediate as turn } from "node:timers/promises";
 
+import { FakeStorage } from "./storage.mjs";
+
 const here = (path) => new URL(path, import.meta.url).href;
 
 const HOOKS = `
@@ -40,7 +42,7 @@ const { appFault, named } = await import("../build/js/errors.js");
 const { host } = await import("../build/js/host.js");
 const { fields, queued } = await import("../build/js/listing.js");
 const { Replica } = await import("../build/js/replica.js");
-const { FakeStorage, bytes, dice, text } = await import("./replicas.mjs");
+const { bytes, dice, text } = await import("./replicas.mjs");
 const { doneRow, journalRow } = await import("./rows.mjs");
 
 // The copy of a page is looked at, and under which term it became the primary last.
