@@ -14,7 +14,7 @@ import { openLine } from "./line.js";
 import type { Line } from "./line.js";
 import { Replica } from "./replica.js";
 import type { Store } from "./replica.js";
-import { readableStorage, usableStorage } from "./storage.js";
+import { usableStorage } from "./storage.js";
 import type { HostKind } from "./types.js";
 
 /** Where the rows of a page are that has no database. */
@@ -78,7 +78,7 @@ export function goBelow(inside: Inside, allowed: (rung: HostKind) => boolean): B
 
 /** A page that has a database takes in the events that pages without one have kept: they go where others go, too. */
 export async function adoptKept({ asked, client, kit }: Inside): Promise<void> {
-  const storage = readableStorage();
+  const storage = readable();
   const keep = storage && new Keep(storage, asked.raw.channel);
   const rows = keep?.load()?.copy.pairs("journal") ?? [];
   const adopted = await Promise.allSettled(
@@ -97,7 +97,7 @@ export function wipeKept(
   user: string | undefined,
   undelivered: boolean,
 ): number {
-  const storage = readableStorage();
+  const storage = readable();
   if (!storage) return 0;
   return new Keep(storage, asked.raw.channel).wipe((change) => {
     if (!change) return session === undefined && undelivered;
@@ -121,6 +121,15 @@ function documentOf(session: string): string {
 function usable(): Storage | undefined {
   try {
     return usableStorage();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether it can be written to or not: a full one can be read, and emptied. */
+function readable(): Storage | undefined {
+  try {
+    return globalThis.localStorage;
   } catch {
     return undefined;
   }

@@ -19,7 +19,6 @@ import { read, write } from "./cbor.js";
 import type { Inside } from "./inside.js";
 import { fields, queued, rows, textOf } from "./listing.js";
 import type { Queued } from "./listing.js";
-import { items, leftStart, readableStorage } from "./storage.js";
 
 /** Tickets for one user and session. */
 interface Tickets {
@@ -35,7 +34,6 @@ interface Tickets {
 export function prepareFarewell(inside: Inside): void {
   const { asked, client, over, page } = inside;
   const { server, requests } = asked.raw;
-  const cell = leftStart(asked.raw.channel) + page.id;
   const critical: Queued[] = [];
   let device: Uint8Array | undefined;
   let tickets: Tickets | undefined;
@@ -91,7 +89,7 @@ export function prepareFarewell(inside: Inside): void {
     if (!isAlone()) return;
     let unwritten: Uint8Array[] = [];
     client.read("unwritten", 0, (found) => (unwritten = found));
-    store(cell, unwritten);
+    store(start(asked.raw.channel) + page.id, unwritten);
     if (!isGood(tickets)) return;
     const last = unwritten.map((row, at) => queued(Number.MAX_SAFE_INTEGER - unwritten.length + at, row));
     const all = [...critical, ...last].filter((it) => it !== undefined && isMine(it)) as Queued[];
@@ -124,7 +122,7 @@ export function prepareFarewell(inside: Inside): void {
   const comeBack = () => {
     isAway = false;
     // What it has left is its own again, to be stored or cancelled.
-    readableStorage()?.removeItem(cell);
+    remove(start(asked.raw.channel) + page.id);
   };
   addEventListener("pageshow", comeBack, { signal: over });
   page.addEventListener("status", prepare, { signal: over });
@@ -157,7 +155,7 @@ export function forget(channel: string, session?: string, user?: string): void {
       return of?.session !== session || (user !== undefined && of?.user !== user);
     };
     const left = session === undefined ? [] : (whole(localStorage.getItem(cell) ?? "") ?? []).filter(stays);
-    localStorage.removeItem(cell);
+    remove(cell);
     store(cell, left);
   }
 }
@@ -226,6 +224,14 @@ function store(cell: string, rows: readonly Uint8Array[]): void {
   }
 }
 
+function remove(cell: string): void {
+  try {
+    localStorage.removeItem(cell);
+  } catch {
+    // There is no storage, so nothing is in it.
+  }
+}
+
 /** The rows in a cell; `undefined` if it is not whole, or not ours. */
 function whole(text: string): Uint8Array[] | undefined {
   try {
@@ -240,7 +246,16 @@ function whole(text: string): Uint8Array[] | undefined {
 }
 
 function cells(channel: string): string[] {
-  return items(leftStart(channel));
+  return items(start(channel));
+}
+
+/** The names in `localStorage` that begin so. */
+export function items(start: string): string[] {
+  try {
+    return Object.keys(localStorage).filter((key) => key.startsWith(start));
+  } catch {
+    return [];
+  }
 }
 
 /** FNV-1a, by which half of a cell is told from a whole one. */
@@ -252,6 +267,11 @@ function sum(texts: readonly string[]): number {
 
 function at(server: string, path: string): string {
   return `${server.replace(/\/+$/, "")}/v1/${path}`;
+}
+
+/** `page.ts` looks for the same. */
+function start(channel: string): string {
+  return `bellwether:left:${encodeURIComponent(channel)}:`;
 }
 
 const FORMAT = "bellwether-left-1";

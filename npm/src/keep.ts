@@ -34,7 +34,6 @@ import {
   isVersion,
 } from "./copy.js";
 import type { Change, Key, Step, Turn, Value, Version } from "./copy.js";
-import { keptStart } from "./storage.js";
 
 /** What was found. */
 export interface Kept {
@@ -61,7 +60,7 @@ export class Keep {
   /** `storage` is localStorage, which may refuse anything. */
   constructor(storage: Storage, channel: string) {
     this.#storage = storage;
-    this.#prefix = keptStart(channel);
+    this.#prefix = `bellwether:kept:${encodeURIComponent(channel)}:`;
   }
 
   /** What is there, if anything is; a change that was written by half is in it whole. */

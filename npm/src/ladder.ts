@@ -6,7 +6,7 @@
 import type { Candidate } from "./campaign.js";
 import type { Election, Serve } from "./election.js";
 import type { BellwetherError } from "./errors.js";
-import { DATABASE_HOSTS, HOSTS, allows } from "./hosts.js";
+import { allows } from "./hosts.js";
 import type { Inside } from "./inside.js";
 import { openLine } from "./line.js";
 import { LockElection } from "./lock-election.js";
@@ -47,7 +47,7 @@ export async function climb(inside: Inside): Promise<Way | undefined> {
 export async function electionFor(inside: Inside): Promise<Election | undefined> {
   const { kit, over, report } = inside;
   const lower = inside.below();
-  const refusal = (rung: Rung) => (lower && DATABASE_HOSTS.includes(rung) ? lower.why : undefined);
+  const refusal = (rung: Rung) => (lower && NEED_DATABASE.includes(rung) ? lower.why : undefined);
   const { way, reasons } = await first(inside, "leader", refusal);
   if (!way && !over.aborted) {
     const message = `this page cannot lead, but follows (${reasons.join("; ")})`;
@@ -61,8 +61,7 @@ type Role = "host" | "leader";
 /** The first that is not refused, for a reason, and works. */
 async function first(inside: Inside, role: Role, refusal: (rung: Rung) => string | undefined) {
   const reasons: string[] = [];
-  for (const rung of HOSTS) {
-    if (rung === "service-worker") continue;
+  for (const rung of RUNGS) {
     if (inside.over.aborted) break;
     const refused = refusal(rung);
     if (refused !== undefined) {
@@ -81,7 +80,16 @@ async function first(inside: Inside, role: Role, refusal: (rung: Rung) => string
   return { way: undefined, reasons };
 }
 
-type Rung = Exclude<HostKind, "service-worker">;
+type Rung = (typeof RUNGS)[number];
+
+const RUNGS = [
+  "web-locks",
+  "indexeddb-lease",
+  "storage-mutex",
+  "broadcast-vote",
+  "solo",
+] as const satisfies readonly HostKind[];
+const NEED_DATABASE: readonly Rung[] = ["web-locks", "indexeddb-lease"];
 
 /** Each throws where it does not work. */
 const TRIES: Record<Rung, (inside: Inside, role: Role) => Promise<Election | undefined>> = {

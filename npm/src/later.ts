@@ -5,7 +5,7 @@
 
 import type { Below } from "./below.js";
 import { refuseClosed } from "./closed.js";
-import { adopt as adoptLeft, forget, prepareFarewell } from "./farewell.js";
+import { adopt as adoptLeft, forget, items, prepareFarewell } from "./farewell.js";
 import { furnished } from "./furnished.js";
 import type { LoggedEvent, SubscribeOptions } from "./event-log.js";
 import { allows } from "./hosts.js";
@@ -14,7 +14,6 @@ import type { Leading, Part } from "./leading.js";
 import { failed } from "./listing.js";
 import { follow } from "./live.js";
 import type { PageOutbox } from "./outbox.js";
-import { items, keptStart } from "./storage.js";
 import type { DeadLetter, DeadLetterNotice, SignOutOptions, WipeOptions, WipeReport } from "./types.js";
 
 export { keepUp } from "./live.js";
@@ -125,7 +124,7 @@ export async function wipe(inside: Inside, options: WipeOptions = {}): Promise<W
 
 /** What removes rows of pages without a database, if this page has one and there are some. */
 async function keptBelow(inside: Inside): Promise<Kept | undefined> {
-  const isThere = !inside.below() && items(keptStart(inside.asked.raw.channel)).length > 0;
+  const isThere = !inside.below() && items(`bellwether:kept:${encodeURIComponent(inside.asked.raw.channel)}:`).length > 0;
   return isThere ? below(inside) : undefined;
 }
 

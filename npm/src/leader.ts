@@ -30,7 +30,7 @@ import type { Line } from "./line.js";
 import { readParcel } from "./parcel.js";
 import type { Say } from "./parcel.js";
 import { Tasks } from "./tasks.js";
-import { fired, within } from "./within.js";
+import { within } from "./within.js";
 
 export { electionFor } from "./ladder.js";
 
@@ -199,7 +199,7 @@ export function lead(
     };
     ending.signal.addEventListener("abort", end);
     for (const it of [held, own]) it.addEventListener("abort", lose);
-    const ended = fired(ending.signal);
+    const ended = new Promise((resolve) => ending.signal.addEventListener("abort", resolve));
     know(me, epoch);
     say({ word: "leads", epoch });
     exclusives.begin(ending.signal);

@@ -16,7 +16,6 @@ import { checkIdentity, refuseUnknown, text, unfit } from "./options.js";
 import type { Asked } from "./options.js";
 import { PageOutbox, checked, decode, encode } from "./outbox.js";
 import { PageState } from "./state.js";
-import { items, keptStart, leftStart } from "./storage.js";
 import type {
   Bellwether,
   BellwetherEventMap,
@@ -403,7 +402,14 @@ function toStatus(
 
 /** Whether a page that had no worker, or no database, has left something; `later.ts` knows more of it. */
 function hasLeft(channel: string): boolean {
-  return [leftStart(channel), `${keptStart(channel)}journal:`].some((start) => items(start).length > 0);
+  const name = encodeURIComponent(channel);
+  const starts = [`bellwether:left:${name}:`, `bellwether:kept:${name}:journal:`];
+  try {
+    return Object.keys(globalThis.localStorage).some((key) => starts.some((it) => key.startsWith(it)));
+  } catch {
+    // Storage is refused in this page.
+    return false;
+  }
 }
 
 /** What is said of an opening that will fail again. */
